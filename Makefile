@@ -1,0 +1,52 @@
+# Everything runs in .venv, which uv makes from uv.lock. `make run` and `make test` set up all that they need.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: .venv ## Start the whole pipeline on this machine (PORT=3000 EMULATOR_PORT=4566 MODEL=)
+	@exec $(PY) -m local run
+
+stop: .venv ## End a local stack that was left behind
+	@$(PY) -m local stop
+
+token: .venv ## Renew the demo users' tokens in .local/
+	@$(PY) -m local token
+
+invoke: .venv ## Run one task of the local stack: make invoke TASK=classify EVENT=billing
+	@$(PY) -m local invoke "$(TASK)" "$(EVENT)"
+
+test: lint unit statemachine infrastructure integration coverage ## Run every check and test
+
+lint: .venv ## ruff, mypy, import-linter, cfn-lint, sam validate
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/cfn-lint template.yaml
+	.venv/bin/sam validate --lint --region us-east-1
+
+deploy: .venv ## Deploy to AWS with your own profile (STAGE=dev)
+	.venv/bin/sam build --config-env $(or $(STAGE),default)
+	.venv/bin/sam deploy --config-env $(or $(STAGE),default)
+
+clean: ## Remove what the targets made
+	rm -rf .venv .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+
+# The lock file is the truth; touching the directory tells make that it is up to date.
+.venv: pyproject.toml uv.lock functions/requirements.txt .python-version | $(UV)
+	@$(UV) sync --frozen --quiet
+	@touch .venv
+
+.uv/bin/uv:
+	@echo "Installing uv $(UV_VERSION) into .uv …"
+	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.PHONY: help run stop token invoke test lint deploy clean

@@ -1,0 +1,1 @@
+"""The functions that API Gateway calls directly."""

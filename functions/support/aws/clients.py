@@ -1,0 +1,41 @@
+"""The boto3 clients, with time-outs and retries pinned.
+
+The state machine retries too, and its waits multiply with the SDK's: the SDK gets at most one quick second
+attempt for DynamoDB and SNS, and none for the model, whose calls are long. The Lambda runtime's boto3 may be
+older than ours and have other defaults, so nothing is left to them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
+
+# Seconds. connect + read, times the attempts, stays below the tasks' Timeout in template.yaml.
+_QUICK = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+_MODEL = Config(connect_timeout=1, read_timeout=8, retries={"total_max_attempts": 1, "mode": "standard"})
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    """The DynamoDB client of this execution environment."""
+    return boto3.client("dynamodb", config=_QUICK)
+
+
+@cache
+def sns() -> SNSClient:
+    """The SNS client of this execution environment."""
+    return boto3.client("sns", config=_QUICK)
+
+
+@cache
+def bedrock_runtime() -> BedrockRuntimeClient:
+    """The Bedrock client of this execution environment."""
+    return boto3.client("bedrock-runtime", config=_MODEL)

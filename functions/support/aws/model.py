@@ -1,0 +1,142 @@
+"""The language model: Amazon Bedrock's Converse API, made to answer through one tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import fastjsonschema
+from botocore.exceptions import ClientError
+
+from support.aws.errors import describe, is_transient, translated
+from support.domain.analysis import SCHEMA
+from support.domain.errors import (
+    ModelOutputInvalid,
+    ModelRefused,
+    ModelRejected,
+    ModelThrottled,
+    ModelUnavailable,
+    PipelineError,
+)
+from support.domain.prompt import INSTRUCTIONS
+
+if TYPE_CHECKING:
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
+    from mypy_boto3_bedrock_runtime.type_defs import ConverseResponseTypeDef
+
+TOOL = "record_analysis"
+
+# Bedrock reserves quota for all of it. An analysis needs about 200 tokens; twice that leaves room for
+# languages that take more.
+MAX_TOKENS = 600
+
+_UNUSABLE = frozenset(
+    {"max_tokens", "malformed_tool_use", "malformed_model_output", "model_context_window_exceeded"}
+)
+_REFUSED = frozenset({"content_filtered", "guardrail_intervened"})
+_THROTTLED = frozenset({"ThrottlingException", "TooManyRequestsException", "ServiceQuotaExceededException"})
+# Time-outs and failures of the model itself, which Bedrock answers with a 4xx.
+_UNAVAILABLE = frozenset({"ModelTimeoutException", "ModelErrorException", "ModelNotReadyException"})
+
+_validate = fastjsonschema.compile(SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """A valid answer: the tool's input, how the model stopped, and what it cost."""
+
+    document: Mapping[str, Any]
+    stopped_early: bool
+    input_tokens: int
+    output_tokens: int
+    latency_ms: int
+
+
+class TriageModel:
+    """A model on Bedrock that reads one ticket and answers in the analysis schema."""
+
+    def __init__(self, client: BedrockRuntimeClient, model_id: str) -> None:
+        self._client = client
+        self._model_id = model_id
+
+    def ask(self, ticket_block: str) -> ModelAnswer:
+        """Have the model analyse a ticket, given as a delimited block of text.
+
+        Raises:
+            ModelThrottled, ModelUnavailable: a repeat may succeed.
+            ModelOutputInvalid: the answer holds no valid analysis; a repeat may succeed.
+            ModelRejected: Bedrock refuses the call; a person has to look.
+            ModelRefused: a content filter or a guardrail stopped the answer.
+        """
+        with translated(unavailable=ModelUnavailable, rejected=ModelRejected):
+            try:
+                response = self._converse(ticket_block)
+            except ClientError as error:
+                raise _translate(error) from error
+        return _read(response)
+
+    def _converse(self, ticket_block: str) -> ConverseResponseTypeDef:
+        return self._client.converse(
+            modelId=self._model_id,
+            system=[{"text": INSTRUCTIONS}],
+            messages=[{"role": "user", "content": [{"text": ticket_block}]}],
+            inferenceConfig={"maxTokens": MAX_TOKENS, "temperature": 1, "topP": 1},
+            additionalModelRequestFields=_greedy_decoding(self._model_id),
+            toolConfig={
+                "tools": [
+                    {
+                        "toolSpec": {
+                            "name": TOOL,
+                            "description": "Record the analysis.",
+                            "inputSchema": {"json": SCHEMA},
+                        }
+                    }
+                ],
+                "toolChoice": {"tool": {"name": TOOL}},
+            },
+        )
+
+
+def _greedy_decoding(model_id: str) -> dict[str, Any]:
+    # Amazon Nova's guide advises greedy decoding for tools; other families refuse the field.
+    return {"inferenceConfig": {"topK": 1}} if "amazon.nova" in model_id else {}
+
+
+def _translate(error: ClientError) -> PipelineError:
+    code = error.response["Error"]["Code"]
+    if code in _THROTTLED:
+        return ModelThrottled(describe(error))
+    if code in _UNAVAILABLE or is_transient(error):
+        return ModelUnavailable(describe(error))
+    return ModelRejected(describe(error))
+
+
+def _read(response: ConverseResponseTypeDef) -> ModelAnswer:
+    stop_reason = response["stopReason"]
+    if stop_reason in _REFUSED:
+        raise ModelRefused(f"The model stopped with {stop_reason}.")
+    if stop_reason in _UNUSABLE:
+        raise ModelOutputInvalid(f"The model stopped with {stop_reason}.")
+    return ModelAnswer(
+        document=_tool_input(response),
+        stopped_early=stop_reason != "tool_use",
+        input_tokens=response["usage"]["inputTokens"],
+        output_tokens=response["usage"]["outputTokens"],
+        latency_ms=response["metrics"]["latencyMs"],
+    )
+
+
+def _tool_input(response: ConverseResponseTypeDef) -> Mapping[str, Any]:
+    blocks = response["output"].get("message", {"content": []})["content"]
+    answer = next((block["toolUse"]["input"] for block in blocks if "toolUse" in block), None)
+    if answer is None:
+        raise ModelOutputInvalid(
+            f"The model stopped with {response['stopReason']} and did not call the tool."
+        )
+    try:
+        _validate(answer)
+    except fastjsonschema.JsonSchemaValueException as error:
+        # The rule that is broken, without the value: a model's answer may quote the ticket.
+        raise ModelOutputInvalid(f"{error.name or 'answer'} breaks the rule {error.rule}.") from None
+    return answer

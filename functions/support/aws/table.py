@@ -1,0 +1,197 @@
+"""The tickets table: every write is conditional, so that a repeated or late execution does no harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from support.aws.errors import translated
+from support.domain.errors import StoreRejected, StoreUnavailable, TicketConflict, TicketNotFound
+from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class TicketTable:
+    """Tickets in DynamoDB, by ticket id.
+
+    Every method raises StoreUnavailable when a repeat may succeed, and StoreRejected when it cannot.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, ticket_id: str) -> Ticket | None:
+        """The ticket as last written, or None."""
+        with _translated():
+            answer = self._client.get_item(TableName=self._name, Key=_key(ticket_id), ConsistentRead=True)
+        return _ticket(answer["Item"]) if "Item" in answer else None
+
+    def store(self, ticket: Ticket) -> Ticket:
+        """Store a new ticket, or return the one that an earlier execution stored; a FAILED one is reopened.
+
+        Raises:
+            TicketConflict: another ticket is stored under the id.
+        """
+        try:
+            with _translated():
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=_item(ticket.to_document()),
+                    ConditionExpression="attribute_not_exists(ticketId)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except _ConditionFailedError as failed:
+            known = failed.ticket()
+        else:
+            return ticket
+        if not known.is_same_submission_as(ticket):
+            raise TicketConflict(f"Another ticket is stored under the id {ticket.ticket_id}.")
+        return self._reopen(known, ticket.updated_at) if known.status is Status.FAILED else known
+
+    def record_analysis(self, ticket_id: str, analysis: Analysis, now: datetime) -> Ticket:
+        """Make the ticket PROCESSED, or return it as it is when another execution already has.
+
+        A success also replaces the FAILED that a parallel execution of the same ticket recorded.
+
+        Raises:
+            TicketNotFound: there is no such ticket.
+        """
+        try:
+            return self._update(
+                ticket_id,
+                "SET #status = :processed, analysis = :analysis, updatedAt = :now, "
+                "pendingSince = if_not_exists(pendingSince, :now)",
+                condition="#status IN (:received, :failed)",
+                values={
+                    ":processed": Status.PROCESSED,
+                    ":received": Status.RECEIVED,
+                    ":failed": Status.FAILED,
+                    ":analysis": analysis,
+                    ":now": timestamp(now),
+                },
+            )
+        except _ConditionFailedError as failed:
+            return failed.ticket()
+
+    def record_failure(self, ticket_id: str, failure: Failure) -> Ticket | None:
+        """Make a RECEIVED ticket FAILED; any later status stays. None when the ticket was never stored."""
+        try:
+            return self._update(
+                ticket_id,
+                "SET #status = :failed, failure = :failure, updatedAt = :now REMOVE pendingSince",
+                condition="#status = :received",
+                values={
+                    ":failed": Status.FAILED,
+                    ":received": Status.RECEIVED,
+                    ":failure": failure,
+                    ":now": failure["failedAt"],
+                },
+            )
+        except _ConditionFailedError as failed:
+            return failed.ticket() if failed.item else None
+
+    def mark_announced(self, ticket_id: str, now: datetime) -> Ticket:
+        """Note that the support team was told: the ticket owes nothing any more.
+
+        Raises:
+            TicketNotFound: there is no such ticket.
+        """
+        try:
+            return self._update(
+                ticket_id,
+                "SET notifiedAt = if_not_exists(notifiedAt, :now), updatedAt = :now REMOVE pendingSince",
+                condition="attribute_exists(#status)",
+                values={":now": timestamp(now)},
+            )
+        except _ConditionFailedError as failed:
+            return failed.ticket()
+
+    def _reopen(self, ticket: Ticket, now: str) -> Ticket:
+        """Take a FAILED ticket back to RECEIVED; its last failure stays on it."""
+        try:
+            return self._update(
+                ticket.ticket_id,
+                "SET #status = :received, updatedAt = :now, pendingSince = :now, attempts = attempts + :one",
+                condition="#status = :failed",
+                values={":received": Status.RECEIVED, ":failed": Status.FAILED, ":now": now, ":one": 1},
+            )
+        except _ConditionFailedError as failed:
+            return failed.ticket()
+
+    def _update(
+        self, ticket_id: str, expression: str, *, condition: str, values: Mapping[str, Any]
+    ) -> Ticket:
+        with _translated():
+            answer = self._client.update_item(
+                TableName=self._name,
+                Key=_key(ticket_id),
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=_item(values),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        return _ticket(answer["Attributes"])
+
+
+class _ConditionFailedError(Exception):
+    """A write's condition did not hold; `item` is what is stored instead, if anything."""
+
+    def __init__(self, item: Mapping[str, Any] | None) -> None:
+        super().__init__()
+        self.item = item
+
+    def ticket(self) -> Ticket:
+        if not self.item:
+            raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?")
+        return _ticket(self.item)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    with translated(unavailable=StoreUnavailable, rejected=StoreRejected):
+        try:
+            yield
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            raise _ConditionFailedError(cast(Any, error.response).get("Item")) from error
+
+
+def _key(ticket_id: str) -> dict[str, Any]:
+    return {"ticketId": {"S": ticket_id}}
+
+
+def _item(document: Mapping[str, Any]) -> dict[str, Any]:
+    # DynamoDB has exact decimals and boto3 refuses floats: 0.9 goes in as the number that JSON shows.
+    exact = json.loads(json.dumps(document), parse_float=Decimal)
+    return {name: _serialize(value) for name, value in exact.items()}
+
+
+def _ticket(item: Mapping[str, Any]) -> Ticket:
+    return Ticket.from_document({name: _plain(_deserialize(value)) for name, value in item.items()})
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case dict():
+            return {name: _plain(item) for name, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+    return value

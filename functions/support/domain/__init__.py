@@ -1,0 +1,1 @@
+"""What the pipeline is about: tickets, analyses, errors. Standard library only, no I/O."""

@@ -1,0 +1,178 @@
+"""A ticket, from submission to announcement.
+
+Inside the code a ticket is a frozen dataclass; between the steps, in the table and on the API it is a
+*document*: a JSON object with the camelCase names of the contract, without the fields that have no value.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NotRequired, Self, TypedDict, cast
+
+from support.domain.caller import Caller
+from support.domain.errors import InvalidTicket
+
+MAX_CONTENT = 8_000
+MAX_SUBJECT = 200
+
+
+class Status(StrEnum):
+    """Where a ticket stands: RECEIVED → PROCESSED → IN_PROGRESS → COMPLETED, or FAILED."""
+
+    RECEIVED = "RECEIVED"
+    PROCESSED = "PROCESSED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class ModelCall(TypedDict):
+    """Which model call an analysis came from; tokens and milliseconds as Bedrock reports them."""
+
+    id: str
+    promptVersion: str
+    inputTokens: int
+    outputTokens: int
+    latencyMs: int
+
+
+class Analysis(TypedDict):
+    """What the model found, in the form of analysis.schema.json, with what the code adds to it."""
+
+    urgency: str
+    category: str
+    sentiment: str
+    language: str
+    summary: str
+    response: str
+    tags: list[str]
+    confidence: float
+    needsReview: bool
+    model: ModelCall
+    generatedAt: str
+
+
+class Failure(TypedDict):
+    """Why an execution failed; `attempt` counts from 1."""
+
+    error: str
+    cause: str
+    failedAt: str
+    attempt: NotRequired[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """One support ticket. Times are ISO 8601 in UTC, `expires_at` is in epoch seconds for DynamoDB's TTL."""
+
+    ticket_id: str
+    customer_id: str
+    content: str
+    channel: str
+    status: Status
+    created_at: str
+    updated_at: str
+    attempts: int = 1
+    subject: str | None = None
+    analysis: Analysis | None = None
+    failure: Failure | None = None
+    notified_at: str | None = None
+    pending_since: str | None = None
+    expires_at: int | None = None
+
+    @classmethod
+    def from_submission(
+        cls, execution_input: Mapping[str, Any], *, now: datetime, retention_days: int
+    ) -> Self:
+        """The new ticket that an execution's input describes; `retention_days` 0 keeps it for ever.
+
+        Raises:
+            InvalidTicket: a field is missing or has the wrong form; the message names it.
+        """
+        request = _field(execution_input, "request", Mapping)
+        caller = Caller.from_document(_field(execution_input, "caller", Mapping))
+        channel = _field(execution_input, "channel", str)
+        received_at = _field(execution_input, "receivedAt", int)
+        return cls(
+            ticket_id=_text(execution_input, "ticketId", 128),
+            customer_id=_customer(caller, channel, request),
+            content=_text(request, "content", MAX_CONTENT),
+            subject=_text(request, "subject", MAX_SUBJECT) if request.get("subject") else None,
+            channel=channel,
+            status=Status.RECEIVED,
+            created_at=timestamp(datetime.fromtimestamp(received_at / 1000, UTC)),
+            updated_at=timestamp(now),
+            pending_since=timestamp(now),
+            expires_at=int((now + timedelta(days=retention_days)).timestamp()) if retention_days else None,
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """The ticket that a document describes.
+
+        Raises:
+            InvalidTicket: the document is no ticket.
+        """
+        names = {field.name for field in fields(cls)}
+        values = {snake: value for key, value in document.items() if (snake := _snake(key)) in names}
+        try:
+            return cls(**values | {"status": Status(values["status"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidTicket(
+                f"This is no ticket document; it has the fields {sorted(document)}."
+            ) from error
+
+    def to_document(self) -> dict[str, Any]:
+        """The ticket as a JSON object."""
+        return {_camel(name): value for name, value in asdict(self).items() if value is not None}
+
+    def is_same_submission_as(self, other: Self) -> bool:
+        """Whether both come from one submission, sent or started more than once."""
+        return (self.ticket_id, self.customer_id, self.channel, self.subject, self.content) == (
+            other.ticket_id,
+            other.customer_id,
+            other.channel,
+            other.subject,
+            other.content,
+        )
+
+
+def timestamp(moment: datetime) -> str:
+    """The moment as ISO 8601 in UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`; sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _customer(caller: Caller, channel: str, request: Mapping[str, Any]) -> str:
+    if request.get("customerId") and caller.may_act_for_others(channel):
+        return _text(request, "customerId", 128)
+    return caller.subject
+
+
+def _text(source: Mapping[str, Any], name: str, limit: int) -> str:
+    text = cast(str, _field(source, name, str))
+    if not 1 <= len(text) <= limit:
+        raise InvalidTicket(f"{name} has {len(text)} characters; it needs 1 to {limit}.")
+    return _without_lone_surrogates(text)
+
+
+def _without_lone_surrogates(text: str) -> str:
+    r"""JSON may hold half a character (`"\ud800"`), which no store takes: U+FFFD beats a lost ticket."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _field(source: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = source.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InvalidTicket(f"{name} is missing or is no {kind.__name__}.")
+    return value
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"[A-Z]", lambda capital: "_" + capital[0].lower(), name)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)

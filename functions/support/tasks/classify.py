@@ -1,0 +1,52 @@
+"""Classify Ticket: the model's analysis of the ticket, valid in every field, or an error; never a guess."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from support.aws import clients
+from support.aws.model import ModelAnswer, TriageModel
+from support.aws.telemetry import logger, metrics, task
+from support.domain import analysis, prompt
+from support.domain.ticket import ModelCall, Ticket
+
+MODEL_ID = os.environ["MODEL_ID"]
+MODEL = TriageModel(clients.bedrock_runtime(), MODEL_ID)
+REVIEW_THRESHOLD = float(os.environ["REVIEW_THRESHOLD"])
+
+
+@task
+def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Have the model read the ticket.
+
+    Event: `{"execution": str, "ticket": ticket document}`. Result: the same ticket with its analysis.
+    Raises: ModelThrottled, ModelUnavailable, ModelOutputInvalid, ModelRejected, ModelRefused, InvalidTicket.
+    """
+    ticket = Ticket.from_document(event["ticket"])
+    answer = MODEL.ask(prompt.ticket_block(ticket))
+    found = analysis.complete(
+        answer.document,
+        review_threshold=REVIEW_THRESHOLD,
+        stopped_early=answer.stopped_early,
+        model=_model_call(answer),
+        now=datetime.now(UTC),
+    )
+    metrics.add_metric("InputTokens", MetricUnit.Count, answer.input_tokens)
+    metrics.add_metric("OutputTokens", MetricUnit.Count, answer.output_tokens)
+    metrics.add_metric("NeedsReview", MetricUnit.Count, int(found["needsReview"]))
+    logger.info("ticket classified", urgency=found["urgency"], category=found["category"])
+    return {"ticket": {**event["ticket"], "analysis": found}}
+
+
+def _model_call(answer: ModelAnswer) -> ModelCall:
+    return {
+        "id": MODEL_ID,
+        "promptVersion": prompt.VERSION,
+        "inputTokens": answer.input_tokens,
+        "outputTokens": answer.output_tokens,
+        "latencyMs": answer.latency_ms,
+    }

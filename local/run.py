@@ -1,0 +1,167 @@
+"""`make run`: the whole pipeline on this machine, until Ctrl-C."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from local.deploy import build, deploy, describe
+from local.narrator import Narrator
+from local.processes import ProcessGroup, free_port, register, registered, require_free
+from local.settings import HOST, Settings, StackError, aws_environment
+from local.state import Stack
+from local.users import create_users, renew_tokens
+
+
+class _StopRequested(BaseException):
+    """Somebody asked the stack to stop; not an error."""
+
+
+def run(settings: Settings) -> None:
+    """Start everything, tell what happens to tickets, and stop everything when asked to.
+
+    Raises:
+        StackError: a part could not be started, or ended by itself.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    _require_alone(settings.folder)
+    require_free(settings.port, "PORT")
+    require_free(settings.emulator_port, "EMULATOR_PORT")
+    register(settings.folder, os.getpid())
+    group = ProcessGroup(settings.folder)
+    try:
+        with _stop_signals():
+            narrator = Narrator(_fresh(settings.folder / "functions.log"))
+            _start(settings, group)
+            _tell_until_stopped(narrator, group)
+    except _StopRequested:
+        say("Stopping …")
+    finally:
+        # Nothing may cut the cleaning up short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        group.stop()
+        for name in ("stack.json", "token", "agent-token", "passwords.json", "processes.json"):
+            (settings.folder / name).unlink(missing_ok=True)
+
+
+def _start(settings: Settings, group: ProcessGroup) -> None:
+    model_url = f"http://{HOST}:{free_port()}"
+    with _step("Starting the embedded AWS and the model"):
+        # The model keeps the user's own AWS settings: MODEL=bedrock calls Bedrock with them.
+        group.start("model", "local.model", "--port", model_url.rpartition(":")[2], environment=os.environ)
+        group.start("emulator", "local.emulator", environment=_emulator_environment(settings, model_url))
+        group.wait_until_healthy("emulator", f"{settings.endpoint_url}/_ministack/health")
+        group.wait_until_healthy("model", f"{model_url}/healthz")
+    with _step("Building the functions"):
+        build(settings)
+    with _step("Deploying template.yaml"):
+        outputs = deploy(settings)
+    with _step("Creating the demo users"):
+        stack = describe(settings, outputs, model_url)
+        create_users(stack, settings.folder)
+        renew_tokens(stack, settings.folder)
+        stack.save(settings.folder)
+    with _step("Opening the front door"):
+        group.start(
+            "front-door", "local.front_door", "--port", str(settings.port), "--api-url", stack.api_url,
+            environment=os.environ,
+        )  # fmt: skip
+        group.wait_until_healthy("front-door", f"{settings.front_door_url}/healthz")
+    say(_welcome(settings, stack))
+
+
+def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:
+    environment = aws_environment(settings.endpoint_url) | {
+        "GATEWAY_PORT": str(settings.emulator_port),
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": model_url,
+        "FUNCTION_LOG": str(settings.folder / "functions.log"),
+        "EMULATOR_TMP": str(settings.folder / "tmp"),
+    }
+    # The functions reach the emulator by an address of its own making.
+    del environment["AWS_ENDPOINT_URL"]
+    return environment
+
+
+def _tell_until_stopped(narrator: Narrator, group: ProcessGroup) -> None:
+    while True:
+        for line in narrator.new_lines():
+            say(line)
+        group.check()
+        time.sleep(0.2)
+
+
+def _require_alone(folder: Path) -> None:
+    if running := registered(folder):
+        pids = ", ".join(str(process.pid) for process in running)
+        raise StackError(f"A stack already runs from {folder} (processes {pids}): end it with `make stop`.")
+    (folder / "processes.json").unlink(missing_ok=True)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _StopRequested
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    yield
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    began = time.monotonic()
+    sys.stdout.write(f"{title} … ")
+    sys.stdout.flush()
+    try:
+        yield
+    except BaseException:
+        say("")
+        raise
+    say(f"{time.monotonic() - began:.0f} s")
+
+
+def _fresh(path: Path) -> Path:
+    path.unlink(missing_ok=True)
+    return path
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _welcome(settings: Settings, stack: Stack) -> str:
+    folder = _short(settings.folder)
+    url = settings.front_door_url
+    return f"""
+The support pipeline is running.
+
+  Front door    {url}   (health: {url}/healthz)
+  Embedded AWS  {stack.endpoint_url}
+  Model         {stack.model_url}
+  Details       {folder}/stack.json
+
+Send a ticket:
+
+  curl -s {url}/support-request \\
+    -H "Authorization: Bearer $(cat {folder}/token)" \\
+    -H "Content-Type: application/json" \\
+    -d '{{"subject": "Double charge", "content": "I was charged twice this month. Please refund one."}}'
+
+Read it, with the ticketId from the answer:
+
+  curl -s {url}/tickets/TICKET_ID -H "Authorization: Bearer $(cat {folder}/token)"
+
+Ctrl-C stops everything. What happens to tickets:
+"""
+
+
+def _short(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)

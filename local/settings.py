@@ -1,0 +1,65 @@
+"""What can be chosen about a local stack, all of it by environment variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+REGION = "us-east-1"
+HOST = "127.0.0.1"
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One local stack: its ports, and the folder that holds all that it writes."""
+
+    port: int
+    emulator_port: int
+    folder: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read PORT (3000), EMULATOR_PORT (4566) and STACK_DIR (.local).
+
+        Raises:
+            StackError: a port is no port number.
+        """
+        return cls(
+            port=_port(environment, "PORT", 3000),
+            emulator_port=_port(environment, "EMULATOR_PORT", 4566),
+            folder=Path(environment.get("STACK_DIR") or ".local").resolve(),
+        )
+
+    @property
+    def front_door_url(self) -> str:
+        """Where people send tickets to."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def endpoint_url(self) -> str:
+        """The embedded AWS."""
+        return f"http://{HOST}:{self.emulator_port}"
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise StackError(f"{name}={text} is no port: choose a number from 1 to 65535.")
+    return int(text)
+
+
+def aws_environment(endpoint_url: str) -> dict[str, str]:
+    """An environment in which AWS tools reach the embedded AWS, and nothing of the user's own AWS."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_DEFAULT_REGION": REGION,
+        # The emulator takes any credentials; these say what they are.
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

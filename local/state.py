@@ -1,0 +1,71 @@
+"""What a running stack writes down for its users: stack.json, and who runs it."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from local.settings import StackError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Where the parts of a running stack are; stack.json holds the same with camelCase names."""
+
+    api_url: str
+    endpoint_url: str
+    front_door_url: str
+    region: str
+    stack_name: str
+    state_machine_arn: str
+    tickets_table: str
+    support_topic_arn: str
+    failure_topic_arn: str
+    failed_tickets_queue_url: str
+    inbox_queue_url: str
+    user_pool_id: str
+    user_pool_client_id: str
+    model_url: str
+
+    def save(self, folder: Path) -> None:
+        """Write stack.json."""
+        document = {_camel(name): value for name, value in asdict(self).items()}
+        (folder / "stack.json").write_text(json.dumps(document, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Stack":
+        """Read stack.json.
+
+        Raises:
+            StackError: no stack is running.
+        """
+        try:
+            document = json.loads((folder / "stack.json").read_text())
+        except FileNotFoundError:
+            raise StackError("No local stack is running: start one with `make run`.") from None
+        return cls(**{name: document[_camel(name)] for name in cls.__dataclass_fields__})
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the embedded AWS."""
+        return local_client(service, self.endpoint_url, self.region)
+
+
+def local_client(service: str, endpoint_url: str, region: str) -> Any:
+    """A boto3 client of the embedded AWS, whatever AWS settings the user has."""
+    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=region)  # noqa: S106
+    return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)

@@ -1,0 +1,42 @@
+"""The demo users of a local stack: a customer and an agent, and their tokens."""
+
+import json
+import secrets
+from pathlib import Path
+
+from local.state import Stack, write_private
+
+# Token file → user name and group. Names from the domain that is reserved for examples.
+_USERS = {
+    "token": ("customer@example.com", None),
+    "agent-token": ("agent@example.com", "agents"),
+}
+
+
+def create_users(stack: Stack, folder: Path) -> None:
+    """Create the demo users with random passwords, which stay in the stack's folder."""
+    cognito = stack.client("cognito-idp")
+    passwords = {}
+    for name, group in _USERS.values():
+        passwords[name] = secrets.token_urlsafe(18) + "aA1"
+        user = {"UserPoolId": stack.user_pool_id, "Username": name}
+        attributes = [{"Name": "email", "Value": name}, {"Name": "email_verified", "Value": "true"}]
+        cognito.admin_create_user(**user, UserAttributes=attributes, MessageAction="SUPPRESS")
+        cognito.admin_set_user_password(**user, Password=passwords[name], Permanent=True)
+        if group:
+            cognito.admin_add_user_to_group(**user, GroupName=group)
+    write_private(folder / "passwords.json", json.dumps(passwords))
+
+
+def renew_tokens(stack: Stack, folder: Path) -> None:
+    """Sign the demo users in, and write their ID tokens to `token` and `agent-token`."""
+    cognito = stack.client("cognito-idp")
+    passwords = json.loads((folder / "passwords.json").read_text())
+    for file, (name, _) in _USERS.items():
+        answer = cognito.admin_initiate_auth(
+            UserPoolId=stack.user_pool_id,
+            ClientId=stack.user_pool_client_id,
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": name, "PASSWORD": passwords[name]},
+        )
+        write_private(folder / file, answer["AuthenticationResult"]["IdToken"])

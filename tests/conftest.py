@@ -1,0 +1,148 @@
+"""The environment of the functions under test, set before any of them is imported."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import moto
+import pytest
+import yaml
+
+from local.processes import wait_for
+
+PROJECT = Path(__file__).parent.parent
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+MODEL_PORT = _free_port()
+
+# The functions make their clients when they are imported, as Lambda wants it: all that they read is set by then.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+os.environ |= {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{MODEL_PORT}",
+    "AWS_LAMBDA_FUNCTION_NAME": "under-test",
+    "POWERTOOLS_SERVICE_NAME": "support-pipeline",
+    "POWERTOOLS_METRICS_NAMESPACE": "SupportPipeline",
+    "TICKETS_TABLE": "tickets",
+    "TICKET_RETENTION_DAYS": "0",
+    "SUPPORT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:support",
+    "MODEL_ID": "amazon.nova-lite-v1:0",
+    "REVIEW_THRESHOLD": "0.6",
+}
+
+
+class Model:
+    """The model stand-in, a real process-wide server; faults are set as its users set them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def fail(self, **faults: object) -> None:
+        """Set faults: `fail(deny=1.0)`, `fail(next={"throttle": 2})`; `fail()` clears them."""
+        httpx.post(f"{self.url}/faults", json=faults).raise_for_status()
+
+    def calls(self) -> dict[str, int]:
+        """How many calls ended how."""
+        return dict(httpx.get(f"{self.url}/calls").raise_for_status().json())
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[str]:
+    """The model stand-in on the port that the functions call."""
+    command = [sys.executable, "-m", "local.model", "--port", str(MODEL_PORT)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
+        url = f"http://127.0.0.1:{MODEL_PORT}"
+        wait_until(lambda: _answers(f"{url}/healthz"))
+        yield url
+        process.terminate()
+
+
+@pytest.fixture
+def model(model_server: str) -> Model:
+    """The model stand-in, without faults and with its counters at zero."""
+    model = Model(model_server)
+    model.fail()
+    httpx.delete(f"{model_server}/calls").raise_for_status()
+    return model
+
+
+@pytest.fixture
+def aws() -> Iterator[None]:
+    """AWS as moto plays it, with the table and the topic of the template."""
+    with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        resources = yaml.load((PROJECT / "template.yaml").read_text(), _Loader)["Resources"]  # noqa: S506
+        table = resources["TicketsTable"]["Properties"]
+        boto3.client("dynamodb").create_table(
+            TableName=os.environ["TICKETS_TABLE"],
+            **{
+                name: table[name]
+                for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+            },
+        )
+        boto3.client("sns").create_topic(Name="support")
+        yield
+
+
+@pytest.fixture
+def inbox(aws: None) -> Callable[[], list[dict[str, object]]]:
+    """The support team's mailbox: takes out the announcements that have arrived since the last call."""
+    return subscribed_queue(os.environ["SUPPORT_TOPIC_ARN"])
+
+
+def subscribed_queue(topic_arn: str) -> Callable[[], list[dict[str, object]]]:
+    """Subscribe a new queue to a topic; the answer takes out its messages."""
+    sqs = boto3.client("sqs")
+    name = "inbox-" + topic_arn.rpartition(":")[2]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    boto3.client("sns").subscribe(
+        TopicArn=topic_arn,
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:us-east-1:123456789012:{name}",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    return lambda: receive_all(sqs, url)
+
+
+def receive_all(sqs: object, url: str) -> list[dict[str, object]]:
+    """Take all messages out of a queue."""
+    received: list[dict[str, object]] = []
+    while messages := sqs.receive_message(  # type: ignore[attr-defined]
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    ).get("Messages"):
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])  # type: ignore[attr-defined]
+        received += messages
+    return received
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for a condition; fail when it has not come true by the deadline."""
+    assert wait_for(condition, seconds), "the condition did not come true in time"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template; what CloudFormation's short tags stand for is not needed here."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: f"!{suffix}")

@@ -1,0 +1,208 @@
+"""The real definition with the real handlers, run by moto's interpreter.
+
+Replaces two private names of moto (which is pinned exactly): the client with which a task invokes functions, so
+that the handlers run in this process, and the clock of the retries, so that waits are noted and not waited.
+"""
+
+import importlib
+import io
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+
+from local.processes import wait_for
+from support.aws import clients
+
+DEFINITION = Path(__file__).parents[2] / "statemachine" / "ticket_pipeline.asl.yaml"
+FAILURE_TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
+TASKS = ("store", "classify", "update", "notify")
+
+
+class LambdaService:
+    """Lambda, as the interpreter sees it: runs the real handler, reports its exception as Lambda does."""
+
+    def __init__(self) -> None:
+        self.invoked: list[str] = []
+        self._faults: dict[str, list[str]] = {}
+
+    def fail(self, function: str, *errors: str) -> None:
+        """Have the next invocations end so: `Lambda.…` is refused by the service, others kill the function.
+
+        An empty string lets one invocation work; a `+` before the name kills the function after its work.
+        """
+        self._faults.setdefault(function, []).extend(errors)
+
+    def invoke(self, FunctionName: str, Payload: str | bytes) -> dict[str, Any]:  # noqa: N803
+        """Lambda's Invoke."""
+        function = FunctionName.rpartition(":")[2]
+        self.invoked.append(function)
+        fault = self._faults[function].pop(0) if self._faults.get(function) else ""
+        if fault.startswith("Lambda."):
+            code = fault.removeprefix("Lambda.")
+            metadata = {"HTTPStatusCode": 429, "RequestId": "r"}
+            raise ClientError({"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": metadata}, "Invoke")
+        if fault and not fault.startswith("+"):
+            return self._answer({"errorType": fault, "errorMessage": "the function died"}, "Unhandled")
+        try:
+            result = _handler(function)(json.loads(Payload), _context(function))
+        except Exception as error:  # noqa: BLE001 - Lambda reports every exception of a handler
+            return self._answer({"errorType": type(error).__name__, "errorMessage": str(error)}, "Unhandled")
+        if fault:
+            return self._answer({"errorType": fault[1:], "errorMessage": "the function died"}, "Unhandled")
+        return self._answer(result, None)
+
+    @staticmethod
+    def _answer(payload: object, error: str | None) -> dict[str, Any]:
+        body = io.BytesIO(json.dumps(payload).encode())
+        return {"StatusCode": 200, "Payload": body} | ({"FunctionError": error} if error else {})
+
+
+def _handler(function: str) -> Callable[[Any, Any], Any]:
+    return importlib.import_module(f"support.tasks.{function}").handler  # type: ignore[no-any-return]
+
+
+def _context(function: str) -> LambdaContext:
+    context = LambdaContext()
+    context._function_name = function
+    context._memory_limit_in_mb = 512
+    context._invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
+    context._aws_request_id = str(uuid.uuid4())
+    return context
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How an execution went."""
+
+    status: str
+    error: str | None
+    states: list[str]
+    output: Any
+
+
+class Pipeline:
+    """The state machine: start it, and see what it did."""
+
+    def __init__(self, arn: str, lambda_service: LambdaService, waits: list[float], failed_queue_url: str) -> None:
+        self._arn = arn
+        self._stepfunctions = boto3.client("stepfunctions")
+        self._queue_url = failed_queue_url
+        self.functions = lambda_service
+        self.waits = waits
+
+    def run(self, execution_input: object) -> Execution:
+        """Run one execution to its end."""
+        arn = self._stepfunctions.start_execution(
+            stateMachineArn=self._arn, name=str(uuid.uuid4()), input=json.dumps(execution_input)
+        )["executionArn"]
+
+        def ended() -> bool:
+            return self._stepfunctions.describe_execution(executionArn=arn)["status"] != "RUNNING"
+
+        assert wait_for(ended, 30), "the execution did not end in time"
+        found = self._stepfunctions.describe_execution(executionArn=arn)
+        events = self._stepfunctions.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        return Execution(
+            status=found["status"],
+            error=found.get("error"),
+            states=[e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e],
+            output=json.loads(found["output"]) if "output" in found else None,
+        )
+
+    def failure_messages(self) -> list[dict[str, Any]]:
+        """What is in the failed-tickets queue; takes it out."""
+        sqs = boto3.client("sqs")
+        bodies = []
+        while messages := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(json.loads(message["Body"]))
+        return bodies
+
+
+@pytest.fixture
+def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The deployed state machine."""
+    service = LambdaService()
+    waits: list[float] = []
+    monkeypatch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: service)
+    monkeypatch.setattr(retrier_decl, "time", _NotingClock(waits))
+    queue_url = _failure_topic_with_queue()
+    arn = boto3.client("stepfunctions").create_state_machine(
+        name="ticket-pipeline",
+        type="EXPRESS",
+        definition=_definition(queue_url),
+        roleArn="arn:aws:iam::123456789012:role/pipeline",
+    )["stateMachineArn"]
+    return Pipeline(arn, service, waits, queue_url)
+
+
+class _NotingClock:
+    def __init__(self, waits: list[float]) -> None:
+        self._waits = waits
+
+    def sleep(self, seconds: float) -> None:
+        self._waits.append(seconds)
+
+
+def _failure_topic_with_queue() -> str:
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    sns.create_topic(Name="failures")
+    url = sqs.create_queue(QueueName="failed-tickets")["QueueUrl"]
+    sns.subscribe(
+        TopicArn=FAILURE_TOPIC,
+        Protocol="sqs",
+        Endpoint="arn:aws:sqs:us-east-1:123456789012:failed-tickets",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    return url
+
+
+def _definition(failed_queue_url: str) -> str:
+    text = DEFINITION.read_text()
+    for task in TASKS:
+        arn = f"arn:aws:lambda:us-east-1:123456789012:function:{task}"
+        text = text.replace(f"${{{task.capitalize()}FunctionArn}}", arn)
+    text = text.replace("${FailureTopicArn}", FAILURE_TOPIC).replace("${FailedTicketsQueueUrl}", failed_queue_url)
+    return json.dumps(yaml.safe_load(text))
+
+
+class Wire:
+    """What stands between the functions' clients and AWS: answers calls of an operation by itself."""
+
+    def __init__(self) -> None:
+        self._registered: list[tuple[Any, str, Any]] = []
+
+    def fail(self, operation: str, status: int, code: str) -> None:
+        """Have every call, e.g. of `dynamodb.UpdateItem`, answered with an AWS error."""
+        client = {"dynamodb": clients.dynamodb, "sns": clients.sns}[operation.partition(".")[0]]()
+        error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        event, answer = f"before-call.{operation}", lambda **_: (SimpleNamespace(status_code=status), error)
+        client.meta.events.register(event, answer)
+        self._registered.append((client, event, answer))
+
+    def heal(self) -> None:
+        """Let all calls through again."""
+        for client, event, answer in self._registered:
+            client.meta.events.unregister(event, answer)
+        self._registered.clear()
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """Faults of DynamoDB and SNS, as the functions see them."""
+    wire = Wire()
+    yield wire
+    wire.heal()

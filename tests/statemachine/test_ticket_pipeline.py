@@ -1,0 +1,281 @@
+"""What the state machine promises, on the real definition with the real handlers."""
+
+import copy
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
+HAPPY_PATH = [
+    "Store Ticket",
+    "Already Processed?",
+    "Classify Ticket",
+    "Update Ticket",
+    "Notify Support",
+]
+Inbox = Callable[[], list[dict[str, Any]]]
+
+
+def submission(case: str = "billing") -> dict[str, Any]:
+    return dict(json.loads((EXECUTIONS / f"{case}.json").read_text()))
+
+
+def stored(ticket_id: str) -> dict[str, Any] | None:
+    from support.aws import clients
+    from support.aws.table import TicketTable
+
+    ticket = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"]).get(ticket_id)
+    return ticket.to_document() if ticket else None
+
+
+def require(ticket_id: str) -> dict[str, Any]:
+    ticket = stored(ticket_id)
+    assert ticket is not None
+    return ticket
+
+
+def test_a_ticket_is_stored_classified_updated_and_announced(pipeline: Any, inbox: Inbox) -> None:
+    execution = pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    (announcement,) = inbox()
+    assert (execution.status, execution.states) == ("SUCCEEDED", HAPPY_PATH)
+    assert ticket["status"] == "PROCESSED"
+    assert ticket["analysis"]["category"] == "BILLING"
+    assert ticket["notifiedAt"]
+    assert "pendingSince" not in ticket
+    assert json.loads(announcement["Body"])["ticketId"] == ticket["ticketId"]
+    assert announcement["MessageAttributes"]["category"]["StringValue"] == "BILLING"
+    assert pipeline.failure_messages() == []
+
+
+def test_a_repeated_execution_neither_classifies_nor_announces_again(pipeline: Any, inbox: Inbox, model: Any) -> None:
+    pipeline.run(submission())
+    repeated = pipeline.run(submission())
+
+    assert repeated.states == ["Store Ticket", "Already Processed?", "Notify Support"]
+    assert model.calls()["total"] == 1
+    assert len(inbox()) == 1
+
+
+def test_dying_between_the_message_and_its_mark_announces_again_rather_than_never(
+    pipeline: Any, inbox: Inbox, wire: Any
+) -> None:
+    wire.fail("sns.Publish", 503, "ServiceUnavailable")
+    pipeline.run(submission())  # processed, not announced
+    wire.heal()
+    wire.fail("dynamodb.UpdateItem", 500, "InternalServerError")
+    pipeline.run(submission())  # announced, not marked
+    wire.heal()
+    assert inbox()
+
+    pipeline.run(submission())
+    pipeline.run(submission())
+
+    assert len(inbox()) == 1, "once more, because nobody knew; then never again"
+
+
+def test_dying_after_the_mark_does_not_announce_again(pipeline: Any, inbox: Inbox) -> None:
+    pipeline.functions.fail("notify", "+Runtime.ExitError")
+
+    execution = pipeline.run(submission())
+
+    assert (execution.status, pipeline.functions.invoked.count("notify")) == ("SUCCEEDED", 2)
+    assert len(inbox()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("deny", "ModelRejected"),
+        ("throttle", "ModelThrottled"),
+        ("error", "ModelUnavailable"),
+        ("malformed", "ModelOutputInvalid"),
+        ("truncated", "ModelOutputInvalid"),
+    ],
+)
+def test_a_ticket_that_the_model_cannot_read_fails_visibly(
+    pipeline: Any, model: Any, inbox: Inbox, fault: str, error: str
+) -> None:
+    model.fail(**{fault: 1.0})
+
+    execution = pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    (message,) = pipeline.failure_messages()
+    assert (execution.status, execution.error) == ("FAILED", "TicketFailed")
+    assert (ticket["status"], ticket["failure"]["error"]) == ("FAILED", error)
+    assert "analysis" not in ticket
+    assert "pendingSince" not in ticket
+    assert (message["input"], message["error"]) == (submission(), error)
+    assert inbox() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "longest_waits"),
+    [
+        ("throttle", [2, 4, 8, 16, 20]),
+        ("error", [2, 4, 8]),
+        ("malformed", [1, 1]),
+        ("deny", []),
+    ],
+)
+def test_each_cause_is_retried_with_its_own_waits_and_permanent_ones_never(
+    pipeline: Any, model: Any, fault: str, longest_waits: list[float]
+) -> None:
+    model.fail(**{fault: 1.0})
+
+    pipeline.run(submission())
+
+    assert model.calls()[fault] == len(longest_waits) + 1
+    assert len(pipeline.waits) == len(longest_waits)
+    assert all(wait <= longest for wait, longest in zip(pipeline.waits, longest_waits, strict=True))
+
+
+def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Any, model: Any, inbox: Inbox) -> None:
+    model.fail(next={"throttle": 2, "malformed": 1})
+
+    execution = pipeline.run(submission())
+
+    assert (execution.status, execution.states) == ("SUCCEEDED", HAPPY_PATH)
+    assert len(pipeline.waits) == 3
+    assert "failure" not in require(submission()["ticketId"])
+    assert len(inbox()) == 1
+
+
+@pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])
+@pytest.mark.parametrize(
+    ("error", "waits"), [("Lambda.TooManyRequestsException", 3), ("Sandbox.Timedout", 2), ("Runtime.ExitError", 2)]
+)
+def test_faults_of_lambda_itself_are_retried_at_every_task(
+    pipeline: Any, inbox: Inbox, function: str, error: str, waits: int
+) -> None:
+    pipeline.functions.fail(function, *[error] * waits)
+
+    execution = pipeline.run(submission())
+
+    assert execution.status == "SUCCEEDED"
+    assert len(pipeline.waits) == waits
+    assert len(inbox()) == 1
+
+
+@pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])
+def test_an_error_that_nobody_foresaw_fails_the_ticket_at_once_and_keeps_it_for_replay(
+    pipeline: Any, function: str
+) -> None:
+    pipeline.functions.fail(function, "KeyError")
+
+    execution = pipeline.run(submission())
+
+    (message,) = pipeline.failure_messages()
+    assert execution.states[-3:] == ["Record Failure", "Publish Failure", "Ticket Failed"]
+    assert (message["input"], message["error"]) == (submission(), "KeyError")
+    assert pipeline.waits == []
+
+
+def test_when_the_table_is_down_the_failure_message_alone_holds_the_ticket(pipeline: Any, wire: Any) -> None:
+    wire.fail("dynamodb.PutItem", 500, "InternalServerError")
+
+    execution = pipeline.run(submission())
+
+    (message,) = pipeline.failure_messages()
+    assert execution.status == "FAILED"
+    assert stored(submission()["ticketId"]) is None
+    assert (message["input"], message["error"]) == (submission(), "StoreUnavailable")
+    assert len(pipeline.waits) == 3
+
+
+def test_a_failure_that_cannot_be_recorded_is_still_published(pipeline: Any, model: Any, wire: Any) -> None:
+    model.fail(deny=1.0)
+    wire.fail("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException")
+
+    execution = pipeline.run(submission())
+
+    (message,) = pipeline.failure_messages()
+    assert execution.states[-3:] == ["Record Failure", "Publish Failure", "Ticket Failed"]
+    assert message["error"] == "ModelRejected", "the first failure is told, not the one of recording it"
+    assert require(submission()["ticketId"])["status"] == "RECEIVED", "the sweep finds it"
+
+
+def test_a_failure_that_cannot_be_published_goes_straight_to_the_queue(pipeline: Any, model: Any) -> None:
+    model.fail(deny=1.0)
+    boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
+
+    execution = pipeline.run(submission())
+
+    (message,) = pipeline.failure_messages()
+    assert execution.states[-3:] == ["Publish Failure", "Queue Failure", "Ticket Failed"]
+    assert (message["input"], message["error"]) == (submission(), "ModelRejected")
+
+
+def test_when_even_the_queue_is_gone_the_execution_still_ends_as_failed(pipeline: Any, model: Any) -> None:
+    model.fail(deny=1.0)
+    boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
+    boto3.client("sqs").delete_queue(QueueUrl=pipeline._queue_url)
+
+    execution = pipeline.run(submission())
+
+    assert (execution.status, execution.error) == ("FAILED", "TicketFailed")
+    assert require(submission()["ticketId"])["status"] == "FAILED"
+
+
+def test_a_ticket_whose_announcement_failed_stays_processed_and_pending(
+    pipeline: Any, wire: Any, inbox: Inbox
+) -> None:
+    wire.fail("sns.Publish", 503, "ServiceUnavailable")
+
+    pipeline.run(submission())
+    ticket = require(submission()["ticketId"])
+    wire.heal()
+    repeated = pipeline.run(submission())
+
+    assert ticket["status"] == "PROCESSED"
+    assert ticket["pendingSince"]
+    assert repeated.status == "SUCCEEDED"
+    assert len(inbox()) == 1
+
+
+def test_a_failed_ticket_that_is_started_again_is_processed_and_counts_its_attempts(
+    pipeline: Any, model: Any, inbox: Inbox
+) -> None:
+    model.fail(deny=1.0)
+    pipeline.run(submission())
+    model.fail()
+
+    repeated = pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    assert repeated.status == "SUCCEEDED"
+    assert (ticket["status"], ticket["attempts"], ticket["failure"]["error"]) == ("PROCESSED", 2, "ModelRejected")
+    assert len(inbox()) == 1
+
+
+def test_another_ticket_under_the_same_id_is_refused_and_does_the_first_no_harm(pipeline: Any) -> None:
+    pipeline.functions.fail("classify", "KeyError")
+    pipeline.run(submission())
+    pipeline.failure_messages()
+    before = require(submission()["ticketId"])
+    other = copy.deepcopy(submission())
+    other["request"]["content"] = "Something else entirely."
+
+    execution = pipeline.run(other)
+
+    (message,) = pipeline.failure_messages()
+    assert execution.states == ["Store Ticket", "Publish Failure", "Ticket Failed"]
+    assert (message["input"], message["error"]) == (other, "TicketConflict")
+    assert require(submission()["ticketId"]) == before
+
+
+@pytest.mark.parametrize("case", ["missing-content", "missing-ticket-id", "content-of-wrong-type"])
+def test_an_input_that_is_no_submission_fails_without_touching_the_table(pipeline: Any, case: str) -> None:
+    execution = pipeline.run(submission(case))
+
+    (message,) = pipeline.failure_messages()
+    assert execution.states == ["Store Ticket", "Publish Failure", "Ticket Failed"]
+    assert (message["input"], message["error"]) == (submission(case), "InvalidTicket")
+    assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0

@@ -1,7 +1,7 @@
 """The local stack's front door: one short address for the deployed API.
 
-Run as `python -m local.front_door --port 3000 --api-url http://…`. It forwards requests as they are and holds no
-logic: whatever is accepted or refused here, API Gateway accepted or refused.
+Run as `python -m local.front_door --port 3000 --api-url http://…`. It forwards requests as they are and holds
+no logic: whatever is accepted or refused here, API Gateway accepted or refused.
 """
 
 import argparse

@@ -11,7 +11,7 @@ _TELLING = {
     "ticket updated": ["status"],
     "ticket announced": ["urgency", "category"],
     "ticket already announced": [],
-    "ticket failed": ["error", "cause"],
+    "ticket failed": ["error"],
     "task failed": ["error", "reason"],
 }
 

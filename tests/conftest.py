@@ -26,7 +26,7 @@ def _free_port() -> int:
 
 MODEL_PORT = _free_port()
 
-# The functions make their clients when they are imported, as Lambda wants it: all that they read is set by then.
+# The functions make their clients when they are imported, as Lambda wants it: what they read is set by then.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ |= {

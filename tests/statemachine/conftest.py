@@ -1,7 +1,7 @@
 """The real definition with the real handlers, run by moto's interpreter.
 
-Replaces two private names of moto (which is pinned exactly): the client with which a task invokes functions, so
-that the handlers run in this process, and the clock of the retries, so that waits are noted and not waited.
+Replaces two private names of moto (which is pinned exactly): the client with which a task invokes functions,
+so that the handlers run in this process, and the clock of the retries, so that waits are noted, not waited.
 """
 
 import importlib
@@ -51,8 +51,7 @@ class LambdaService:
         fault = self._faults[function].pop(0) if self._faults.get(function) else ""
         if fault.startswith("Lambda."):
             code = fault.removeprefix("Lambda.")
-            metadata = {"HTTPStatusCode": 429, "RequestId": "r"}
-            raise ClientError({"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": metadata}, "Invoke")
+            raise _refusal(code)
         if fault and not fault.startswith("+"):
             return self._answer({"errorType": fault, "errorMessage": "the function died"}, "Unhandled")
         try:
@@ -67,6 +66,14 @@ class LambdaService:
     def _answer(payload: object, error: str | None) -> dict[str, Any]:
         body = io.BytesIO(json.dumps(payload).encode())
         return {"StatusCode": 200, "Payload": body} | ({"FunctionError": error} if error else {})
+
+
+def _refusal(code: str) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "refused"},
+        "ResponseMetadata": {"HTTPStatusCode": 429, "RequestId": "r"},
+    }
+    return ClientError(response, "Invoke")
 
 
 def _handler(function: str) -> Callable[[Any, Any], Any]:
@@ -95,7 +102,9 @@ class Execution:
 class Pipeline:
     """The state machine: start it, and see what it did."""
 
-    def __init__(self, arn: str, lambda_service: LambdaService, waits: list[float], failed_queue_url: str) -> None:
+    def __init__(
+        self, arn: str, lambda_service: LambdaService, waits: list[float], failed_queue_url: str
+    ) -> None:
         self._arn = arn
         self._stepfunctions = boto3.client("stepfunctions")
         self._queue_url = failed_queue_url
@@ -125,7 +134,9 @@ class Pipeline:
         """What is in the failed-tickets queue; takes it out."""
         sqs = boto3.client("sqs")
         bodies = []
-        while messages := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages"):
+        while messages := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
             for message in messages:
                 sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
                 bodies.append(json.loads(message["Body"]))
@@ -175,7 +186,9 @@ def _definition(failed_queue_url: str) -> str:
     for task in TASKS:
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{task}"
         text = text.replace(f"${{{task.capitalize()}FunctionArn}}", arn)
-    text = text.replace("${FailureTopicArn}", FAILURE_TOPIC).replace("${FailedTicketsQueueUrl}", failed_queue_url)
+    text = text.replace("${FailureTopicArn}", FAILURE_TOPIC).replace(
+        "${FailedTicketsQueueUrl}", failed_queue_url
+    )
     return json.dumps(yaml.safe_load(text))
 
 
@@ -189,7 +202,8 @@ class Wire:
         """Have every call, e.g. of `dynamodb.UpdateItem`, answered with an AWS error."""
         client = {"dynamodb": clients.dynamodb, "sns": clients.sns}[operation.partition(".")[0]]()
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-        event, answer = f"before-call.{operation}", lambda **_: (SimpleNamespace(status_code=status), error)
+        answer: Any = lambda **_: (SimpleNamespace(status_code=status), error)  # noqa: E731
+        event = f"before-call.{operation}"
         client.meta.events.register(event, answer)
         self._registered.append((client, event, answer))
 

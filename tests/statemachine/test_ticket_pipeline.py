@@ -10,6 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from support.aws import clients
+from support.aws.table import TicketTable
+
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
 HAPPY_PATH = [
     "Store Ticket",
@@ -26,9 +29,6 @@ def submission(case: str = "billing") -> dict[str, Any]:
 
 
 def stored(ticket_id: str) -> dict[str, Any] | None:
-    from support.aws import clients
-    from support.aws.table import TicketTable
-
     ticket = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"]).get(ticket_id)
     return ticket.to_document() if ticket else None
 
@@ -54,7 +54,9 @@ def test_a_ticket_is_stored_classified_updated_and_announced(pipeline: Any, inbo
     assert pipeline.failure_messages() == []
 
 
-def test_a_repeated_execution_neither_classifies_nor_announces_again(pipeline: Any, inbox: Inbox, model: Any) -> None:
+def test_a_repeated_execution_neither_classifies_nor_announces_again(
+    pipeline: Any, inbox: Inbox, model: Any
+) -> None:
     pipeline.run(submission())
     repeated = pipeline.run(submission())
 
@@ -150,7 +152,8 @@ def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Any, model: Any, inbox:
 
 @pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])
 @pytest.mark.parametrize(
-    ("error", "waits"), [("Lambda.TooManyRequestsException", 3), ("Sandbox.Timedout", 2), ("Runtime.ExitError", 2)]
+    ("error", "waits"),
+    [("Lambda.TooManyRequestsException", 3), ("Sandbox.Timedout", 2), ("Runtime.ExitError", 2)],
 )
 def test_faults_of_lambda_itself_are_retried_at_every_task(
     pipeline: Any, inbox: Inbox, function: str, error: str, waits: int
@@ -251,7 +254,11 @@ def test_a_failed_ticket_that_is_started_again_is_processed_and_counts_its_attem
 
     ticket = require(submission()["ticketId"])
     assert repeated.status == "SUCCEEDED"
-    assert (ticket["status"], ticket["attempts"], ticket["failure"]["error"]) == ("PROCESSED", 2, "ModelRejected")
+    assert (ticket["status"], ticket["attempts"], ticket["failure"]["error"]) == (
+        "PROCESSED",
+        2,
+        "ModelRejected",
+    )
     assert len(inbox()) == 1
 
 

@@ -11,6 +11,8 @@ from support.domain.errors import PermanentError, TransientError
 _TRANSIENT_CODES = frozenset(
     {
         "InternalError",
+        "InternalErrorException",
+        "InternalServerError",
         "ItemCollectionSizeLimitExceededException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",

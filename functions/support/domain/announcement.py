@@ -9,7 +9,7 @@ from support.domain.ticket import Analysis, Ticket
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One message: `subject` line and readable `text` for people, `document` (JSON) and `labels` for machines.
+    """One message: `subject` line and readable `text` for people; `document` (JSON), `labels` for machines.
 
     `subject` and `labels` hold only values from closed lists and a language tag, never ticket text.
     """

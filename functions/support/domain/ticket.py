@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NotRequired, Self, TypedDict, cast
+from typing import Any, Self, TypedDict, cast
 
 from support.domain.caller import Caller
 from support.domain.errors import InvalidTicket
 
 MAX_CONTENT = 8_000
 MAX_SUBJECT = 200
+MAX_CUSTOMER_ID = 128
 
 
 class Status(StrEnum):
@@ -55,12 +56,11 @@ class Analysis(TypedDict):
 
 
 class Failure(TypedDict):
-    """Why an execution failed; `attempt` counts from 1."""
+    """Why the last execution failed."""
 
     error: str
     cause: str
     failedAt: str
-    attempt: NotRequired[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,6 @@ class Ticket:
         request = _field(execution_input, "request", Mapping)
         caller = Caller.from_document(_field(execution_input, "caller", Mapping))
         channel = _field(execution_input, "channel", str)
-        received_at = _field(execution_input, "receivedAt", int)
         return cls(
             ticket_id=_text(execution_input, "ticketId", 128),
             customer_id=_customer(caller, channel, request),
@@ -102,7 +101,7 @@ class Ticket:
             subject=_text(request, "subject", MAX_SUBJECT) if request.get("subject") else None,
             channel=channel,
             status=Status.RECEIVED,
-            created_at=timestamp(datetime.fromtimestamp(received_at / 1000, UTC)),
+            created_at=timestamp(_moment(execution_input, "receivedAt")),
             updated_at=timestamp(now),
             pending_since=timestamp(now),
             expires_at=int((now + timedelta(days=retention_days)).timestamp()) if retention_days else None,
@@ -146,8 +145,15 @@ def timestamp(moment: datetime) -> str:
 
 def _customer(caller: Caller, channel: str, request: Mapping[str, Any]) -> str:
     if request.get("customerId") and caller.may_act_for_others(channel):
-        return _text(request, "customerId", 128)
+        return _text(request, "customerId", MAX_CUSTOMER_ID)
     return caller.subject
+
+
+def _moment(source: Mapping[str, Any], name: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(_field(source, name, int) / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidTicket(f"{name} is no time in milliseconds since 1970.") from error
 
 
 def _text(source: Mapping[str, Any], name: str, limit: int) -> str:

@@ -1,0 +1,200 @@
+"""The state machine: a sound graph, a complete error contract, and time for the failure branch."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.domain import errors
+
+type State = dict[str, Any]
+
+EXPRESS_LIMIT_SECONDS = 300
+TASK_KEY_ORDER = [
+    "Type",
+    "Comment",
+    "Resource",
+    "Parameters",
+    "TimeoutSeconds",
+    "Retry",
+    "Catch",
+    "ResultSelector",
+    "ResultPath",
+    "Next",
+    "End",
+]
+
+
+def tasks(definition: State) -> dict[str, State]:
+    return {name: state for name, state in definition["States"].items() if state["Type"] == "Task"}
+
+
+def functions(definition: State) -> dict[str, State]:
+    return {
+        name: task for name, task in tasks(definition).items() if task["Resource"].endswith("lambda:invoke")
+    }
+
+
+def targets(state: State) -> list[str]:
+    catches = [catcher["Next"] for catcher in state.get("Catch", [])]
+    choices = [choice["Next"] for choice in state.get("Choices", [])]
+    onward = [state[key] for key in ("Next", "Default") if key in state]
+    return onward + choices + catches
+
+
+def leaves(parent: type[Exception]) -> set[str]:
+    below = parent.__subclasses__()
+    return {parent.__name__} if not below else set().union(*map(leaves, below))
+
+
+def test_every_target_exists_and_every_state_is_reachable(definition: State) -> None:
+    states = definition["States"]
+    reached, frontier = set(), [definition["StartAt"]]
+    while frontier:
+        name = frontier.pop()
+        assert name in states, f"{name} is no state"
+        if name not in reached:
+            reached.add(name)
+            frontier += targets(states[name])
+    assert reached == set(states)
+
+
+def test_the_states_stand_in_the_order_of_the_workflow(definition: State) -> None:
+    assert list(definition["States"]) == [
+        "Store Ticket",
+        "Already Processed?",
+        "Classify Ticket",
+        "Update Ticket",
+        "Notify Support",
+        "Record Failure",
+        "Publish Failure",
+        "Queue Failure",
+        "Ticket Failed",
+    ]
+
+
+def test_the_keys_of_every_task_stand_in_the_agreed_order(definition: State) -> None:
+    for name, task in tasks(definition).items():
+        assert list(task) == [key for key in TASK_KEY_ORDER if key in task], name
+
+
+def test_every_task_has_a_timeout_a_retry_a_last_catch_and_a_comment(definition: State) -> None:
+    for name, task in tasks(definition).items():
+        assert task["TimeoutSeconds"] < definition["TimeoutSeconds"], name
+        assert task["Comment"], name
+        assert task["Retry"], name
+        assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+
+
+def test_states_all_stands_only_in_the_last_catch(definition: State) -> None:
+    for task in tasks(definition).values():
+        early = task["Retry"] + task["Catch"][:-1]
+        assert not [rule for rule in early if "States.ALL" in rule["ErrorEquals"]]
+
+
+def named(task: State) -> set[str]:
+    rules = task["Retry"] + task["Catch"]
+    return {error for rule in rules for error in rule["ErrorEquals"] if "." not in error}
+
+
+def test_the_errors_in_the_definition_are_the_ones_that_exist(definition: State) -> None:
+    assert set().union(*map(named, functions(definition).values())) == leaves(errors.PipelineError)
+
+
+@pytest.mark.parametrize("task", ["store", "classify", "update", "notify"])
+def test_each_state_names_the_errors_that_its_task_says_it_raises(definition: State, task: str) -> None:
+    handler = importlib.import_module(f"support.tasks.{task}").handler
+    (raises,) = re.findall(r"Raises: ([\w,\s]+)\.", handler.__doc__)
+    (state,) = [s for n, s in functions(definition).items() if n.split()[0].lower() == task]
+    assert named(state) == set(re.findall(r"\w+", raises))
+
+
+def test_permanent_errors_are_never_retried(definition: State) -> None:
+    retried = {
+        error
+        for task in tasks(definition).values()
+        for rule in task["Retry"]
+        for error in rule["ErrorEquals"]
+    }
+    assert not retried & leaves(errors.PermanentError)
+
+
+def test_every_function_is_retried_when_lambda_itself_fails(definition: State) -> None:
+    for name, task in functions(definition).items():
+        service, died = task["Retry"][0], task["Retry"][1]
+        assert "Lambda.TooManyRequestsException" in service["ErrorEquals"], name
+        assert (service["MaxAttempts"], service["JitterStrategy"]) == (3, "FULL"), name
+        assert {"Lambda.Unknown", "Sandbox.Timedout", "States.Timeout"} <= set(died["ErrorEquals"]), name
+        assert died["MaxAttempts"] == 2, name
+
+
+def test_the_state_machine_ends_before_express_does(definition: State) -> None:
+    assert definition["TimeoutSeconds"] == 240 < EXPRESS_LIMIT_SECONDS
+
+
+def test_the_worst_case_of_all_states_on_one_path_leaves_time_for_the_failure_branch(
+    definition: State,
+) -> None:
+    """Every state of the longest path meets its worst cause, up to the last attempt.
+
+    Each attempt takes the task's whole time-out, each wait its full length. Causes that alternate within one
+    state may take longer: what then times out is the sweep's.
+    """
+    worst = sum(worst_seconds(task) for task in tasks(definition).values())
+    assert worst < definition["TimeoutSeconds"], f"{worst} s"
+
+
+def worst_seconds(task: State) -> float:
+    timeout: int = task["TimeoutSeconds"]
+    worst: float = max(timeout * (retry["MaxAttempts"] + 1) + sum(waits(retry)) for retry in task["Retry"])
+    return worst
+
+
+def waits(retry: State) -> list[float]:
+    delays = [
+        retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt for attempt in range(retry["MaxAttempts"])
+    ]
+    return [min(delay, retry.get("MaxDelaySeconds", delay)) for delay in delays]
+
+
+def test_the_failure_message_is_the_same_on_the_topic_and_in_the_queue(definition: State) -> None:
+    published = definition["States"]["Publish Failure"]["Parameters"]["Message"]
+    queued = definition["States"]["Queue Failure"]["Parameters"]["MessageBody"]
+    assert published == queued
+    assert published["input.$"] == "$$.Execution.Input"
+
+
+def test_no_path_of_the_failure_branch_reads_a_field_that_the_input_may_lack(definition: State) -> None:
+    for name in ("Record Failure", "Publish Failure", "Queue Failure"):
+        text = json.dumps(definition["States"][name]["Parameters"])
+        assert "$$.Execution.Input." not in text, name
+        assert "$.ticket" not in text, name
+
+
+def test_cfn_lint_accepts_the_definition(definition: State, tmp_path: Path) -> None:
+    """cfn-lint does not read a definition file: a copy goes inline into a template of its own."""
+    template = {
+        "Resources": {
+            "TicketPipeline": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {
+                    "RoleArn": "arn:aws:iam::123456789012:role/pipeline",
+                    "StateMachineType": "EXPRESS",
+                    "Definition": definition,
+                },
+            }
+        }
+    }
+    path = tmp_path / "template.yaml"
+    path.write_text(yaml.safe_dump(template, sort_keys=False))
+    lint = Path(sys.executable).parent / "cfn-lint"
+    done = subprocess.run(
+        [lint, "--regions", "us-east-1", "--", path], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")

@@ -1,0 +1,189 @@
+"""The template: least privilege, time-outs that nest, data that is kept, and names that others rely on."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.aws import clients
+
+type Document = dict[str, Any]
+
+PROJECT = Path(__file__).parents[2]
+TASKS = {
+    "StoreFunction": "Store Ticket",
+    "ClassifyFunction": "Classify Ticket",
+    "UpdateFunction": "Update Ticket",
+    "NotifyFunction": "Notify Support",
+}
+
+
+def of_type(template: Document, kind: str) -> dict[str, Document]:
+    return {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == kind}
+
+
+def statements(template: Document) -> list[tuple[str, Document]]:
+    found = []
+    for name, function in of_type(template, "AWS::Serverless::Function").items():
+        found += [(name, statement) for policy in function["Policies"] for statement in policy["Statement"]]
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        found += [(name, s) for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_function_has_only_the_rights_that_its_step_needs(template: Document) -> None:
+    rights = {
+        name: sorted(
+            {action for owner, s in statements(template) if owner == name for action in as_list(s["Action"])}
+        )
+        for name in of_type(template, "AWS::Serverless::Function")
+    }
+    assert rights == {
+        "StoreFunction": ["dynamodb:PutItem", "dynamodb:UpdateItem"],
+        "ClassifyFunction": ["bedrock:InvokeModel"],
+        "UpdateFunction": ["dynamodb:UpdateItem"],
+        "NotifyFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "sns:Publish"],
+        "TicketsFunction": ["dynamodb:GetItem"],
+    }
+
+
+def test_no_statement_has_a_wildcard_but_where_aws_allows_nothing_else(template: Document) -> None:
+    for owner, statement in statements(template):
+        assert statement["Sid"], owner
+        assert not [action for action in as_list(statement["Action"]) if "*" in action], owner
+        if statement["Sid"] not in {"DeliverLogs", "Trace"}:
+            assert "*" not in as_list(statement["Resource"]), owner
+
+
+def test_a_model_may_be_called_in_other_regions_only_through_an_inference_profile(template: Document) -> None:
+    (statement,) = [s for owner, s in statements(template) if owner == "ClassifyFunction"]
+    condition, with_profile, without = statement["Resource"]["Fn::If"]
+    assert condition == "HasInferenceProfile"
+    assert [resource["Fn::Sub"].count("*") for resource in with_profile] == [0, 1]
+    assert "*" not in without["Fn::Sub"]
+
+
+def test_the_state_machine_may_call_exactly_what_its_definition_names(
+    template: Document, definition: Document
+) -> None:
+    granted = {s["Sid"]: s for owner, s in statements(template) if owner == "TicketPipelineRole"}
+    substitutions = of_type(template, "AWS::Serverless::StateMachine")["TicketPipeline"][
+        "DefinitionSubstitutions"
+    ]
+    named = set(re.findall(r"\$\{(\w+)}", str(definition)))
+    assert named == set(substitutions)
+    arns = [substitutions[name] for name in substitutions if name.endswith("FunctionArn")]
+    assert granted["InvokeTheTasks"]["Resource"] == arns
+    assert granted["PublishFailures"]["Resource"] == substitutions["FailureTopicArn"]
+
+
+def test_time_outs_nest_from_the_clients_to_the_state_machine(
+    template: Document, definition: Document
+) -> None:
+    quick = clients.dynamodb().meta.config
+    model = clients.bedrock_runtime().meta.config
+    functions = of_type(template, "AWS::Serverless::Function")
+    default = template["Globals"]["Function"]["Timeout"]
+    assert seconds(quick) < default
+    assert seconds(model) < functions["ClassifyFunction"]["Timeout"]
+    for function, state in TASKS.items():
+        assert functions[function].get("Timeout", default) <= definition["States"][state]["TimeoutSeconds"], (
+            function
+        )
+
+
+def seconds(config: Any) -> float:
+    return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
+
+
+@pytest.mark.parametrize("client", ["dynamodb", "sns", "bedrock_runtime"])
+def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
+    retries = getattr(clients, client)().meta.config.retries
+    assert retries["mode"] == "standard"
+    assert retries["total_max_attempts"] in {1, 2}
+
+
+def test_data_outlives_the_stack(template: Document) -> None:
+    for name in ("TicketsTable", "FailedTicketsQueue", "UserPool"):
+        resource = template["Resources"][name]
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Document) -> None:
+    table = of_type(template, "AWS::DynamoDB::Table")["TicketsTable"]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"]["SSEEnabled"]
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == [
+        "ByStatus",
+        "ByCustomer",
+        "Pending",
+    ]
+
+
+def test_every_log_group_is_declared_and_its_logs_expire(template: Document) -> None:
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+    logging = {
+        f["LoggingConfig"]["LogGroup"]["Ref"] for f in of_type(template, "AWS::Serverless::Function").values()
+    }
+    assert logging | {"TicketPipelineLogGroup"} == set(groups)
+
+
+def test_executions_are_logged_whole_and_traced(template: Document) -> None:
+    machine = of_type(template, "AWS::Serverless::StateMachine")["TicketPipeline"]
+    assert machine["Type"] == "EXPRESS"
+    assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", True)
+    assert machine["Tracing"]["Enabled"]
+    name = of_type(template, "AWS::Logs::LogGroup")["TicketPipelineLogGroup"]["LogGroupName"]["Fn::Sub"]
+    assert name.startswith("/aws/vendedlogs/states/")
+
+
+def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    assert set(alarms) == {
+        "TicketsFailedAlarm",
+        "ExecutionsTimedOutAlarm",
+        "FailedTicketsWaitingAlarm",
+        "ApiFaultsAlarm",
+    }
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms.values())
+    assert all(alarm["AlarmDescription"] for alarm in alarms.values())
+
+
+def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None:
+    assert set(template["Outputs"]) == {
+        "ApiUrl",
+        "ApiId",
+        "StateMachineArn",
+        "StateMachineLogGroup",
+        "TicketsTable",
+        "SupportTopicArn",
+        "FailureTopicArn",
+        "FailedTicketsQueueUrl",
+        "UserPoolId",
+        "UserPoolClientId",
+    }
+
+
+def test_every_parameter_says_what_it_is_and_what_it_may_be(template: Document) -> None:
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"].endswith("."), name
+        limits = {"AllowedPattern", "AllowedValues", "MaxValue"} & set(parameter)
+        assert limits, name
+        assert ("AllowedPattern" in parameter) == ("ConstraintDescription" in parameter), name
+
+
+def test_the_settings_of_every_stage_name_parameters_of_the_template(template: Document) -> None:
+    settings = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    stages = [stage for name, stage in settings.items() if name != "version"]
+    overrides = [stage["deploy"]["parameters"].get("parameter_overrides", "") for stage in stages]
+    assert overrides
+    for override in overrides:
+        assert {pair.partition("=")[0] for pair in override.split()} <= set(template["Parameters"])

@@ -1,0 +1,175 @@
+"""Every task with every event in events/: the good ones work, the bad ones fail by name."""
+
+import importlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from support.aws.telemetry import logger
+
+EVENTS = Path(__file__).parents[2] / "events"
+OUTCOMES = {
+    "store/billing": "RECEIVED",
+    "store/conflict-with-billing": "TicketConflict",
+    "store/content-too-long": "InvalidTicket",
+    "store/missing-content": "InvalidTicket",
+    "classify/billing": "RECEIVED",
+    "classify/no-ticket": "InvalidTicket",
+    "classify/prompt-injection": "RECEIVED",
+    "update/analysis": "PROCESSED",
+    "update/failure": "FAILED",
+    "update/failure-without-ticket-id": "InvalidTicket",
+    "update/no-analysis": "InvalidTicket",
+    "notify/processed": "PROCESSED",
+    "notify/unknown-ticket": "TicketNotFound",
+}
+
+
+def event(name: str) -> dict[str, Any]:
+    return dict(json.loads((EVENTS / f"{name}.json").read_text()))
+
+
+def run(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    task = importlib.import_module(f"support.tasks.{name.split('/', maxsplit=1)[0]}")
+    context = LambdaContext()
+    context._function_name = "f"
+    context._memory_limit_in_mb = 512
+    context._invoked_function_arn = "arn"
+    context._aws_request_id = "r"
+    return dict(task.handler(event(name) | (changes or {}), context))
+
+
+@pytest.fixture
+def stored(aws: None, model: Any) -> None:
+    """The table holds the ticket of the events."""
+    run("store/billing")
+
+
+@pytest.fixture
+def classified(stored: None) -> None:
+    """…with its analysis."""
+    run("update/analysis")
+
+
+def outcome(name: str) -> str:
+    try:
+        return str(run(name)["ticket"]["status"])
+    except Exception as error:  # noqa: BLE001 - its name is the outcome
+        return type(error).__name__
+
+
+def test_no_event_is_left_out() -> None:
+    assert {f"{p.parent.name}/{p.stem}" for t in ("store", "classify", "update", "notify")
+            for p in (EVENTS / t).glob("*.json")} == set(OUTCOMES)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "expected"), [o for o in OUTCOMES.items() if not o[0].startswith("notify")])
+def test_a_task_does_what_its_event_is_named_for(stored: None, name: str, expected: str) -> None:
+    assert outcome(name) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [o for o in OUTCOMES.items() if o[0].startswith("notify")])
+def test_notify_does_what_its_event_is_named_for(classified: None, name: str, expected: str) -> None:
+    assert outcome(name) == expected
+
+
+def test_a_prompt_injection_is_read_as_any_ticket(stored: None) -> None:
+    found = run("classify/prompt-injection")["ticket"]["analysis"]
+
+    assert found["urgency"] != "CRITICAL"
+    assert "You triage support tickets" not in json.dumps(found)
+
+
+def test_a_ticket_without_analysis_is_not_announced(stored: None) -> None:
+    with pytest.raises(Exception, match="no analysis"):
+        run("notify/processed")
+
+
+def test_a_failure_that_lambda_reports_is_recorded_in_its_own_words(stored: None) -> None:
+    failure = run("update/failure")["ticket"]["failure"]
+
+    assert failure["error"] == "ModelRejected"
+    assert failure["cause"] == "Converse: AccessDeniedException: no access to the model"
+
+
+@pytest.mark.parametrize(
+    ("caught", "cause"),
+    [
+        ({"Error": "States.Timeout", "Cause": "too long"}, "too long"),
+        ({"Error": "States.Timeout"}, ""),
+        ({"Error": "X", "Cause": '"text"'}, '"text"'),
+        ({"Error": "X", "Cause": "x" * 5000}, "x" * 1000),
+    ],
+)
+def test_any_other_cause_is_recorded_as_it_is_within_bounds(
+    stored: None, caught: dict[str, str], cause: str
+) -> None:
+    failure = run("update/failure", {"failure": caught})["ticket"]["failure"]
+
+    assert (failure["error"], failure["cause"]) == (caught["Error"], cause)
+
+
+def test_recording_the_failure_of_a_ticket_that_was_never_stored_changes_nothing(aws: None) -> None:
+    assert run("update/failure") == {"ticket": None}
+    assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the functions log."""
+    stream = logger.registered_handler.setStream(log := io.StringIO())  # type: ignore[attr-defined]
+    yield log
+    logger.registered_handler.setStream(stream)  # type: ignore[attr-defined]
+
+
+def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
+    aws: None, model: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-00000000-000000000000000000000001;Sampled=1")
+    for name in (
+        "store/billing",
+        "classify/billing",
+        "update/analysis",
+        "notify/processed",
+        "update/failure",
+    ):
+        run(name)
+    outcome("store/conflict-with-billing")
+    outcome("store/content-too-long")
+
+    output = log.getvalue()
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert len(lines) == 7
+    for line in lines:
+        assert line["ticketId"] == event("store/billing")["submission"]["ticketId"]
+        assert line["execution"] == "manual"
+        assert line["xray_trace_id"] == "1-00000000-000000000000000000000001"
+    for text in (
+        "charged twice",
+        "Double charge",
+        "under the id of billing.json",
+        "xxxx",
+        "asks for a refund",
+        "We are sorry",
+    ):
+        assert text not in output
+
+
+def test_every_call_counts_as_a_success_or_a_failure(
+    aws: None, model: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("store/billing")
+    outcome("store/missing-content")
+
+    metrics = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]
+    assert [set(line) & {"TaskSucceeded", "TaskFailed"} for line in metrics] == [
+        {"TaskSucceeded"},
+        {"TaskFailed"},
+    ]

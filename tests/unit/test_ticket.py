@@ -1,0 +1,178 @@
+"""What a ticket is made of, and who it belongs to."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.domain.caller import parse_groups
+from support.domain.errors import InvalidTicket
+from support.domain.ticket import MAX_CONTENT, Status, Ticket, timestamp
+
+NOW = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
+EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
+
+
+def execution_input(**changes: Any) -> dict[str, Any]:
+    document = json.loads((EXECUTIONS / "billing.json").read_text())
+    for path, value in changes.items():
+        *parents, name = path.split("__")
+        target = document
+        for parent in parents:
+            target = target[parent]
+        target[name] = value
+    return dict(document)
+
+
+def received(document: dict[str, Any], retention_days: int = 0) -> Ticket:
+    return Ticket.from_submission(document, now=NOW, retention_days=retention_days)
+
+
+def test_a_submission_becomes_a_received_ticket_that_is_pending() -> None:
+    ticket = received(execution_input())
+
+    assert ticket.status is Status.RECEIVED
+    assert ticket.created_at == "2026-01-01T12:00:00.000Z"
+    assert ticket.pending_since == ticket.updated_at == "2026-01-01T12:00:05.000Z"
+    assert (ticket.attempts, ticket.expires_at) == (1, None)
+
+
+def test_a_ticket_expires_when_its_retention_is_over() -> None:
+    ticket = received(execution_input(), retention_days=30)
+
+    assert ticket.expires_at == (NOW + timedelta(days=30)).timestamp()
+
+
+def test_a_customer_is_known_by_the_tokens_subject_whatever_the_body_says() -> None:
+    ticket = received(execution_input(request__customerId="somebody-else"))
+
+    assert ticket.customer_id == execution_input()["caller"]["subject"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "channel"), [("agents", "web"), ("[admins staff]", "web"), ("", "service")]
+)
+def test_callers_who_may_act_for_others_name_the_customer(groups: str, channel: str) -> None:
+    document = execution_input(request__customerId="customer-42", caller__groups=groups, channel=channel)
+
+    assert received(document).customer_id == "customer-42"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"ticketId": ""}, "ticketId"),
+        ({"ticketId": 7}, "ticketId"),
+        ({"receivedAt": "now"}, "receivedAt"),
+        ({"receivedAt": True}, "receivedAt"),
+        ({"receivedAt": 10**20}, "receivedAt"),
+        ({"channel": None}, "channel"),
+        ({"caller": None}, "caller"),
+        ({"caller__subject": ""}, "caller.subject"),
+        ({"request": []}, "request"),
+        ({"request__content": ""}, "content"),
+        ({"request__content": "x" * (MAX_CONTENT + 1)}, "content"),
+        ({"request__content": ["x"]}, "content"),
+        ({"request__subject": "x" * 201}, "subject"),
+        ({"request__subject": 5}, "subject"),
+    ],
+)
+def test_a_field_of_the_wrong_form_is_refused_by_its_name(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidTicket, match=named):
+        received(execution_input(**changes))
+
+
+@pytest.mark.parametrize("field", ["ticketId", "receivedAt", "channel", "caller", "request"])
+def test_a_missing_field_is_refused_by_its_name(field: str) -> None:
+    document = execution_input()
+    del document[field]
+
+    with pytest.raises(InvalidTicket, match=field):
+        received(document)
+
+
+def test_no_refusal_quotes_what_the_customer_wrote() -> None:
+    with pytest.raises(InvalidTicket) as refused:
+        received(execution_input(request__content="secret " * 2000))
+
+    assert "secret" not in str(refused.value)
+
+
+def test_half_a_character_is_replaced_rather_than_losing_the_ticket() -> None:
+    assert received(execution_input(request__content="a\ud800b")).content == "a\ufffdb"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
+def test_all_other_text_stays_as_it_is(text: str) -> None:
+    ticket = received(execution_input(request__content=text, request__subject=text))
+
+    assert (ticket.content, ticket.subject) == (text, text)
+    assert Ticket.from_document(json.loads(json.dumps(ticket.to_document()))) == ticket
+
+
+def test_a_document_names_the_fields_of_the_contract_and_leaves_out_what_has_no_value() -> None:
+    document = received(execution_input()).to_document()
+
+    assert set(document) == {
+        "ticketId",
+        "customerId",
+        "content",
+        "channel",
+        "status",
+        "createdAt",
+        "updatedAt",
+        "attempts",
+        "subject",
+        "pendingSince",
+    }
+
+
+@pytest.mark.parametrize("broken", [{}, {"status": "LOST"}, {"status": "RECEIVED", "ticketId": "t"}])
+def test_what_is_no_ticket_document_is_refused(broken: dict[str, Any]) -> None:
+    with pytest.raises(InvalidTicket):
+        Ticket.from_document(broken)
+
+
+def test_fields_that_a_later_version_added_do_no_harm() -> None:
+    ticket = received(execution_input())
+
+    assert Ticket.from_document(ticket.to_document() | {"assignedTo": "x"}) == ticket
+
+
+def test_the_same_submission_is_recognised_however_often_it_arrives() -> None:
+    first = received(execution_input())
+    again = received(execution_input(receivedAt=1767268900000))
+    other = received(execution_input(request__content="Something else."))
+
+    assert first.is_same_submission_as(again)
+    assert not first.is_same_submission_as(other)
+
+
+def test_timestamps_are_utc_and_sort_as_text() -> None:
+    moments = [NOW, NOW + timedelta(milliseconds=1), NOW + timedelta(days=40)]
+
+    assert timestamp(NOW) == "2026-01-01T12:00:05.000Z"
+    assert sorted(map(timestamp, copy.copy(moments))) == [timestamp(moment) for moment in moments]
+
+
+@pytest.mark.parametrize(
+    ("claim", "groups"),
+    [
+        ("agents", {"agents"}),
+        ("agents,admins", {"agents", "admins"}),
+        ("[agents admins]", {"agents", "admins"}),
+        ("[agents, admins]", {"agents", "admins"}),
+        ("", set()),
+        (None, set()),
+        ("agents-of-others", {"agents-of-others"}),
+    ],
+)
+def test_group_claims_are_read_in_every_form_that_api_gateway_gives_them(
+    claim: object, groups: set[str]
+) -> None:
+    assert parse_groups(claim) == groups

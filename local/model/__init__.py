@@ -1,0 +1,1 @@
+"""A stand-in for Amazon Bedrock's Converse API on loopback: triage without an AWS account."""

@@ -1,0 +1,166 @@
+"""One local stack for all integration tests, started as its users start it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.processes import free_port, wait_for
+from local.state import Stack
+
+PROJECT = Path(__file__).parents[2]
+START_SECONDS = 180
+
+
+class RunningStack:
+    """A started `python -m local run`, and what its users do with it."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        ports = {"PORT": str(self.port), "EMULATOR_PORT": str(free_port()), "STACK_DIR": str(folder)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.environment = kept | ports | dict(environment or {})
+        self.output = folder.parent / f"{folder.name}.out"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "local", "run"],
+                cwd=PROJECT,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=35, trust_env=False)
+
+    def wait_until_healthy(self) -> "RunningStack":
+        """Wait until /healthz answers."""
+        assert wait_for(lambda: self.process.poll() is not None or self._healthy(), START_SECONDS)
+        assert self.process.poll() is None, self.output.read_text()
+        return self
+
+    def _healthy(self) -> bool:
+        try:
+            return self.http.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; return the exit code."""
+        self.http.close()
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+    @property
+    def stack(self) -> Stack:
+        """What stack.json says."""
+        return Stack.load(self.folder)
+
+    def token(self, file: str = "token") -> str:
+        """A demo user's token."""
+        return (self.folder / file).read_text()
+
+    def post(self, body: Any, *, token: str | None = None, **headers: str) -> httpx.Response:
+        """Submit a ticket as the demo customer."""
+        authorization = {"Authorization": f"Bearer {token or self.token()}"}
+        return self.http.post("/support-request", json=body, headers=authorization | headers)
+
+    def get(self, ticket_id: str, *, token: str | None = None) -> httpx.Response:
+        """Read a ticket as the demo customer."""
+        return self.http.get(
+            f"/tickets/{ticket_id}", headers={"Authorization": f"Bearer {token or self.token()}"}
+        )
+
+    def submit(self, body: Any, **headers: str) -> str:
+        """Submit a ticket that is accepted; return its id."""
+        answer = self.post(body, **headers)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["ticketId"])
+
+    def outcome(self, ticket_id: str) -> dict[str, Any]:
+        """The ticket once it is announced or failed."""
+        ticket: dict[str, Any] = {}
+
+        def ended() -> bool:
+            answer = self.get(ticket_id)
+            ticket.update(answer.json() if answer.status_code == 200 else {})
+            return ticket.get("status") == "FAILED" or "notifiedAt" in ticket
+
+        assert wait_for(ended, 60), ticket
+        return ticket
+
+    def executions(self) -> list[dict[str, Any]]:
+        """All executions so far."""
+        client = self.stack.client("stepfunctions")
+        pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.stack.state_machine_arn)
+        return [execution for page in pages for execution in page["executions"]]
+
+    def stored(self) -> int:
+        """How many tickets the table holds."""
+        return int(
+            self.stack.client("dynamodb").scan(TableName=self.stack.tickets_table, Select="COUNT")["Count"]
+        )
+
+    def messages(self, queue_url: str) -> list[dict[str, Any]]:
+        """Take all messages out of a queue."""
+        sqs = self.stack.client("sqs")
+        received = []
+        while batch := sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for message in batch:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            received += batch
+        return received
+
+    def announcements(self, ticket_id: str) -> list[dict[str, Any]]:
+        """Take out the inbox; return the announcements of one ticket."""
+        inbox = self.messages(self.stack.inbox_queue_url)
+        return [message for message in inbox if json.loads(message["Body"])["ticketId"] == ticket_id]
+
+    def fail_model(self, **faults: object) -> None:
+        """Set the model's faults."""
+        httpx.post(f"{self.stack.model_url}/faults", json=faults).raise_for_status()
+
+    def new_customer(self, client_id: str | None = None) -> str:
+        """Create another customer; return a token of theirs."""
+        cognito, pool = self.stack.client("cognito-idp"), self.stack.user_pool_id
+        name, password = f"{uuid.uuid4()}@example.com", f"{uuid.uuid4()}aA1"
+        cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
+        cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=password, Permanent=True)
+        answer = cognito.admin_initiate_auth(
+            UserPoolId=pool,
+            ClientId=client_id or self.stack.user_pool_client_id,
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": name, "PASSWORD": password},
+        )
+        return str(answer["AuthenticationResult"]["IdToken"])
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The stack, healthy."""
+    stack = RunningStack(tmp_path_factory.mktemp("stack") / "local")
+    try:
+        yield stack.wait_until_healthy()
+    finally:
+        if stack.process.poll() is None:
+            stack.stop()
+
+
+@pytest.fixture
+def stack(running: RunningStack) -> Iterator[RunningStack]:
+    """The stack, with a model that works and with empty queues."""
+    running.fail_model()
+    running.messages(running.stack.inbox_queue_url)
+    running.messages(running.stack.failed_tickets_queue_url)
+    yield running
+    running.fail_model()

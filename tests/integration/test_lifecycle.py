@@ -1,0 +1,187 @@
+"""Starting and stopping: one clear sentence when it cannot start, and nothing left when it stops."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from local.processes import wait_for
+from tests.integration.conftest import PROJECT, RunningStack
+
+
+def command(stack: Any, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "local", *arguments],
+        cwd=PROJECT,
+        env=stack.environment | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_stack_json_says_where_everything_is(stack: Any) -> None:
+    document = json.loads((stack.folder / "stack.json").read_text())
+
+    assert set(document) >= {
+        "apiUrl",
+        "endpointUrl",
+        "region",
+        "stateMachineArn",
+        "ticketsTable",
+        "supportTopicArn",
+        "failureTopicArn",
+        "failedTicketsQueueUrl",
+        "inboxQueueUrl",
+        "userPoolId",
+        "userPoolClientId",
+        "modelUrl",
+    }
+
+
+def test_tokens_are_private_and_renewed(stack: Any) -> None:
+    before = stack.token()
+
+    done = command(stack, "token")
+
+    assert done.returncode == 0, done.stderr
+    assert (stack.folder / "token").stat().st_mode & 0o777 == 0o600
+    assert stack.post({"content": "I cannot sign in."}).status_code == 202
+    assert stack.token().count(".") == before.count(".") == 2
+
+
+@pytest.mark.parametrize(("task", "event", "code", "said"), [
+    ("classify", "billing", 0, '"category": "BILLING"'),
+    ("classify", "no-ticket", 1, "InvalidTicket"),
+    ("classify", "nothing", 1, "choose one of billing, no-ticket, prompt-injection"),
+    ("dance", "billing", 1, "choose one of store, classify, update, notify"),
+    ("", "", 1, "choose one of store, classify, update, notify"),
+])  # fmt: skip
+def test_one_task_can_be_run_with_an_event(stack: Any, task: str, event: str, code: int, said: str) -> None:
+    done = command(stack, "invoke", task, event)
+
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_stack_in_the_same_folder_is_refused(stack: Any) -> None:
+    done = command(stack, "run")
+
+    assert done.returncode == 1
+    assert "already runs" in done.stderr
+    assert "make stop" in done.stderr
+    assert stack.http.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])
+def test_a_taken_port_is_named(stack: Any, tmp_path: Path, variable: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        others = {"PORT": "0", "EMULATOR_PORT": "0"} | {variable: port}
+        free = {name: _free() if value == "0" else value for name, value in others.items()}
+        done = command(stack, "run", STACK_DIR=str(tmp_path), **free)
+
+    assert done.returncode == 1
+    assert f"Port {port} is taken" in done.stderr
+    assert variable in done.stderr
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_named(stack: Any, port: str) -> None:
+    done = command(stack, "run", PORT=port)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"PORT={port}" in done.stderr
+
+
+@pytest.mark.parametrize("asked", ["token", "invoke"])
+def test_without_a_stack_commands_say_how_to_start_one(stack: Any, tmp_path: Path, asked: str) -> None:
+    arguments = [asked, "classify", "billing"] if asked == "invoke" else [asked]
+
+    done = command(stack, *arguments, STACK_DIR=str(tmp_path))
+
+    assert (done.returncode, done.stderr) == (1, "No local stack is running: start one with `make run`.\n")
+
+
+def test_stopping_nothing_is_no_error(stack: Any, tmp_path: Path) -> None:
+    done = command(stack, "stop", STACK_DIR=str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (0, "No local stack is running.\n")
+
+
+def test_a_model_that_is_none_is_named(stack: Any, tmp_path: Path) -> None:
+    done = command(stack, "run", STACK_DIR=str(tmp_path), PORT=_free(), EMULATOR_PORT=_free(), MODEL="gpt")
+
+    assert done.returncode == 1
+    assert "model ended with code 2" in done.stderr
+
+
+def test_everything_listens_on_loopback_only(stack: Any) -> None:
+    family = psutil.Process(stack.process.pid).children(recursive=True)
+    listening = [
+        c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN
+    ]
+
+    assert listening
+    assert set(listening) <= {"127.0.0.1", "::1"}
+
+
+@pytest.fixture
+def another(stack: Any, tmp_path: Path) -> RunningStack:
+    """A second stack, which has what the first has built."""
+    folder = tmp_path / "another"
+    shutil.copytree(
+        stack.folder, folder, ignore=lambda _, names: {n for n in names if not n.startswith("build")}
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    return RunningStack(folder, {"TMPDIR": str(temporary)}).wait_until_healthy()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_leaves_no_process_and_no_temporary_file(
+    another: RunningStack, number: signal.Signals
+) -> None:
+    another.outcome(another.submit({"content": "I was charged twice."}))
+    family = psutil.Process(another.process.pid).children(recursive=True)
+    assert len(family) >= 7, "emulator, model, front door, and four functions"
+
+    another.process.send_signal(number)
+
+    assert another.process.wait(timeout=60) == 0
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    assert os.listdir(another.environment["TMPDIR"]) == []  # noqa: PTH208
+    assert not (another.folder / "stack.json").exists()
+    assert not (another.folder / "token").exists()
+
+
+def test_make_stop_ends_what_a_killed_stack_left_behind(another: RunningStack) -> None:
+    family = psutil.Process(another.process.pid).children(recursive=True)
+    another.process.kill()
+    another.process.wait(timeout=10)
+    assert all(process.is_running() for process in family)
+
+    done = command(another, "stop")
+
+    assert done.returncode == 0
+    assert "Ended" in done.stdout
+    assert wait_for(lambda: not any(process.is_running() for process in family), 20)
+
+
+def _free() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])

@@ -2,10 +2,10 @@
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from local.processes import run_to_end
 from local.settings import Settings, StackError, aws_environment
 from local.state import Stack, local_client
 
@@ -101,19 +101,13 @@ def _sam(settings: Settings, command: str, *arguments: str) -> None:
             "sam is missing from the virtual environment: make it again with `make clean .venv`."
         )
     log = settings.folder / f"{command}.log"
+    environment = aws_environment(settings.endpoint_url) | {
+        "SAM_CLI_TELEMETRY": "0",
+        "TMPDIR": str(settings.temporary),
+    }
     with log.open("wb") as output:
-        done = subprocess.run(
-            [sam, command, *arguments],
-            cwd=PROJECT,
-            env=aws_environment(settings.endpoint_url) | {"SAM_CLI_TELEMETRY": "0"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-            # Ctrl-C is the supervisor's to handle, which then ends this too.
-            start_new_session=True,
-        )
-    if done.returncode:
+        code = run_to_end([sam, command, *arguments], cwd=PROJECT, environment=environment, output=output)
+    if code:
         raise StackError(f"`sam {command}` failed: {_last_words(log)} (all of it in {log})")
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import psutil
@@ -77,6 +78,25 @@ class ProcessGroup:
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
+
+
+def run_to_end(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: BinaryIO) -> int:
+    """Run a command, with all that it starts, and return its exit code; end it when this is interrupted."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        end([psutil.Process(process.pid)])
+        process.wait()
+        raise
 
 
 def register(folder: Path, pid: int) -> None:

@@ -1,6 +1,7 @@
 """`make run`: the whole pipeline on this machine, until Ctrl-C."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ def run(settings: Settings) -> None:
     Raises:
         StackError: a part could not be started, or ended by itself.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    settings.temporary.mkdir(parents=True, exist_ok=True)
     _require_alone(settings.folder)
     require_free(settings.port, "PORT")
     require_free(settings.emulator_port, "EMULATOR_PORT")
@@ -47,6 +48,7 @@ def run(settings: Settings) -> None:
         group.stop()
         for name in ("stack.json", "token", "agent-token", "passwords.json", "processes.json"):
             (settings.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(settings.temporary, ignore_errors=True)
 
 
 def _start(settings: Settings, group: ProcessGroup) -> None:
@@ -80,7 +82,7 @@ def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:
         "GATEWAY_PORT": str(settings.emulator_port),
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": model_url,
         "FUNCTION_LOG": str(settings.folder / "functions.log"),
-        "EMULATOR_TMP": str(settings.folder / "tmp"),
+        "EMULATOR_TMP": str(settings.temporary),
     }
     # The functions reach the emulator by an address of its own making.
     del environment["AWS_ENDPOINT_URL"]

@@ -40,6 +40,11 @@ class Settings:
         return f"http://localhost:{self.port}"
 
     @property
+    def temporary(self) -> Path:
+        """Where all temporary files go; removed when the stack stops."""
+        return self.folder / "tmp"
+
+    @property
     def endpoint_url(self) -> str:
         """The embedded AWS."""
         return f"http://{HOST}:{self.emulator_port}"

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Stack:
         return local_client(service, self.endpoint_url, self.region)
 
 
+@cache
 def local_client(service: str, endpoint_url: str, region: str) -> Any:
     """A boto3 client of the embedded AWS, whatever AWS settings the user has."""
     session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=region)  # noqa: S106

@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -41,7 +41,15 @@ class RunningStack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=35, trust_env=False)
 
-    def wait_until_healthy(self) -> "RunningStack":
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+        if self.process.poll() is None:
+            self.stop()
+
+    def wait_until_healthy(self) -> Self:
         """Wait until /healthz answers."""
         assert wait_for(lambda: self.process.poll() is not None or self._healthy(), START_SECONDS)
         assert self.process.poll() is None, self.output.read_text()
@@ -55,7 +63,6 @@ class RunningStack:
 
     def stop(self) -> int:
         """End it as Ctrl-C does; return the exit code."""
-        self.http.close()
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=60)
 
@@ -109,22 +116,29 @@ class RunningStack:
             self.stack.client("dynamodb").scan(TableName=self.stack.tickets_table, Select="COUNT")["Count"]
         )
 
-    def messages(self, queue_url: str) -> list[dict[str, Any]]:
-        """Take all messages out of a queue."""
+    def messages(self, queue_url: str, wait_seconds: int = 0) -> list[dict[str, Any]]:
+        """Take all messages out of a queue that then stays empty for `wait_seconds`."""
         sqs = self.stack.client("sqs")
         received = []
         while batch := sqs.receive_message(
-            QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            QueueUrl=queue_url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            WaitTimeSeconds=wait_seconds,
         ).get("Messages"):
             for message in batch:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             received += batch
         return received
 
-    def announcements(self, ticket_id: str) -> list[dict[str, Any]]:
-        """Take out the inbox; return the announcements of one ticket."""
-        inbox = self.messages(self.stack.inbox_queue_url)
-        return [message for message in inbox if json.loads(message["Body"])["ticketId"] == ticket_id]
+    def announcements(self) -> list[dict[str, Any]]:
+        """Take out what the support team was told."""
+        return self.messages(self.stack.inbox_queue_url, wait_seconds=1)
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Take out the bodies of the messages about failed tickets."""
+        queue = self.stack.failed_tickets_queue_url
+        return [json.loads(message["Body"]) for message in self.messages(queue, wait_seconds=1)]
 
     def fail_model(self, **faults: object) -> None:
         """Set the model's faults."""
@@ -148,12 +162,8 @@ class RunningStack:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The stack, healthy."""
-    stack = RunningStack(tmp_path_factory.mktemp("stack") / "local")
-    try:
+    with RunningStack(tmp_path_factory.mktemp("stack") / "local") as stack:
         yield stack.wait_until_healthy()
-    finally:
-        if stack.process.poll() is None:
-            stack.stop()
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """Starting and stopping: one clear sentence when it cannot start, and nothing left when it stops."""
 
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def test_a_model_that_is_none_is_named(stack: Any, tmp_path: Path) -> None:
 
 
 def test_everything_listens_on_loopback_only(stack: Any) -> None:
-    family = psutil.Process(stack.process.pid).children(recursive=True)
+    family = descendants(stack)
     listening = [
         c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN
     ]
@@ -139,15 +139,46 @@ def test_everything_listens_on_loopback_only(stack: Any) -> None:
 
 
 @pytest.fixture
-def another(stack: Any, tmp_path: Path) -> RunningStack:
+def starting(stack: Any, tmp_path: Path) -> Iterator[RunningStack]:
     """A second stack, which has what the first has built."""
-    folder = tmp_path / "another"
-    shutil.copytree(
-        stack.folder, folder, ignore=lambda _, names: {n for n in names if not n.startswith("build")}
-    )
-    temporary = tmp_path / "tmp"
+    folder, temporary = tmp_path / "another", tmp_path / "tmp"
+    folder.mkdir()
     temporary.mkdir()
-    return RunningStack(folder, {"TMPDIR": str(temporary)}).wait_until_healthy()
+    shutil.copytree(stack.folder / "build", folder / "build")
+    shutil.copy(stack.folder / "build.sha256", folder)
+    with RunningStack(folder, {"TMPDIR": str(temporary)}) as starting:
+        yield starting
+
+
+@pytest.fixture
+def another(starting: RunningStack) -> RunningStack:
+    """The second stack, healthy."""
+    return starting.wait_until_healthy()
+
+
+def descendants(stack: Any) -> list[psutil.Process]:
+    return psutil.Process(stack.process.pid).children(recursive=True)
+
+
+def assert_nothing_is_left(stack: RunningStack, family: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    assert list(Path(stack.environment["TMPDIR"]).iterdir()) == []
+    left = {path.name for path in stack.folder.iterdir()}
+    assert not left & {"tmp", "stack.json", "token", "agent-token", "passwords.json", "processes.json"}
+
+
+def test_ctrl_c_in_the_middle_of_the_start_leaves_nothing(starting: RunningStack) -> None:
+    def deploying() -> bool:
+        return "Deploying" in starting.output.read_text() and len(descendants(starting)) >= 3
+
+    assert wait_for(deploying, 60)
+    assert not (starting.folder / "build.log").exists(), "nothing changed, so nothing is built again"
+    family = descendants(starting)
+
+    assert starting.stop() == 0
+    assert "Traceback" not in starting.output.read_text()
+    assert_nothing_is_left(starting, family)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -155,21 +186,17 @@ def test_a_stop_signal_leaves_no_process_and_no_temporary_file(
     another: RunningStack, number: signal.Signals
 ) -> None:
     another.outcome(another.submit({"content": "I was charged twice."}))
-    family = psutil.Process(another.process.pid).children(recursive=True)
+    family = descendants(another)
     assert len(family) >= 7, "emulator, model, front door, and four functions"
 
     another.process.send_signal(number)
 
     assert another.process.wait(timeout=60) == 0
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert alive == []
-    assert os.listdir(another.environment["TMPDIR"]) == []  # noqa: PTH208
-    assert not (another.folder / "stack.json").exists()
-    assert not (another.folder / "token").exists()
+    assert_nothing_is_left(another, family)
 
 
 def test_make_stop_ends_what_a_killed_stack_left_behind(another: RunningStack) -> None:
-    family = psutil.Process(another.process.pid).children(recursive=True)
+    family = descendants(another)
     another.process.kill()
     another.process.wait(timeout=10)
     assert all(process.is_running() for process in family)

@@ -23,7 +23,11 @@ token: .venv ## Renew the demo users' tokens in .local/
 invoke: .venv ## Run one task of the local stack: make invoke TASK=classify EVENT=billing
 	@$(PY) -m local invoke "$(TASK)" "$(EVENT)"
 
-test: lint unit statemachine infrastructure integration coverage ## Run every check and test
+test: lint ## Run every check and test
+	$(PY) -m pytest --cov --cov-report=term
+
+test-sfn-local: .venv ## Play the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
+	$(PY) -m pytest -q tests/sfn_local --sfn-local
 
 lint: .venv ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(PY) -m ruff check .
@@ -33,9 +37,9 @@ lint: .venv ## ruff, mypy, import-linter, cfn-lint, sam validate
 	.venv/bin/cfn-lint template.yaml
 	.venv/bin/sam validate --lint --region us-east-1
 
-deploy: .venv ## Deploy to AWS with your own profile (STAGE=dev)
+deploy: .venv ## Deploy to AWS with your own profile (STAGE=default|prod ARGS=)
 	.venv/bin/sam build --config-env $(or $(STAGE),default)
-	.venv/bin/sam deploy --config-env $(or $(STAGE),default)
+	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 
 clean: ## Remove what the targets made
 	rm -rf .venv .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
@@ -47,6 +51,7 @@ clean: ## Remove what the targets made
 
 .uv/bin/uv:
 	@echo "Installing uv $(UV_VERSION) into .uv …"
-	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke test lint deploy clean
+.PHONY: help run stop token invoke test test-sfn-local lint deploy clean

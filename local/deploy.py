@@ -67,6 +67,8 @@ def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Sta
         support_topic_arn=outputs["SupportTopicArn"],
         failure_topic_arn=outputs["FailureTopicArn"],
         failed_tickets_queue_url=outputs["FailedTicketsQueueUrl"],
+        replay_queue_url=outputs["ReplayQueueUrl"],
+        state_machine_log_group=outputs["StateMachineLogGroup"],
         inbox_queue_url=_inbox(settings, outputs["SupportTopicArn"]),
         user_pool_id=outputs["UserPoolId"],
         user_pool_client_id=outputs["UserPoolClientId"],

@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,23 @@ def run(settings: Settings) -> None:
     Raises:
         StackError: a part could not be started, or ended by itself.
     """
+    with process_group(settings) as group:
+        try:
+            with _stop_signals():
+                narrator = Narrator(_fresh(settings.folder / "functions.log"))
+                say(_welcome(settings, start(settings, group)))
+                _tell_until_stopped(narrator, group)
+        except _StopRequested:
+            say("Stopping …")
+
+
+@contextmanager
+def process_group(settings: Settings) -> Iterator[ProcessGroup]:
+    """A group for `start`. When the block ends its processes do, too, and from then on signals are ignored.
+
+    Raises:
+        StackError: a stack already runs from the folder, or a port is taken.
+    """
     settings.temporary.mkdir(parents=True, exist_ok=True)
     _require_alone(settings.folder)
     require_free(settings.port, "PORT")
@@ -35,12 +52,7 @@ def run(settings: Settings) -> None:
     register(settings.folder, os.getpid())
     group = ProcessGroup(settings.folder)
     try:
-        with _stop_signals():
-            narrator = Narrator(_fresh(settings.folder / "functions.log"))
-            _start(settings, group)
-            _tell_until_stopped(narrator, group)
-    except _StopRequested:
-        say("Stopping …")
+        yield group
     finally:
         # Nothing may cut the cleaning up short.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -51,12 +63,22 @@ def run(settings: Settings) -> None:
         shutil.rmtree(settings.temporary, ignore_errors=True)
 
 
-def _start(settings: Settings, group: ProcessGroup) -> None:
+def start(
+    settings: Settings, group: ProcessGroup, function_environment: Mapping[str, str] | None = None
+) -> Stack:
+    """Start, build and deploy everything; return the running stack, whose processes are in the group.
+
+    `function_environment` is added to what the functions inherit from the emulator.
+
+    Raises:
+        StackError: a part could not be started.
+    """
     model_url = f"http://{HOST}:{free_port()}"
     with _step("Starting the embedded AWS and the model"):
         # The model keeps the user's own AWS settings: MODEL=bedrock calls Bedrock with them.
         group.start("model", "local.model", "--port", model_url.rpartition(":")[2], environment=os.environ)
-        group.start("emulator", "local.emulator", environment=_emulator_environment(settings, model_url))
+        emulator_environment = _emulator_environment(settings, model_url) | dict(function_environment or {})
+        group.start("emulator", "local.emulator", environment=emulator_environment)
         group.wait_until_healthy("emulator", f"{settings.endpoint_url}/_ministack/health")
         group.wait_until_healthy("model", f"{model_url}/healthz")
     with _step("Building the functions"):
@@ -74,7 +96,7 @@ def _start(settings: Settings, group: ProcessGroup) -> None:
             environment=os.environ,
         )  # fmt: skip
         group.wait_until_healthy("front-door", f"{settings.front_door_url}/healthz")
-    say(_welcome(settings, stack))
+    return stack
 
 
 def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:

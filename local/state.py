@@ -26,6 +26,8 @@ class Stack:
     support_topic_arn: str
     failure_topic_arn: str
     failed_tickets_queue_url: str
+    replay_queue_url: str
+    state_machine_log_group: str
     inbox_queue_url: str
     user_pool_id: str
     user_pool_client_id: str

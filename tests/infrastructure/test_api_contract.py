@@ -32,6 +32,9 @@ def test_its_ticket_has_exactly_the_fields_of_the_codes_ticket(openapi: Document
     assert set(openapi["components"]["schemas"]["Analysis"]["properties"]) == set(
         ticket.Analysis.__annotations__
     )
+    assert set(openapi["components"]["schemas"]["Attempt"]["properties"]) == set(
+        ticket.Attempt.__annotations__
+    )
     assert set(openapi["components"]["schemas"]["Failure"]["properties"]) == set(
         ticket.Failure.__annotations__
     )

@@ -50,6 +50,14 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
         "UpdateFunction": ["dynamodb:UpdateItem"],
         "NotifyFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "sns:Publish"],
         "TicketsFunction": ["dynamodb:GetItem"],
+        "ReplayFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "states:StartExecution"],
+        "SweepFunction": [
+            "dynamodb:GetItem",
+            "dynamodb:Scan",
+            "dynamodb:UpdateItem",
+            "sns:Publish",
+            "states:StartExecution",
+        ],
     }
 
 
@@ -102,7 +110,7 @@ def seconds(config: Any) -> float:
     return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
 
 
-@pytest.mark.parametrize("client", ["dynamodb", "sns", "bedrock_runtime"])
+@pytest.mark.parametrize("client", ["dynamodb", "sns", "stepfunctions", "bedrock_runtime"])
 def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
     retries = getattr(clients, client)().meta.config.retries
     assert retries["mode"] == "standard"
@@ -151,6 +159,7 @@ def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> 
         "TicketsFailedAlarm",
         "ExecutionsTimedOutAlarm",
         "FailedTicketsWaitingAlarm",
+        "SweepErrorsAlarm",
         "ApiFaultsAlarm",
     }
     assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms.values())
@@ -167,6 +176,7 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
         "SupportTopicArn",
         "FailureTopicArn",
         "FailedTicketsQueueUrl",
+        "ReplayQueueUrl",
         "UserPoolId",
         "UserPoolClientId",
     }

@@ -95,6 +95,7 @@ def test_a_key_that_is_no_uuid_is_ignored(stack: Any, key: str) -> None:
 
     assert ticket_id != key
     assert uuid.UUID(ticket_id)
+    assert stack.outcome(ticket_id)["status"] == "PROCESSED"
 
 
 def test_tickets_sent_at_once_are_each_processed_and_announced_once(stack: Any) -> None:

@@ -48,43 +48,43 @@ def set_status(ticket: Ticket, status: Status) -> None:
 
 
 def test_a_stored_ticket_is_read_back_as_it_was(table: TicketTable, ticket: Ticket) -> None:
-    assert table.store(ticket) == ticket
+    assert table.store(ticket, NOW) == ticket
     assert table.get(ticket.ticket_id) == ticket
     assert table.get("unknown") is None
 
 
 def test_storing_again_returns_what_is_known_and_changes_nothing(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
-    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, NOW)
+    table.store(ticket, NOW)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
-    assert table.store(replace(ticket, updated_at="2027-01-01T00:00:00.000Z")) == processed
+    assert table.store(replace(ticket, updated_at="2027-01-01T00:00:00.000Z"), NOW) == processed
     assert table.get(ticket.ticket_id) == processed
 
 
 def test_another_ticket_under_the_same_id_is_a_conflict(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
+    table.store(ticket, NOW)
 
     with pytest.raises(TicketConflict):
-        table.store(replace(ticket, content="Something else."))
+        table.store(replace(ticket, content="Something else."), NOW)
     with pytest.raises(TicketConflict):
-        table.store(replace(ticket, customer_id="somebody-else"))
+        table.store(replace(ticket, customer_id="somebody-else"), NOW)
     assert table.get(ticket.ticket_id) == ticket
 
 
 def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE)
+    table.store(ticket, NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
 
-    reopened = table.store(ticket)
+    reopened = table.store(ticket, NOW)
 
     assert (reopened.status, reopened.attempts, reopened.failure) == (Status.RECEIVED, 2, FAILURE)
     assert pending() == [ticket.ticket_id]
 
 
 def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
+    table.store(ticket, NOW)
     assert pending() == [ticket.ticket_id]
-    table.record_analysis(ticket.ticket_id, ANALYSIS, NOW)
+    table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
     assert pending() == [ticket.ticket_id]
     announced = table.mark_announced(ticket.ticket_id, NOW)
     assert pending() == []
@@ -92,17 +92,17 @@ def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketT
 
 
 def test_a_failed_ticket_is_not_pending(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE)
+    table.store(ticket, NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
 
     assert pending() == []
 
 
 def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
-    first = table.record_analysis(ticket.ticket_id, ANALYSIS, NOW)
+    table.store(ticket, NOW)
+    first = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
-    second = table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, NOW)
+    second = table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
 
     assert second == first
 
@@ -111,30 +111,30 @@ def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
 def test_no_late_execution_overwrites_what_came_after_it(
     table: TicketTable, ticket: Ticket, status: Status
 ) -> None:
-    table.store(ticket)
-    table.record_analysis(ticket.ticket_id, ANALYSIS, NOW)
+    table.store(ticket, NOW)
+    table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
     set_status(ticket, status)
     before = table.get(ticket.ticket_id)
 
-    table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, NOW)
-    table.record_failure(ticket.ticket_id, FAILURE)
-    table.store(ticket)
+    table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    table.store(ticket, NOW)
 
     assert table.get(ticket.ticket_id) == before
 
 
 def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE)
+    table.store(ticket, NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
 
-    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, NOW)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
     assert processed.status is Status.PROCESSED
     assert pending() == [ticket.ticket_id], "it is not announced yet"
 
 
 def test_only_the_first_announcement_is_noted(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
+    table.store(ticket, NOW)
     first = table.mark_announced(ticket.ticket_id, NOW)
 
     again = table.mark_announced(ticket.ticket_id, datetime(2027, 1, 1, tzinfo=UTC))
@@ -144,16 +144,18 @@ def test_only_the_first_announcement_is_noted(table: TicketTable, ticket: Ticket
 
 def test_a_ticket_that_is_gone_is_told_apart_from_one_that_moved_on(table: TicketTable) -> None:
     with pytest.raises(TicketNotFound):
-        table.record_analysis("gone", ANALYSIS, NOW)
+        table.record_analysis("gone", ANALYSIS, execution="e", now=NOW)
     with pytest.raises(TicketNotFound):
         table.mark_announced("gone", NOW)
-    assert table.record_failure("gone", FAILURE) is None
+    assert table.record_failure("gone", FAILURE, execution="e") is None
 
 
 def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
+    table.store(ticket, NOW)
 
-    stored = table.record_analysis(ticket.ticket_id, {**ANALYSIS, "confidence": 0.1 + 0.2}, NOW)
+    stored = table.record_analysis(
+        ticket.ticket_id, {**ANALYSIS, "confidence": 0.1 + 0.2}, execution="e", now=NOW
+    )
 
     assert stored.analysis is not None
     assert stored.analysis["confidence"] == 0.1 + 0.2
@@ -162,11 +164,11 @@ def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: 
 
 def test_a_table_that_is_not_there_is_no_passing_fault(aws: None, ticket: Ticket) -> None:
     with pytest.raises(StoreRejected, match="ResourceNotFoundException"):
-        TicketTable(clients.dynamodb(), "no-such-table").store(ticket)
+        TicketTable(clients.dynamodb(), "no-such-table").store(ticket, NOW)
 
 
 def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket)
+    table.store(ticket, NOW)
     dynamodb: Any = boto3.client("dynamodb")
 
     def found(index: str, key: str, value: str) -> int:

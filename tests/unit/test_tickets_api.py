@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def get(ticket_id: str, claims: dict[str, str] | None) -> tuple[int, dict[str, A
 
 @pytest.fixture
 def stored(aws: None) -> None:
-    TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"]).store(TICKET)
+    TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"]).store(TICKET, datetime.now(UTC))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The boto3 clients, with time-outs and retries pinned.
 
 The state machine retries too, and its waits multiply with the SDK's: the SDK gets at most one quick second
-attempt for DynamoDB and SNS, and none for the model, whose calls are long. The Lambda runtime's boto3 may be
-older than ours and have other defaults, so nothing is left to them.
+attempt, and none for the model, whose calls are long. The Lambda runtime's boto3 may be older than ours and
+have other defaults, so nothing is left to them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 # Seconds. connect + read, times the attempts, stays below the tasks' Timeout in template.yaml.
 _QUICK = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
@@ -33,6 +34,12 @@ def dynamodb() -> DynamoDBClient:
 def sns() -> SNSClient:
     """The SNS client of this execution environment."""
     return boto3.client("sns", config=_QUICK)
+
+
+@cache
+def stepfunctions() -> SFNClient:
+    """The Step Functions client of this execution environment."""
+    return boto3.client("stepfunctions", config=_QUICK)
 
 
 @cache

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from support.aws.errors import translated
 from support.domain.errors import StoreRejected, StoreUnavailable, TicketConflict, TicketNotFound
-from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
+from support.domain.ticket import Analysis, Attempt, Failure, Status, Ticket, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,7 +39,7 @@ class TicketTable:
             answer = self._client.get_item(TableName=self._name, Key=_key(ticket_id), ConsistentRead=True)
         return _ticket(answer["Item"]) if "Item" in answer else None
 
-    def store(self, ticket: Ticket) -> Ticket:
+    def store(self, ticket: Ticket, now: datetime) -> Ticket:
         """Store a new ticket, or return the one that an earlier execution stored; a FAILED one is reopened.
 
         Raises:
@@ -59,9 +59,9 @@ class TicketTable:
             return ticket
         if not known.is_same_submission_as(ticket):
             raise TicketConflict(f"Another ticket is stored under the id {ticket.ticket_id}.")
-        return self._reopen(known, ticket.updated_at) if known.status is Status.FAILED else known
+        return self._reopened(known, now) if known.status is Status.FAILED else known
 
-    def record_analysis(self, ticket_id: str, analysis: Analysis, now: datetime) -> Ticket:
+    def record_analysis(self, ticket_id: str, analysis: Analysis, *, execution: str, now: datetime) -> Ticket:
         """Make the ticket PROCESSED, or return it as it is when another execution already has.
 
         A success also replaces the FAILED that a parallel execution of the same ticket recorded.
@@ -73,7 +73,7 @@ class TicketTable:
             return self._update(
                 ticket_id,
                 "SET #status = :processed, analysis = :analysis, updatedAt = :now, "
-                "pendingSince = if_not_exists(pendingSince, :now)",
+                "pendingSince = if_not_exists(pendingSince, :now), " + _APPEND_TO_HISTORY,
                 condition="#status IN (:received, :failed)",
                 values={
                     ":processed": Status.PROCESSED,
@@ -81,23 +81,27 @@ class TicketTable:
                     ":failed": Status.FAILED,
                     ":analysis": analysis,
                     ":now": timestamp(now),
+                    **_history(execution, Status.PROCESSED, timestamp(now)),
                 },
             )
         except _ConditionFailedError as failed:
             return failed.ticket()
 
-    def record_failure(self, ticket_id: str, failure: Failure) -> Ticket | None:
+    def record_failure(self, ticket_id: str, failure: Failure, *, execution: str) -> Ticket | None:
         """Make a RECEIVED ticket FAILED; any later status stays. None when the ticket was never stored."""
         try:
             return self._update(
                 ticket_id,
-                "SET #status = :failed, failure = :failure, updatedAt = :now REMOVE pendingSince",
+                "SET #status = :failed, failure = :failure, updatedAt = :now, "
+                + _APPEND_TO_HISTORY
+                + " REMOVE pendingSince",
                 condition="#status = :received",
                 values={
                     ":failed": Status.FAILED,
                     ":received": Status.RECEIVED,
                     ":failure": failure,
                     ":now": failure["failedAt"],
+                    **_history(execution, failure["error"], failure["failedAt"]),
                 },
             )
         except _ConditionFailedError as failed:
@@ -119,17 +123,67 @@ class TicketTable:
         except _ConditionFailedError as failed:
             return failed.ticket()
 
-    def _reopen(self, ticket: Ticket, now: str) -> Ticket:
-        """Take a FAILED ticket back to RECEIVED; its last failure stays on it."""
+    def claim(self, seen: Ticket, *, sweeps: int, now: datetime) -> Ticket | None:
+        """Take a ticket for one more execution, exclusively; None when it changed since then.
+
+        FAILED becomes RECEIVED again, `attempts` counts up, and `sweeps` notes how many of the latest
+        restarts were the schedule's own.
+        """
         try:
             return self._update(
-                ticket.ticket_id,
-                "SET #status = :received, updatedAt = :now, pendingSince = :now, attempts = attempts + :one",
-                condition="#status = :failed",
-                values={":received": Status.RECEIVED, ":failed": Status.FAILED, ":now": now, ":one": 1},
+                seen.ticket_id,
+                "SET #status = :status, attempts = attempts + :one, sweeps = :sweeps, "
+                "pendingSince = :now, updatedAt = :now",
+                condition="attempts = :attempts AND updatedAt = :updatedAt",
+                values={
+                    ":status": Status.RECEIVED if seen.status is Status.FAILED else seen.status,
+                    ":one": 1,
+                    ":sweeps": sweeps,
+                    ":now": timestamp(now),
+                    ":attempts": seen.attempts,
+                    ":updatedAt": seen.updated_at,
+                },
             )
-        except _ConditionFailedError as failed:
-            return failed.ticket()
+        except _ConditionFailedError:
+            return None
+
+    def give_up(self, seen: Ticket, failure: Failure) -> Ticket | None:
+        """End a pending ticket's sweeps; RECEIVED becomes FAILED. None when it changed meanwhile."""
+        try:
+            return self._update(
+                seen.ticket_id,
+                "SET #status = :status, failure = :failure, updatedAt = :now REMOVE pendingSince",
+                condition="attempts = :attempts AND updatedAt = :updatedAt",
+                values={
+                    ":status": Status.FAILED if seen.status is Status.RECEIVED else seen.status,
+                    ":failure": failure,
+                    ":now": failure["failedAt"],
+                    ":attempts": seen.attempts,
+                    ":updatedAt": seen.updated_at,
+                },
+            )
+        except _ConditionFailedError:
+            return None
+
+    def pending_since_before(self, moment: datetime) -> Iterator[str]:
+        """The ids of the tickets that owe something since before the moment, read page by page."""
+        arguments: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": "Pending",
+            "FilterExpression": "pendingSince < :moment",
+            "ExpressionAttributeValues": _item({":moment": timestamp(moment)}),
+        }
+        while True:
+            with _translated():
+                page = self._client.scan(**arguments)
+            yield from (item["ticketId"]["S"] for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _reopened(self, failed: Ticket, now: datetime) -> Ticket:
+        reopened = self.claim(failed, sweeps=0, now=now)
+        return reopened or self.get(failed.ticket_id) or failed
 
     def _update(
         self, ticket_id: str, expression: str, *, condition: str, values: Mapping[str, Any]
@@ -170,6 +224,14 @@ def _translated() -> Iterator[None]:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
             raise _ConditionFailedError(cast(Any, error.response).get("Item")) from error
+
+
+_APPEND_TO_HISTORY = "history = list_append(if_not_exists(history, :empty), :attempt)"
+
+
+def _history(execution: str, outcome: str, ended_at: str) -> dict[str, Any]:
+    attempt: Attempt = {"execution": execution, "outcome": outcome, "endedAt": ended_at}
+    return {":empty": [], ":attempt": [attempt]}
 
 
 def _key(ticket_id: str) -> dict[str, Any]:

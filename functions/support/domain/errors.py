@@ -6,7 +6,8 @@
     │   ├── ModelThrottled
     │   ├── ModelUnavailable
     │   ├── ModelOutputInvalid
-    │   └── NotifyUnavailable
+    │   ├── NotifyUnavailable
+    │   └── StartUnavailable      (operations only)
     └── PermanentError            the same call will fail again: a person has to look
         ├── InvalidTicket
         ├── TicketConflict
@@ -14,10 +15,12 @@
         ├── StoreRejected
         ├── ModelRejected
         ├── ModelRefused
-        └── NotifyRejected
+        ├── NotifyRejected
+        └── StartRejected         (operations only)
 
-Step Functions matches the bare class name and never a parent, so only leaves are raised and only
-leaves stand in the state machine's definition. No message holds ticket content: messages are logged.
+Step Functions matches the bare class name and never a parent, so only leaves are raised, and only leaves
+stand in the state machine's definition: all that its tasks can raise. No message holds ticket content:
+messages are logged.
 """
 
 
@@ -53,6 +56,10 @@ class NotifyUnavailable(TransientError):
     """SNS throttled the call, failed, or did not answer in time."""
 
 
+class StartUnavailable(TransientError):
+    """Step Functions throttled the start of an execution, failed, or did not answer in time."""
+
+
 class InvalidTicket(PermanentError):
     """The execution's input is no submission: a field is missing or has the wrong form."""
 
@@ -79,3 +86,7 @@ class ModelRefused(PermanentError):
 
 class NotifyRejected(PermanentError):
     """SNS refused the call: permissions, a missing topic, or an invalid message."""
+
+
+class StartRejected(PermanentError):
+    """Step Functions refused to start an execution: permissions, or no such state machine."""

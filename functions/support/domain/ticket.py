@@ -63,6 +63,14 @@ class Failure(TypedDict):
     failedAt: str
 
 
+class Attempt(TypedDict):
+    """How one execution went: its name, and PROCESSED or the error that failed it."""
+
+    execution: str
+    outcome: str
+    endedAt: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """One support ticket. Times are ISO 8601 in UTC, `expires_at` is in epoch seconds for DynamoDB's TTL."""
@@ -78,9 +86,11 @@ class Ticket:
     subject: str | None = None
     analysis: Analysis | None = None
     failure: Failure | None = None
+    history: list[Attempt] | None = None
     notified_at: str | None = None
     pending_since: str | None = None
     expires_at: int | None = None
+    sweeps: int | None = None
 
     @classmethod
     def from_submission(
@@ -126,6 +136,23 @@ class Ticket:
     def to_document(self) -> dict[str, Any]:
         """The ticket as a JSON object."""
         return {_camel(name): value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether work is owed that no execution and no sweep will do: an operator has to replay it."""
+        unannounced = self.notified_at is None and self.pending_since is None
+        return self.status is Status.FAILED or (self.status is Status.PROCESSED and unannounced)
+
+    def to_submission(self) -> dict[str, Any]:
+        """An execution's input that starts this ticket's processing again."""
+        request = {"content": self.content} | ({"subject": self.subject} if self.subject else {})
+        return {
+            "ticketId": self.ticket_id,
+            "receivedAt": round(datetime.fromisoformat(self.created_at).timestamp() * 1000),
+            "channel": self.channel,
+            "caller": {"subject": self.customer_id, "groups": ""},
+            "request": request,
+        }
 
     def is_same_submission_as(self, other: Self) -> bool:
         """Whether both come from one submission, sent or started more than once."""

@@ -23,7 +23,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     Event: `{"execution": str, "submission": execution input}`. Result: `{"ticket": ticket document}`.
     Raises: InvalidTicket, TicketConflict, StoreUnavailable, StoreRejected.
     """
-    ticket = Ticket.from_submission(event["submission"], now=datetime.now(UTC), retention_days=RETENTION_DAYS)
-    stored = TABLE.store(ticket)
+    now = datetime.now(UTC)
+    ticket = Ticket.from_submission(event["submission"], now=now, retention_days=RETENTION_DAYS)
+    stored = TABLE.store(ticket, now)
     logger.info("ticket stored", status=stored.status, attempts=stored.attempts)
     return {"ticket": stored.to_document()}

@@ -35,7 +35,9 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
     classified = Ticket.from_document(event["ticket"])
     if classified.analysis is None:
         raise InvalidTicket("The ticket has no analysis to record.")
-    ticket = TABLE.record_analysis(classified.ticket_id, classified.analysis, datetime.now(UTC))
+    ticket = TABLE.record_analysis(
+        classified.ticket_id, classified.analysis, execution=event["execution"], now=datetime.now(UTC)
+    )
     logger.info("ticket updated", status=ticket.status)
     return ticket
 
@@ -45,7 +47,7 @@ def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
     if not isinstance(ticket_id, str):
         raise InvalidTicket("ticketId is missing: the failure message alone holds this submission.")
     failure = _failure(event["failure"])
-    ticket = TABLE.record_failure(ticket_id, failure)
+    ticket = TABLE.record_failure(ticket_id, failure, execution=event["execution"])
     # Not the cause: the words of an error that nobody foresaw may quote the ticket.
     logger.error("ticket failed", status=ticket.status if ticket else "NOT STORED", error=failure["error"])
     return ticket

@@ -1,0 +1,73 @@
+"""Replay: a failed ticket that an operator moved to the replay queue is started again, once."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from support.aws import clients
+from support.aws.pipeline import TicketPipeline
+from support.aws.table import TicketTable
+from support.aws.telemetry import logger, metrics
+from support.domain.errors import InvalidTicket, TicketConflict
+from support.domain.ticket import Ticket
+
+TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Start each message's ticket again; a message that fails stays in the queue, for three tries."""
+    metrics.add_metric("ReplaysAsked", MetricUnit.Count, len(event["Records"]))
+    return process_partial_response(event, record_handler=_replay, processor=processor, context=context)
+
+
+def _replay(record: SQSRecord) -> None:
+    now = datetime.now(UTC)
+    submission, failed_execution = _failure_message(record.body)
+    asked = Ticket.from_submission(submission, now=now, retention_days=0)
+    logger.append_keys(ticketId=asked.ticket_id)
+    known = TABLE.get(asked.ticket_id)
+    if known is None:
+        _start(f"{asked.ticket_id}-r{_replays_until(failed_execution) + 1}", submission)
+    elif not known.is_same_submission_as(asked):
+        raise TicketConflict(f"Another ticket is stored under the id {asked.ticket_id}.")
+    elif known.is_abandoned and (claimed := TABLE.claim(known, sweeps=0, now=now)):
+        _start(f"{asked.ticket_id}-r{claimed.attempts}", submission)
+    else:
+        logger.info("nothing to replay", status=known.status)
+
+
+def _start(name: str, submission: Mapping[str, Any]) -> None:
+    PIPELINE.start(name, submission)
+    metrics.add_metric("TicketsReplayed", MetricUnit.Count, 1)
+    logger.info("ticket replayed", execution=name)
+
+
+def _failure_message(body: str) -> tuple[Mapping[str, Any], str]:
+    """The failed execution's input and ARN."""
+    try:
+        message = json.loads(body)
+        submission, execution = message["input"], message["execution"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidTicket("The message is no failure message: it holds no input or execution.") from error
+    if not isinstance(submission, Mapping):
+        raise InvalidTicket("The message is no failure message: its input is no object.")
+    return submission, str(execution)
+
+
+def _replays_until(execution: str) -> int:
+    """How many replays came before: `…-r2` was the second. Counts where no ticket is stored that could."""
+    number = re.search(r"-r(\d+)(:|$)", execution)
+    return int(number[1]) if number else 0

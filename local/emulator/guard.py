@@ -1,0 +1,72 @@
+"""Replace parts of the emulator, or say in one sentence why that is no longer possible.
+
+Every extension replaces names that the emulator does not promise to keep. A changed emulator must
+therefore stop the start, not lose an extension in silence.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+EMULATOR = "ministack"
+TESTED_VERSION = "1.5.33"
+
+
+class EmulatorChangedError(RuntimeError):
+    """The emulator is not the one that the extensions were written for."""
+
+
+def check_version() -> None:
+    """Refuse any release of the emulator but the tested one."""
+    installed = version(EMULATOR)
+    if installed != TESTED_VERSION:
+        raise EmulatorChangedError(
+            f"local/emulator was tested with {EMULATOR} {TESTED_VERSION}, but {installed} is installed: "
+            "install the tested one, or run the tests of local/emulator and change TESTED_VERSION."
+        )
+
+
+def replace(owner: Any, name: str, new: Any) -> None:
+    """Put `new` in the place of the existing attribute `name` of a module or class."""
+    if not hasattr(owner, name):
+        raise EmulatorChangedError(f"{_name(owner)} has no {name}: local/emulator cannot extend it.")
+    setattr(owner, name, new)
+
+
+def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+    """Put `wrapper` around a function; it gets the original as its first argument.
+
+    The parameters that the wrapper names must be the first ones of the original.
+    """
+    original = getattr(owner, name, None)
+    if not callable(original):
+        raise EmulatorChangedError(f"{_name(owner)} has no function {name}: local/emulator cannot extend it.")
+    expected = _named_parameters(wrapper)[1:]
+    actual = _named_parameters(original)
+    if actual[: len(expected)] != expected:
+        raise EmulatorChangedError(
+            f"{_name(owner)}.{name} takes {actual}, not {expected}: local/emulator cannot extend it."
+        )
+    setattr(owner, name, partial(wrapper, original))
+
+
+def replace_line(owner: Any, name: str, line: str, new: str) -> None:
+    """Replace a line that occurs exactly once in the text constant `name`."""
+    text = getattr(owner, name, "")
+    if text.count(line) != 1:
+        raise EmulatorChangedError(
+            f"{_name(owner)}.{name} has the line {line.strip()!r} {text.count(line)} times, not once: "
+            "local/emulator cannot extend it."
+        )
+    setattr(owner, name, text.replace(line, new))
+
+
+def _name(owner: Any) -> str:
+    return str(getattr(owner, "__qualname__", owner.__name__))
+
+
+def _named_parameters(function: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

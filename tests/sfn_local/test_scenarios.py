@@ -1,0 +1,206 @@
+"""The state machine's paths as a mock file of AWS Step Functions Local, without any of our functions.
+
+Each test case of mock_config.json says what every task answers, attempt by attempt; SCENARIOS says which way
+the execution takes. tests/statemachine plays the same stories with the real functions.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+import yaml
+from botocore.exceptions import BotoCoreError
+
+from local.processes import wait_for
+
+PROJECT = Path(__file__).parents[2]
+
+
+def definition_with_arns() -> dict[str, Any]:
+    """The state machine's definition, with ARNs of nothing: every task is mocked."""
+    text = (PROJECT / "statemachine" / "ticket_pipeline.asl.yaml").read_text()
+    text = re.sub(r"\$\{(\w+)FunctionArn}", r"arn:aws:lambda:us-east-1:123456789012:function:\1", text)
+    text = text.replace("${FailureTopicArn}", "arn:aws:sns:us-east-1:123456789012:failures")
+    text = text.replace("${FailedTicketsQueueUrl}", "https://sqs.us-east-1.amazonaws.com/123456789012/failed")
+    return dict(yaml.safe_load(text))
+
+
+DEFINITION = definition_with_arns()
+TASKS = {name: state for name, state in DEFINITION["States"].items() if state["Type"] == "Task"}
+SUBMISSION = PROJECT / "events" / "executions" / "billing.json"
+MOCK_CONFIG = json.loads(Path(__file__).with_name("mock_config.json").read_text())
+((NAME, MACHINE),) = MOCK_CONFIG["StateMachines"].items()
+CASES: dict[str, dict[str, str]] = MACHINE["TestCases"]
+RESPONSES: dict[str, dict[str, Any]] = MOCK_CONFIG["MockedResponses"]
+
+START_SECONDS = 60
+# The longest scenario retries for up to 50 s where an endpoint's waits are not scaled.
+RUN_SECONDS = 90
+ENDS = {"ExecutionSucceeded": "SUCCEEDED", "ExecutionFailed": "FAILED", "ExecutionTimedOut": "TIMED_OUT"}
+
+
+class Scenario(NamedTuple):
+    """How an execution ends, and the states that it enters on the way."""
+
+    status: str
+    error: str | None
+    states: list[str]
+
+
+def succeeds(*states: str) -> Scenario:
+    return Scenario("SUCCEEDED", None, list(states))
+
+
+def fails(*states: str) -> Scenario:
+    return Scenario("FAILED", "TicketFailed", [*states, "Ticket Failed"])
+
+
+STORED = ("Store Ticket", "Already Processed?")
+CLASSIFIED = (*STORED, "Classify Ticket")
+UPDATED = (*CLASSIFIED, "Update Ticket")
+NOTIFIED = (*UPDATED, "Notify Support")
+FAILURE = ("Record Failure", "Publish Failure")
+
+SCENARIOS = {
+    "HappyPath": succeeds(*NOTIFIED),
+    "RepeatedExecution": succeeds(*STORED, "Notify Support"),
+    "EveryTaskRecovers": succeeds(*NOTIFIED),
+    # Nothing of these two is in the table: there is no ticket to record a failure of.
+    "StoreFindsNoSubmission": fails("Store Ticket", "Publish Failure"),
+    "StoreFindsAnotherTicket": fails("Store Ticket", "Publish Failure"),
+    "StoreRejected": fails("Store Ticket", *FAILURE),
+    "StoreUnavailable": fails("Store Ticket", *FAILURE),
+    "StoreUnforeseen": fails("Store Ticket", *FAILURE),
+    "ClassifyRejected": fails(*CLASSIFIED, *FAILURE),
+    "ClassifyRefused": fails(*CLASSIFIED, *FAILURE),
+    "ClassifyThrottled": fails(*CLASSIFIED, *FAILURE),
+    "ClassifyUnforeseen": fails(*CLASSIFIED, *FAILURE),
+    "UpdateFindsNoTicket": fails(*UPDATED, *FAILURE),
+    "UpdateUnavailable": fails(*UPDATED, *FAILURE),
+    "UpdateUnforeseen": fails(*UPDATED, *FAILURE),
+    "NotifyRejected": fails(*NOTIFIED, *FAILURE),
+    "NotifyUnavailable": fails(*NOTIFIED, *FAILURE),
+    "NotifyUnforeseen": fails(*NOTIFIED, *FAILURE),
+    "FailureBranchRecovers": fails(*CLASSIFIED, *FAILURE),
+    "FailureUnrecorded": fails(*CLASSIFIED, *FAILURE),
+    "FailureUnpublished": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
+    "FailureQueuedByRetry": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
+    "FailureUntold": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
+}
+
+
+@pytest.fixture(scope="module")
+def stepfunctions(endpoint: str) -> Iterator[Any]:
+    """A client of the endpoint, which answers."""
+    client = boto3.client("stepfunctions", endpoint_url=endpoint, region_name="us-east-1")
+
+    def answers() -> bool:
+        try:
+            return "stateMachines" in client.list_state_machines()
+        except BotoCoreError:
+            return False
+
+    assert wait_for(answers, START_SECONDS), f"{endpoint} does not answer"
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def machine(stepfunctions: Any) -> Iterator[str]:
+    """The ARN of the state machine, which is created under the name that the mock file gives it.
+
+    STANDARD, where the template says EXPRESS: an EXPRESS execution has neither status nor history to ask for
+    (DescribeExecution, GetExecutionHistory). The type changes nothing about the way that an execution takes.
+    """
+    arn = stepfunctions.create_state_machine(
+        name=NAME,
+        type="STANDARD",
+        definition=json.dumps(DEFINITION),
+        roleArn="arn:aws:iam::123456789012:role/pipeline",
+    )["stateMachineArn"]
+    yield arn
+    stepfunctions.delete_state_machine(stateMachineArn=arn)
+
+
+@pytest.mark.parametrize("case", SCENARIOS)
+def test_an_execution_takes_the_way_of_its_scenario(stepfunctions: Any, machine: str, case: str) -> None:
+    execution = stepfunctions.start_execution(
+        stateMachineArn=f"{machine}#{case}", name=str(uuid.uuid4()), input=SUBMISSION.read_text()
+    )["executionArn"]
+    history: list[dict[str, Any]] = []
+
+    def ended() -> bool:
+        page = stepfunctions.get_execution_history(executionArn=execution, maxResults=1000)
+        history[:] = page["events"]
+        return bool(history) and history[-1]["type"] in ENDS
+
+    assert wait_for(ended, RUN_SECONDS), "the execution did not end in time"
+    assert outcome(history) == SCENARIOS[case]
+    assert failed_attempts(history) == mocked_errors(case), "each cause has its own number of attempts"
+
+
+def outcome(history: list[dict[str, Any]]) -> Scenario:
+    return Scenario(
+        status=ENDS[history[-1]["type"]],
+        error=history[-1].get("executionFailedEventDetails", {}).get("error"),
+        states=[e["stateEnteredEventDetails"]["name"] for e in history if "stateEnteredEventDetails" in e],
+    )
+
+
+def failed_attempts(history: list[dict[str, Any]]) -> list[str]:
+    return [e["taskFailedEventDetails"]["error"] for e in history if e["type"] == "TaskFailed"]
+
+
+def mocked_errors(case: str) -> list[str]:
+    """The errors of all attempts of all states, in the order in which they come."""
+    responses = [CASES[case][state] for state in SCENARIOS[case].states if state in CASES[case]]
+    return [error for response in responses for error in errors(response)]
+
+
+def errors(response: str) -> list[str]:
+    """The error of each attempt: "0-2" stands for three attempts."""
+    found = []
+    for attempts, answer in RESPONSES[response].items():
+        first, _, last = attempts.partition("-")
+        if "Throw" in answer:
+            found += [answer["Throw"]["Error"]] * (int(last or first) - int(first) + 1)
+    return found
+
+
+def test_every_test_case_of_the_mock_file_is_a_scenario() -> None:
+    assert list(CASES) == list(SCENARIOS)
+
+
+@pytest.mark.parametrize("case", SCENARIOS)
+def test_a_test_case_mocks_the_tasks_that_it_enters_and_no_other(case: str) -> None:
+    """What is not mocked, Step Functions Local would call."""
+    assert list(CASES[case]) == [state for state in SCENARIOS[case].states if state in TASKS]
+
+
+def test_every_response_exists_and_is_used() -> None:
+    assert {response for case in CASES.values() for response in case.values()} == set(RESPONSES)
+
+
+def test_every_task_succeeds_in_some_scenario_and_every_catch_is_taken_in_some() -> None:
+    succeeded, taken = set(), set()
+    for state, response in [mock for case in CASES.values() for mock in case.items()]:
+        *_, last = RESPONSES[response].values()
+        if "Throw" in last:
+            taken.add((state, catcher_of(TASKS[state], last["Throw"]["Error"])))
+        else:
+            succeeded.add(state)
+    assert succeeded == set(TASKS)
+    assert taken == {(name, number) for name, task in TASKS.items() for number in range(len(task["Catch"]))}
+
+
+def catcher_of(task: dict[str, Any], error: str) -> int:
+    """The number of the first Catch that matches an error."""
+    matches = [
+        error in catch["ErrorEquals"] or catch["ErrorEquals"] == ["States.ALL"] for catch in task["Catch"]
+    ]
+    return matches.index(True)

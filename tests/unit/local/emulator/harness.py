@@ -1,0 +1,178 @@
+"""The real emulator as a process of its own, and what tests need to drive it."""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+from botocore.config import Config
+
+REGION = "eu-central-1"
+ROLE = "arn:aws:iam::000000000000:role/any"
+START_SECONDS = 30
+
+
+def eventually[T](what: Callable[[], T], seconds: float = 20) -> T:
+    """The first true value of `what`."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
+        time.sleep(0.02)
+    return value
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def zip_of(source: str) -> bytes:
+    """A function's code: the module `app`."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.py", source)
+    return buffer.getvalue()
+
+
+@cache
+def client(service: str, url: str) -> Any:
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20),
+    )
+
+
+@dataclass(frozen=True)
+class Emulator:
+    process: subprocess.Popen[bytes]
+    port: int
+    temporary: Path
+    log: Path  # what its functions print
+    output: Path  # what it prints itself
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, service: str) -> Any:
+        return client(service, self.url)
+
+    def function(self, source: str, **settings: Any) -> str:
+        """Create a function whose code is `source`; returns its name."""
+        name = unique("function")
+        self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=ROLE,
+            Handler="app.handler",
+            Code={"ZipFile": zip_of(source)},
+            Timeout=settings.pop("timeout", 10),
+            **settings,
+        )
+        return name
+
+    def invoke(self, function: str, event: Any = None) -> tuple[str | None, Any]:
+        """What kind of error it was, or None, and the answer."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        return answer.get("FunctionError"), json.load(answer["Payload"])
+
+    def machine(self, definition: dict[str, Any], **settings: Any) -> str:
+        """Create a state machine; returns its ARN."""
+        created = self.client("stepfunctions").create_state_machine(
+            name=unique("machine"),
+            definition=json.dumps(definition),
+            roleArn=ROLE,
+            type="EXPRESS",
+            **settings,
+        )
+        return str(created["stateMachineArn"])
+
+    def run(self, machine: str, text: str = "{}") -> dict[str, Any]:
+        """Run a state machine; returns the description of the ended execution."""
+        started = self.client("stepfunctions").start_execution(stateMachineArn=machine, input=text)
+        return self.ended(started["executionArn"])
+
+    def ended(self, execution: str) -> dict[str, Any]:
+        client = self.client("stepfunctions")
+
+        def description() -> dict[str, Any] | None:
+            found: dict[str, Any] = client.describe_execution(executionArn=execution)
+            return found if found["status"] != "RUNNING" else None
+
+        return eventually(description) or {}
+
+    def deploy(self, stack: str, resources: dict[str, Any]) -> dict[str, str]:
+        """Create a stack; returns the physical id of each resource."""
+        client = self.client("cloudformation")
+        client.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
+
+        def status() -> str:
+            text: str = client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+            return "" if text.endswith("_IN_PROGRESS") else text
+
+        ended = eventually(status)
+        events = client.describe_stack_events(StackName=stack)["StackEvents"]
+        reasons = [event.get("ResourceStatusReason") for event in events]
+        assert ended == "CREATE_COMPLETE", [r for r in reasons if r]
+        found = client.describe_stack_resources(StackName=stack)["StackResources"]
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+    def children(self) -> list[int]:
+        """The process ids of the workers."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End the process; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(timeout=20)
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[Emulator]:
+    """An emulator on a free port. It is ended at the end, if it still runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    temporary, log = folder / "tmp", folder / "functions.log"
+    settings = {"GATEWAY_PORT": str(port), "EMULATOR_TMP": str(temporary), "FUNCTION_LOG": str(log)}
+    output = folder / "emulator.log"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.emulator"],
+            env={**os.environ, **settings, **environment},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    emulator = Emulator(process, port, temporary, log, output)
+    try:
+        eventually(lambda: _is_healthy(emulator), START_SECONDS)
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+def _is_healthy(emulator: Emulator) -> bool:
+    assert emulator.process.poll() is None, "the emulator did not start"
+    try:
+        return httpx.get(f"{emulator.url}/_ministack/health", timeout=1).is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,57 @@
+"""A changed emulator is found out when it starts."""
+
+import types
+
+import pytest
+
+from local.emulator import guard
+
+
+def double(number: int, times: int = 1) -> int:
+    return 2 * number * times
+
+
+@pytest.fixture
+def module() -> types.ModuleType:
+    module = types.ModuleType("emulated")
+    vars(module).update(double=double, SCRIPT="one\ntwo\none\n")
+    return module
+
+
+def test_a_wrapper_gets_the_original_first(module: types.ModuleType) -> None:
+    guard.wrap(module, "double", lambda original, number: original(number) + 1)
+    guard.wrap(module, "double", lambda original, number: original(number) * 10)
+    assert module.double(3) == 70
+
+
+def test_a_function_that_is_gone_is_refused(module: types.ModuleType) -> None:
+    with pytest.raises(guard.EmulatorChangedError, match="emulated has no function triple"):
+        guard.wrap(module, "triple", lambda original: original())
+
+
+def test_a_function_with_other_parameters_is_refused(module: types.ModuleType) -> None:
+    with pytest.raises(guard.EmulatorChangedError, match=r"emulated.double takes \['number', 'times'\], not"):
+        guard.wrap(module, "double", lambda original, count: original(count))
+
+
+def test_an_attribute_that_is_gone_is_refused(module: types.ModuleType) -> None:
+    with pytest.raises(guard.EmulatorChangedError, match="emulated has no PATTERN"):
+        guard.replace(module, "PATTERN", "x")
+
+
+def test_a_line_that_occurs_once_is_replaced(module: types.ModuleType) -> None:
+    guard.replace_line(module, "SCRIPT", "two\n", "2\n")
+    assert module.SCRIPT == "one\n2\none\n"
+
+
+@pytest.mark.parametrize(("line", "count"), [("one\n", 2), ("three\n", 0)])
+def test_a_line_that_does_not_occur_once_is_refused(module: types.ModuleType, line: str, count: int) -> None:
+    with pytest.raises(guard.EmulatorChangedError, match=f"{count} times, not once"):
+        guard.replace_line(module, "SCRIPT", line, "")
+
+
+def test_another_release_of_the_emulator_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard.check_version()
+    monkeypatch.setattr(guard, "TESTED_VERSION", "0.1")
+    with pytest.raises(guard.EmulatorChangedError, match=r"was tested with ministack 0\.1, but"):
+        guard.check_version()

@@ -1,0 +1,174 @@
+"""Retry, Catch, time-outs and paths of state machines. The waits are scaled by 0.01."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from local.emulator.step_functions import _retry_delay
+from tests.unit.local.emulator.harness import REGION, ROLE, Emulator, unique
+
+FLAKY = """
+class Throttled(Exception): pass
+class Invalid(Exception): pass
+calls = {}
+
+def handler(event, context):
+    calls[event["id"]] = calls.get(event["id"], 0) + 1
+    if calls[event["id"]] <= event["failures"]:
+        raise globals()[event["error"]]("call %s" % calls[event["id"]])
+    return {"calls": calls[event["id"]]}
+"""
+
+
+@pytest.fixture(scope="module")
+def flaky(emulator: Emulator) -> str:
+    return f"arn:aws:lambda:{REGION}:000000000000:function:{emulator.function(FLAKY)}"
+
+
+def machine(task: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    end = {"Type": "Pass", "End": True}
+    return {
+        "StartAt": "Task",
+        "States": {"Task": {"Type": "Task", "Next": "Done", **task}, "Done": end, "Caught": end},
+        **settings,
+    }
+
+
+CATCH_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+
+
+def events(emulator: Emulator, execution: dict[str, Any], kind: str) -> list[Any]:
+    history = emulator.client("stepfunctions").get_execution_history(executionArn=execution["executionArn"])
+    return [event["timestamp"] for event in history["events"] if event["type"] == kind]
+
+
+def test_a_task_is_retried_by_the_name_of_its_exception(emulator: Emulator, flaky: str) -> None:
+    retry = {"ErrorEquals": ["Throttled"], "MaxAttempts": 3, "IntervalSeconds": 1}
+    task = emulator.machine(machine({"Resource": flaky, "Retry": [retry]}))
+    ended = emulator.run(task, '{"id": "named", "failures": 2, "error": "Throttled"}')
+    assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", {"calls": 3})
+
+
+def test_another_exception_is_caught_by_its_name_and_not_retried(emulator: Emulator, flaky: str) -> None:
+    retry = {"ErrorEquals": ["Throttled"], "MaxAttempts": 3}
+    catch = [{"ErrorEquals": ["Invalid"], "Next": "Caught"}]
+    task = emulator.machine(machine({"Resource": flaky, "Retry": [retry], "Catch": catch}))
+    ended = emulator.run(task, '{"id": "caught", "failures": 9, "error": "Invalid"}')
+    failure = json.loads(ended["output"])
+    assert (ended["status"], failure["Error"]) == ("SUCCEEDED", "Invalid")
+    cause = json.loads(failure["Cause"])
+    assert cause.keys() == {"errorMessage", "errorType", "requestId", "stackTrace"}
+    assert cause["errorMessage"] == "call 1"
+
+
+def test_a_retry_waits_at_most_its_maximum_delay(emulator: Emulator, flaky: str) -> None:
+    retry = {"ErrorEquals": ["Throttled"], "IntervalSeconds": 50, "MaxDelaySeconds": 1}
+    task = emulator.machine(machine({"Resource": flaky, "Retry": [retry]}))
+    ended = emulator.run(task, '{"id": "delayed", "failures": 3, "error": "Throttled"}')
+    attempts = events(emulator, ended, "TaskScheduled")
+    assert len(attempts) == 4
+    assert all((later - earlier).total_seconds() < 0.5 for earlier, later in pairwise(attempts))
+
+
+@pytest.mark.parametrize(
+    ("retrier", "delays"),
+    [
+        ({}, [1, 2, 4, 8]),
+        ({"IntervalSeconds": 2, "BackoffRate": 1.5}, [2, 3, 4.5, 6.75]),
+        ({"IntervalSeconds": 2, "MaxDelaySeconds": 5}, [2, 4, 5, 5]),
+    ],
+)
+def test_the_delay_grows_up_to_the_maximum(retrier: dict[str, Any], delays: list[float]) -> None:
+    assert [_retry_delay(retrier, count) for count in range(4)] == delays
+
+
+def test_a_jittered_delay_is_a_random_part_of_the_delay() -> None:
+    retrier = {"IntervalSeconds": 2, "MaxDelaySeconds": 5, "JitterStrategy": "FULL"}
+    delays = {_retry_delay(retrier, 9) for _ in range(100)}
+    assert len(delays) > 1
+    assert all(0 <= delay <= 5 for delay in delays)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"Type": "Wait", "Seconds": 1000, "Next": "Done"},
+        {
+            "Type": "Parallel",
+            "Branches": [{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1000, "End": True}}}],
+            "Catch": CATCH_ALL,
+            "Next": "Done",
+        },
+    ],
+    ids=["wait", "parallel"],
+)
+def test_a_machine_that_runs_too_long_is_timed_out(emulator: Emulator, definition: dict[str, Any]) -> None:
+    ended = emulator.run(emulator.machine(machine(definition, TimeoutSeconds=1)))
+    assert (ended["status"], ended["error"]) == ("TIMED_OUT", "States.Timeout")
+    assert events(emulator, ended, "ExecutionTimedOut")
+    assert 1 <= (ended["stopDate"] - ended["startDate"]).total_seconds() < 5
+
+
+def test_no_catch_and_no_retry_sees_the_time_out_of_the_machine(emulator: Emulator, flaky: str) -> None:
+    retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 60, "BackoffRate": 1, "MaxAttempts": 9}
+    task = machine({"Resource": flaky, "Retry": [retry], "Catch": CATCH_ALL}, TimeoutSeconds=1)
+    ended = emulator.run(emulator.machine(task), '{"id": "timed", "failures": 99, "error": "Throttled"}')
+    assert ended["status"] == "TIMED_OUT"
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        ("Parameters", {"a": {"b.$": "$.present.missing"}}),
+        ("Parameters", {"b.$": "$$.Execution.Missing"}),
+        ("Parameters", {"b.$": "States.Format('{}', $.missing)"}),
+        ("ResultSelector", {"b.$": "$.missing"}),
+    ],
+)
+def test_a_path_that_points_nowhere_fails_the_execution(
+    emulator: Emulator, flaky: str, field: str, path: dict[str, Any]
+) -> None:
+    task = machine({"Resource": flaky, field: path, "Catch": CATCH_ALL})
+    ended = emulator.run(
+        emulator.machine(task), '{"present": {}, "id": "p", "failures": 0, "error": "Invalid"}'
+    )
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+    assert "could not be found in the input" in ended["cause"]
+
+
+def test_a_path_to_null_is_no_error(emulator: Emulator) -> None:
+    states = {
+        "P": {"Type": "Pass", "Parameters": {"a.$": "$.a", "in.$": "$$.Execution.Input.a"}, "End": True}
+    }
+    ended = emulator.run(emulator.machine({"StartAt": "P", "States": states}), '{"a": null}')
+    assert json.loads(ended["output"]) == {"a": None, "in": None}
+
+
+DEFINITION = """
+# A comment, and a text over two lines
+StartAt: Greet
+States:
+  Greet:
+    Type: Pass
+    Result: >-
+      Good ${TimeOfDay},
+      yes: no
+    End: true
+"""
+
+
+def test_a_yaml_definition_from_s3_runs(emulator: Emulator) -> None:
+    s3, bucket = emulator.client("s3"), unique("definitions")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=bucket, Key="greet.asl.yaml", Body=DEFINITION.encode())
+    properties = {
+        "StateMachineType": "EXPRESS",
+        "DefinitionS3Location": {"Bucket": bucket, "Key": "greet.asl.yaml"},
+        "DefinitionSubstitutions": {"TimeOfDay": "morning"},
+        "RoleArn": ROLE,
+    }
+    resources = {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}
+    ended = emulator.run(emulator.deploy(unique("yaml"), resources)["Machine"])
+    assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", "Good morning, yes: no")

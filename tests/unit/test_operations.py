@@ -1,0 +1,304 @@
+"""Replay and sweep: each ticket is started again once, by whoever it belongs to, and no other is touched."""
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from support.aws import clients
+from support.aws.table import TicketTable
+from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
+from support.operations import replay, sweep
+
+EVENTS = Path(__file__).parents[2] / "events"
+SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())
+ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
+FAILURE: Failure = {"error": "ModelRejected", "cause": "no", "failedAt": "2026-01-01T12:00:07.000Z"}
+TICKET_ID: str = SUBMISSION["ticketId"]
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+def context() -> LambdaContext:
+    context = LambdaContext()
+    context._function_name = "f"
+    context._memory_limit_in_mb = 512
+    context._invoked_function_arn = "arn"
+    context._aws_request_id = "r"
+    return context
+
+
+@pytest.fixture
+def table(aws: None) -> TicketTable:
+    return TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+
+
+@pytest.fixture
+def started(aws: None) -> Callable[[], dict[str, Any]]:
+    """The executions that were started since the test began: name → input."""
+    stepfunctions = boto3.client("stepfunctions")
+    arn = os.environ["STATE_MACHINE_ARN"]
+    stepfunctions.create_state_machine(
+        name=arn.rpartition(":")[2],
+        definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+        roleArn="arn:aws:iam::123456789012:role/pipeline",
+    )
+
+    def executions() -> dict[str, Any]:
+        listed = stepfunctions.list_executions(stateMachineArn=arn)["executions"]
+        inputs = {e["name"]: stepfunctions.describe_execution(executionArn=e["executionArn"]) for e in listed}
+        return {name: json.loads(found["input"]) for name, found in inputs.items()}
+
+    return executions
+
+
+@pytest.fixture
+def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
+    """What was published on the failure topic."""
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    sns.create_topic(Name="failures")
+    url = sqs.create_queue(QueueName="failed")["QueueUrl"]
+    sns.subscribe(
+        TopicArn=os.environ["FAILURE_TOPIC_ARN"],
+        Protocol="sqs",
+        Endpoint="arn:aws:sqs:us-east-1:123456789012:failed",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+    def messages() -> list[dict[str, Any]]:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in received]
+
+    return messages
+
+
+def submitted(now: datetime = LONG_AGO) -> Ticket:
+    return Ticket.from_submission(SUBMISSION, now=now, retention_days=0)
+
+
+def failed(table: TicketTable) -> Ticket:
+    table.store(submitted(), LONG_AGO)
+    ticket = table.record_failure(TICKET_ID, FAILURE, execution="request-1")
+    assert ticket is not None
+    return ticket
+
+
+def message(execution: str = "arn:aws:states:r:1:express:p:request-1:u", **changes: Any) -> str:
+    return json.dumps({"input": SUBMISSION, "execution": execution, **FAILURE} | changes)
+
+
+def replayed(*bodies: str) -> list[str]:
+    """Have messages replayed; return the ids of those that failed."""
+    records = [
+        {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
+        for number, body in enumerate(bodies)
+    ]
+    answer = replay.handler({"Records": records}, context())
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def current(table: TicketTable) -> Ticket:
+    ticket = table.get(TICKET_ID)
+    assert ticket is not None
+    return ticket
+
+
+def test_a_failed_ticket_is_started_again_with_its_first_input(table: TicketTable, started: Any) -> None:
+    failed(table)
+
+    assert replayed(message()) == []
+    assert started() == {f"{TICKET_ID}-r2": SUBMISSION}
+    assert (current(table).status, current(table).attempts) == (Status.RECEIVED, 2)
+
+
+def test_the_same_message_replayed_twice_starts_one_execution(table: TicketTable, started: Any) -> None:
+    failed(table)
+
+    assert replayed(message(), message()) == []
+    assert replayed(message()) == []
+    assert list(started()) == [f"{TICKET_ID}-r2"]
+
+
+@pytest.mark.parametrize("status", [Status.PROCESSED, Status.IN_PROGRESS, Status.COMPLETED])
+def test_a_ticket_that_was_finished_meanwhile_is_left_alone(
+    table: TicketTable, started: Any, status: Status
+) -> None:
+    table.store(submitted(), LONG_AGO)
+    table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
+    table.mark_announced(TICKET_ID, LONG_AGO)
+    set_attribute("status", status)
+    before = current(table)
+
+    assert replayed(message()) == []
+    assert started() == {}
+    assert current(table) == before
+
+
+def test_a_pending_ticket_is_left_to_its_execution_and_the_sweep(table: TicketTable, started: Any) -> None:
+    table.store(submitted(), LONG_AGO)
+
+    assert replayed(message()) == []
+    assert started() == {}
+
+
+def test_a_processed_ticket_that_nobody_will_announce_is_started_again(
+    table: TicketTable, started: Any
+) -> None:
+    table.store(submitted(), LONG_AGO)
+    processed = table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
+    table.give_up(processed, FAILURE)
+
+    assert replayed(message()) == []
+    assert list(started()) == [f"{TICKET_ID}-r2"]
+    assert current(table).status is Status.PROCESSED
+
+
+@pytest.mark.parametrize(
+    ("failed_execution", "name"),
+    [("arn:…:request-1:u", "-r1"), (f"arn:…:{TICKET_ID}-r1:u", "-r2"), (f"{TICKET_ID}-r9", "-r10")],
+)
+def test_a_ticket_that_was_never_stored_is_restored_from_the_message_alone(
+    table: TicketTable, started: Any, failed_execution: str, name: str
+) -> None:
+    assert replayed(message(execution=failed_execution)) == []
+    assert started() == {TICKET_ID + name: SUBMISSION}
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        '{"input": 5, "execution": "e"}',
+        '{"input": {}, "execution": "e"}',
+        '{"input": {}}',
+    ],
+)
+def test_a_poison_message_stays_in_the_queue_and_holds_up_no_other(
+    table: TicketTable, started: Any, poison: str
+) -> None:
+    failed(table)
+
+    assert replayed(poison, message()) == ["0"]
+    assert list(started()) == [f"{TICKET_ID}-r2"]
+
+
+def test_a_message_about_another_ticket_under_the_same_id_is_kept(table: TicketTable, started: Any) -> None:
+    failed(table)
+    other = SUBMISSION | {"request": {"content": "Something else entirely."}}
+
+    assert replayed(message(input=other), message()) == ["0"]
+    assert list(started()) == [f"{TICKET_ID}-r2"]
+
+
+def test_a_message_whose_execution_cannot_be_started_is_kept(table: TicketTable) -> None:
+    failed(table)
+
+    assert replayed(message()) == ["0"], "there is no state machine"
+
+
+def run_sweep() -> dict[str, int]:
+    return dict(sweep.handler({}, context()))
+
+
+def set_attribute(name: str, value: str) -> None:
+    boto3.client("dynamodb").update_item(
+        TableName=os.environ["TICKETS_TABLE"],
+        Key={"ticketId": {"S": TICKET_ID}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": {"S": value}},
+    )
+
+
+def test_a_ticket_that_was_stored_and_never_classified_is_swept(table: TicketTable, started: Any) -> None:
+    table.store(submitted(), LONG_AGO)
+
+    assert run_sweep()["restarted"] == 1
+    (name,) = started()
+    assert name == f"{TICKET_ID}-s2"
+    assert Ticket.from_submission(started()[name], now=LONG_AGO, retention_days=0).is_same_submission_as(
+        submitted()
+    )
+
+
+def test_a_ticket_that_was_classified_and_never_announced_is_swept(table: TicketTable, started: Any) -> None:
+    table.store(submitted(), LONG_AGO)
+    table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
+
+    assert run_sweep()["restarted"] == 1
+    assert current(table).status is Status.PROCESSED
+    assert len(started()) == 1
+
+
+def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, started: Any) -> None:
+    table.store(submitted(datetime.now(UTC)), datetime.now(UTC))
+    assert run_sweep()["restarted"] == 0
+    table.record_failure(TICKET_ID, FAILURE, execution="request-1")
+    assert run_sweep()["restarted"] == 0
+    assert started() == {}
+
+
+def test_a_swept_ticket_gets_its_time_before_it_is_swept_again(table: TicketTable, started: Any) -> None:
+    table.store(submitted(), LONG_AGO)
+
+    assert [run_sweep()["restarted"], run_sweep()["restarted"]] == [1, 0]
+    assert len(started()) == 1
+
+
+def test_after_three_sweeps_a_ticket_is_failed_and_told(
+    table: TicketTable, started: Any, failure_messages: Any
+) -> None:
+    table.store(submitted(), LONG_AGO)
+    for _ in range(3):
+        assert run_sweep()["restarted"] == 1
+        set_attribute("pendingSince", timestamp(LONG_AGO))
+
+    assert run_sweep() == {"restarted": 0, "given_up": 1, "left": 0, "fault": 0}
+    ticket = current(table)
+    (told,) = failure_messages()
+    assert len(started()) == 3
+    assert (ticket.status, ticket.pending_since) == (Status.FAILED, None)
+    assert ticket.failure is not None
+    assert (told["error"], ticket.failure["error"]) == ("TicketStuck", "TicketStuck")
+    assert replayed(json.dumps(told)) == [], "and it can be replayed"
+    assert len(started()) == 4
+
+
+def test_a_ticket_that_cannot_be_swept_holds_up_no_other(table: TicketTable, started: Any) -> None:
+    table.store(submitted(), LONG_AGO)
+    broken = {
+        "ticketId": {"S": "broken"},
+        "status": {"S": "LOST"},
+        "pendingSince": {"S": "2020-01-01T00:00:00.000Z"},
+    }
+    boto3.client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=broken)
+
+    assert run_sweep() == {"restarted": 1, "given_up": 0, "left": 0, "fault": 1}
+
+
+def test_a_backlog_is_swept_over_several_runs(
+    table: TicketTable, started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        document = SUBMISSION | {"ticketId": f"{TICKET_ID[:-1]}{number}"}
+        table.store(Ticket.from_submission(document, now=LONG_AGO, retention_days=0), LONG_AGO)
+    monkeypatch.setattr(sweep, "MAX_TICKETS", 3)
+
+    assert [run_sweep()["restarted"] for _ in range(3)] == [3, 2, 0]
+    assert len(started()) == 5
+
+
+def test_no_run_starts_a_ticket_that_another_run_took_first(table: TicketTable, started: Any) -> None:
+    ticket = table.store(submitted(), LONG_AGO)
+    now = datetime.now(UTC)
+
+    assert table.claim(ticket, sweeps=1, now=now)
+    assert table.claim(ticket, sweeps=1, now=now) is None

@@ -12,6 +12,9 @@ _TELLING = {
     "ticket announced": ["urgency", "category"],
     "ticket already announced": [],
     "ticket failed": ["error"],
+    "ticket replayed": ["execution"],
+    "ticket swept": ["execution"],
+    "ticket given up": ["error"],
     "task failed": ["error", "reason"],
 }
 

@@ -117,6 +117,27 @@ def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
     assert retries["total_max_attempts"] in {1, 2}
 
 
+def test_failed_tickets_can_be_redriven_to_the_replay_queue_and_poison_comes_back(template: Document) -> None:
+    queue = of_type(template, "AWS::SQS::Queue")["ReplayQueue"]
+    redrive = queue["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["FailedTicketsQueue", "Arn"]}
+    assert redrive["maxReceiveCount"] == 3
+    replay = of_type(template, "AWS::Serverless::Function")["ReplayFunction"]
+    source = replay["Events"]["ReplayQueue"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert queue["VisibilityTimeout"] >= 6 * replay["Timeout"]
+
+
+def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_lasts(
+    template: Document, definition: Document
+) -> None:
+    sweep = of_type(template, "AWS::Serverless::Function")["SweepFunction"]
+    assert sweep["Events"]["EveryFiveMinutes"]["Properties"]["Schedule"] == "rate(5 minutes)"
+    parameter = template["Parameters"]["SweepAfterSeconds"]
+    assert parameter["Default"] == 600
+    assert parameter["MinValue"] > definition["TimeoutSeconds"]
+
+
 def test_data_outlives_the_stack(template: Document) -> None:
     for name in ("TicketsTable", "FailedTicketsQueue", "UserPool"):
         resource = template["Resources"][name]

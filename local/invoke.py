@@ -18,18 +18,18 @@ def invoke(stack: Stack, task: str, event: str) -> int:
     Raises:
         StackError: there is no such task or event.
     """
-    payload = _event(task, event)
-    cloudformation = stack.client("cloudformation")
-    function = cloudformation.describe_stack_resource(
-        StackName=stack.stack_name, LogicalResourceId=f"{task.capitalize()}Function"
-    )["StackResourceDetail"]["PhysicalResourceId"]
-    answer = stack.client("lambda").invoke(FunctionName=function, Payload=payload.read_bytes())
+    answer = stack.invoke(task, event_file(task, event).read_bytes())
     result = json.loads(answer["Payload"].read())
     sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return 1 if "FunctionError" in answer else 0
 
 
-def _event(task: str, event: str) -> Path:
+def event_file(task: str, event: str) -> Path:
+    """The file of one of a task's events.
+
+    Raises:
+        StackError: there is no such task or event.
+    """
     if task not in _TASKS:
         raise StackError(f"TASK={task or '…'} is no task: choose one of {', '.join(_TASKS)}.")
     path = _EVENTS / task / f"{event}.json"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from io import SEEK_END
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,11 +21,12 @@ _TELLING = {
 
 
 class Narrator:
-    """Reads a growing log file, and tells of the ticket events in it."""
+    """Reads a growing log file from where it ends now, and tells of the ticket events in it."""
 
     def __init__(self, log: Path) -> None:
         log.touch()
         self._log = log.open(encoding="utf-8", errors="replace")
+        self._log.seek(0, SEEK_END)
         self._partial = ""
 
     def new_lines(self) -> Iterator[str]:

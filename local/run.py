@@ -16,6 +16,7 @@ from local.processes import ProcessGroup, free_port, register, registered, requi
 from local.settings import HOST, Settings, StackError, aws_environment
 from local.state import Stack
 from local.users import create_users, renew_tokens
+from local.warm_up import warm_up
 
 
 class _StopRequested(BaseException):
@@ -31,8 +32,9 @@ def run(settings: Settings) -> None:
     with process_group(settings) as group:
         try:
             with _stop_signals():
-                narrator = Narrator(_fresh(settings.folder / "functions.log"))
-                say(_welcome(settings, start(settings, group)))
+                stack = start(settings, group)
+                narrator = Narrator(settings.folder / "functions.log")
+                say(_welcome(settings, stack))
                 _tell_until_stopped(narrator, group)
         except _StopRequested:
             say("Stopping …")
@@ -73,6 +75,7 @@ def start(
     Raises:
         StackError: a part could not be started.
     """
+    (settings.folder / "functions.log").unlink(missing_ok=True)
     model_url = f"http://{HOST}:{free_port()}"
     with _step("Starting the embedded AWS and the model"):
         # The model keeps the user's own AWS settings: MODEL=bedrock calls Bedrock with them.
@@ -90,6 +93,8 @@ def start(
         create_users(stack, settings.folder)
         renew_tokens(stack, settings.folder)
         stack.save(settings.folder)
+    with _step("Warming up the functions"):
+        warm_up(stack)
     with _step("Opening the front door"):
         group.start(
             "front-door", "local.front_door", "--port", str(settings.port), "--api-url", stack.api_url,
@@ -147,11 +152,6 @@ def _step(title: str) -> Iterator[None]:
         say("")
         raise
     say(f"{time.monotonic() - began:.0f} s")
-
-
-def _fresh(path: Path) -> Path:
-    path.unlink(missing_ok=True)
-    return path
 
 
 def say(text: str) -> None:

@@ -51,6 +51,13 @@ class Stack:
             raise StackError("No local stack is running: start one with `make run`.") from None
         return cls(**{name: document[_camel(name)] for name in cls.__dataclass_fields__})
 
+    def invoke(self, function: str, payload: bytes) -> Any:
+        """Invoke a function by its short name, such as `store`; Lambda's answer, its `Payload` unread."""
+        resource = self.client("cloudformation").describe_stack_resource(
+            StackName=self.stack_name, LogicalResourceId=f"{function.capitalize()}Function"
+        )["StackResourceDetail"]
+        return self.client("lambda").invoke(FunctionName=resource["PhysicalResourceId"], Payload=payload)
+
     def client(self, service: str) -> Any:
         """A boto3 client of the embedded AWS."""
         return local_client(service, self.endpoint_url, self.region)

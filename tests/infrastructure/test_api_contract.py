@@ -4,8 +4,11 @@ import json
 import re
 from typing import Any
 
+import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from local.emulator.mapping_template import Parameters
+from local.emulator.start_execution import Request, integration_response
 from support.domain import ticket
 
 type Document = dict[str, Any]
@@ -80,6 +83,33 @@ def test_every_refusal_that_a_retry_may_mend_says_when(openapi: Document) -> Non
     gateway = openapi["x-amazon-apigateway-gateway-responses"]
     for kind in ("THROTTLED", "DEFAULT_5XX"):
         assert gateway[kind]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'5'"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "answered"),
+    [
+        (400, "com.amazon.coral.availability#ThrottlingException", 429),
+        (400, "com.amazonaws.swf.service.v2.model#StateMachineDoesNotExist", 503),
+        (400, "AccessDeniedException", 503),
+        (500, "InternalFailure", 503),
+        (403, "UnrecognizedClientException", 503),
+    ],
+)
+def test_a_start_that_aws_refuses_asks_for_a_retry_in_our_own_words(
+    openapi: Document, status: int, error: str, answered: int
+) -> None:
+    said = json.dumps({"__type": error, "message": "arn:aws:states:us-east-1:123456789012:stateMachine:x"})
+    request = Request(body="{}", parameters=Parameters(), context={"requestId": "r"})
+    responses = {
+        pattern: {"selectionPattern": "" if pattern == "default" else pattern, **response}
+        for pattern, response in integration(openapi)["responses"].items()
+    }
+
+    code, headers, body = integration_response({"integrationResponses": responses}, status, said, request)
+
+    assert (code, headers["retry-after"]) == (answered, "5")
+    assert json.loads(body).keys() == {"message"}
+    assert b"arn:" not in body
 
 
 def test_every_gateway_response_is_json(openapi: Document) -> None:

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from local.processes import run_to_end
+from local.processes import last_words, run_to_end
 from local.settings import Settings, StackError, aws_environment
 from local.state import Stack, local_client
 
@@ -110,13 +110,7 @@ def _sam(settings: Settings, command: str, *arguments: str) -> None:
     with log.open("wb") as output:
         code = run_to_end([sam, command, *arguments], cwd=PROJECT, environment=environment, output=output)
     if code:
-        raise StackError(f"`sam {command}` failed: {_last_words(log)} (all of it in {log})")
-
-
-def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line or "Failed" in line or "FAILED" in line]
-    return (errors or lines or ["it said nothing"])[-1]
+        raise StackError(f"`sam {command}` failed: {last_words(log)}")
 
 
 def _fingerprint() -> str:

@@ -67,7 +67,8 @@ class ProcessGroup:
         """
         for name, child in self._children.items():
             if child.poll() is not None:
-                raise StackError(f"The {name} ended with code {child.returncode}: see {self._log(name)}.")
+                words = last_words(self._log(name))
+                raise StackError(f"The {name} ended with code {child.returncode}: {words}")
 
     def stop(self) -> None:
         """End every process, the last started first, and what they started."""
@@ -78,6 +79,13 @@ class ProcessGroup:
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
+
+
+def last_words(log: Path) -> str:
+    """What a failed process said last, its error if it named one, and where the rest is."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return f"{(errors or lines or ['it said nothing'])[-1]} (all of it in {log})"
 
 
 def run_to_end(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: BinaryIO) -> int:

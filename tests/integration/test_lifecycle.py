@@ -125,7 +125,7 @@ def test_a_model_that_is_none_is_named(stack: Any, tmp_path: Path) -> None:
     done = command(stack, "run", STACK_DIR=str(tmp_path), PORT=_free(), EMULATOR_PORT=_free(), MODEL="gpt")
 
     assert done.returncode == 1
-    assert "model ended with code 2" in done.stderr
+    assert "model ended with code 2: MODEL='gpt' is unknown" in done.stderr
 
 
 def test_everything_listens_on_loopback_only(stack: Any) -> None:

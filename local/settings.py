@@ -26,11 +26,14 @@ class Settings:
         """Read PORT (3000), EMULATOR_PORT (4566) and STACK_DIR (.local).
 
         Raises:
-            StackError: a port is no port number.
+            StackError: a port is no port number, or both are the same.
         """
+        port, emulator_port = _port(environment, "PORT", 3000), _port(environment, "EMULATOR_PORT", 4566)
+        if port == emulator_port:
+            raise StackError(f"PORT and EMULATOR_PORT are both {port}: choose two different ones.")
         return cls(
-            port=_port(environment, "PORT", 3000),
-            emulator_port=_port(environment, "EMULATOR_PORT", 4566),
+            port=port,
+            emulator_port=emulator_port,
             folder=Path(environment.get("STACK_DIR") or ".local").resolve(),
         )
 

@@ -106,6 +106,13 @@ def test_a_port_that_is_none_is_named(stack: Any, port: str) -> None:
     assert f"PORT={port}" in done.stderr
 
 
+def test_one_port_for_two_servers_is_refused_at_once(stack: Any) -> None:
+    done = command(stack, "run", PORT="4242", EMULATOR_PORT="4242")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "choose two different ones" in done.stderr
+
+
 @pytest.mark.parametrize("asked", ["token", "invoke"])
 def test_without_a_stack_commands_say_how_to_start_one(stack: Any, tmp_path: Path, asked: str) -> None:
     arguments = [asked, "classify", "billing"] if asked == "invoke" else [asked]

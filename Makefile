@@ -23,6 +23,15 @@ token: .venv ## Renew the demo users' tokens in .local/
 invoke: .venv ## Run one task of the local stack: make invoke TASK=classify EVENT=billing
 	@$(PY) -m local invoke "$(TASK)" "$(EVENT)"
 
+replay: .venv ## Start failed tickets again (TICKET= SINCE=2h ERROR= DRY_RUN=1 STACK= PROFILE=)
+	@$(PY) -m ops replay
+
+recover: .venv ## Start tickets again that only the log still holds (SINCE=14d DRY_RUN=1 STACK= PROFILE=)
+	@$(PY) -m ops recover
+
+chaos: .venv ## Prove on this machine that no accepted ticket is lost (N=500 SEED=)
+	@$(PY) -m tests.chaos
+
 test: lint ## Run every check and test
 	$(PY) -m pytest --cov --cov-report=term
 
@@ -54,4 +63,4 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke test test-sfn-local lint deploy clean
+.PHONY: help run stop token invoke replay recover chaos test test-sfn-local lint deploy clean

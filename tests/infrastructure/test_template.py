@@ -45,12 +45,12 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
         for name in of_type(template, "AWS::Serverless::Function")
     }
     assert rights == {
-        "StoreFunction": ["dynamodb:PutItem", "dynamodb:UpdateItem"],
+        "StoreFunction": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
         "ClassifyFunction": ["bedrock:InvokeModel"],
         "UpdateFunction": ["dynamodb:UpdateItem"],
         "NotifyFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "sns:Publish"],
         "TicketsFunction": ["dynamodb:GetItem"],
-        "ReplayFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "states:StartExecution"],
+        "ReplayFunction": ["dynamodb:PutItem", "dynamodb:UpdateItem", "states:StartExecution"],
         "SweepFunction": [
             "dynamodb:GetItem",
             "dynamodb:Scan",

@@ -39,12 +39,8 @@ class TicketTable:
             answer = self._client.get_item(TableName=self._name, Key=_key(ticket_id), ConsistentRead=True)
         return _ticket(answer["Item"]) if "Item" in answer else None
 
-    def store(self, ticket: Ticket, now: datetime) -> Ticket:
-        """Store a new ticket, or return the one that an earlier execution stored; a FAILED one is reopened.
-
-        Raises:
-            TicketConflict: another ticket is stored under the id.
-        """
+    def add(self, ticket: Ticket) -> Ticket | None:
+        """Add a new ticket: None when it was added, else the ticket that is stored under its id."""
         try:
             with _translated():
                 self._client.put_item(
@@ -54,8 +50,17 @@ class TicketTable:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except _ConditionFailedError as failed:
-            known = failed.ticket()
-        else:
+            return failed.ticket()
+        return None
+
+    def store(self, ticket: Ticket, now: datetime) -> Ticket:
+        """Add a new ticket, or return the one that an earlier execution stored; a FAILED one is reopened.
+
+        Raises:
+            TicketConflict: another ticket is stored under the id.
+        """
+        known = self.add(ticket)
+        if known is None:
             return ticket
         if not known.is_same_submission_as(ticket):
             raise TicketConflict(f"Another ticket is stored under the id {ticket.ticket_id}.")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,7 @@ from support.domain.ticket import Ticket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
+RETENTION_DAYS = int(os.environ["TICKET_RETENTION_DAYS"])
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -35,12 +35,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 def _replay(record: SQSRecord) -> None:
     now = datetime.now(UTC)
-    submission, failed_execution = _failure_message(record.body)
-    asked = Ticket.from_submission(submission, now=now, retention_days=0)
+    submission = _submission(record.body)
+    asked = Ticket.from_submission(submission, now=now, retention_days=RETENTION_DAYS)
     logger.append_keys(ticketId=asked.ticket_id)
-    known = TABLE.get(asked.ticket_id)
+    # Added or claimed first: of several who replay a ticket, one starts it. Should the start then fail, the
+    # ticket is pending, and so the sweep's.
+    known = TABLE.add(asked)
     if known is None:
-        _start(f"{asked.ticket_id}-r{_replays_until(failed_execution) + 1}", submission)
+        _start(f"{asked.ticket_id}-r1", submission)
     elif not known.is_same_submission_as(asked):
         raise TicketConflict(f"Another ticket is stored under the id {asked.ticket_id}.")
     elif known.is_abandoned and (claimed := TABLE.claim(known, sweeps=0, now=now)):
@@ -55,19 +57,12 @@ def _start(name: str, submission: Mapping[str, Any]) -> None:
     logger.info("ticket replayed", execution=name)
 
 
-def _failure_message(body: str) -> tuple[Mapping[str, Any], str]:
-    """The failed execution's input and ARN."""
+def _submission(body: str) -> Mapping[str, Any]:
+    """The failed execution's input."""
     try:
-        message = json.loads(body)
-        submission, execution = message["input"], message["execution"]
+        submission = json.loads(body)["input"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InvalidTicket("The message is no failure message: it holds no input or execution.") from error
+        raise InvalidTicket("The message is no failure message: it holds no input.") from error
     if not isinstance(submission, Mapping):
         raise InvalidTicket("The message is no failure message: its input is no object.")
-    return submission, str(execution)
-
-
-def _replays_until(execution: str) -> int:
-    """How many replays came before: `…-r2` was the second. Counts where no ticket is stored that could."""
-    number = re.search(r"-r(\d+)(:|$)", execution)
-    return int(number[1]) if number else 0
+    return submission

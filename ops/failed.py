@@ -1,0 +1,188 @@
+"""What failed: the FAILED tickets in the table and the messages in the failed-tickets queue, as one list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ops.queue import Message
+from support.aws.table import TicketTable
+from support.domain.errors import InvalidTicket
+from support.domain.ticket import Status, Ticket, timestamp
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTicket:
+    """A ticket that failed, with what its replay needs. `found` says where: `table`, `queue`, `log`."""
+
+    ticket: Ticket
+    submission: Mapping[str, Any]
+    execution: str
+    error: str
+    cause: str
+    failed_at: datetime
+    found: tuple[str, ...]
+    attempts: int | None = None
+    stored: Ticket | None = None
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def ticket_id(self) -> str:
+        """The id, as the customer was told it."""
+        return self.ticket.ticket_id
+
+    @property
+    def is_processed(self) -> bool:
+        """Whether it got through since: its message is stale."""
+        return self.stored is not None and self.stored.notified_at is not None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why a replay is bound to fail again, if it is."""
+        if self.stored and not self.stored.is_same_submission_as(self.ticket):
+            return "another ticket is stored under this id"
+        return None
+
+    def to_message(self) -> str:
+        """A failure message's body, as the state machine makes it. ASCII: SQS refuses some characters."""
+        return json.dumps(
+            {
+                "input": self.submission,
+                "execution": self.execution,
+                "error": self.error,
+                "cause": self.cause,
+                "failedAt": timestamp(self.failed_at),
+            }
+        )
+
+    def merged_with(self, other: FailedTicket) -> FailedTicket:
+        """Both as one: the newest failure, and all places and messages, newest first."""
+        newest, oldest = (self, other) if self.failed_at > other.failed_at else (other, self)
+        return replace(
+            newest,
+            found=tuple(dict.fromkeys(self.found + other.found)),
+            messages=newest.messages + oldest.messages,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableMessage:
+    """A message from which no ticket can be started; the reason holds no text of the customer's."""
+
+    message: Message
+    reason: str
+
+
+def find(
+    table: TicketTable, candidates: Iterable[str], messages: Iterable[Message]
+) -> tuple[list[FailedTicket], list[UnreadableMessage]]:
+    """The failed tickets among the candidates' ids and the messages, oldest first, and unreadable messages.
+
+    Raises:
+        StoreUnavailable, StoreRejected: the table cannot be read.
+    """
+    queued: list[FailedTicket] = []
+    unreadable: list[UnreadableMessage] = []
+    for message in messages:
+        try:
+            queued.append(from_message(message))
+        except InvalidTicket as error:
+            unreadable.append(UnreadableMessage(message=message, reason=str(error)))
+    stored = lookup(table, {*candidates, *(failed.ticket_id for failed in queued)})
+    tabled = [from_ticket(ticket) for ticket in stored.values() if ticket.is_abandoned]
+    known = [
+        replace(failed, stored=ticket, attempts=ticket.attempts)
+        if (ticket := stored.get(failed.ticket_id))
+        else failed
+        for failed in queued
+    ]
+    return sorted(_merged([*tabled, *known]), key=lambda failed: failed.failed_at), unreadable
+
+
+def from_message(message: Message) -> FailedTicket:
+    """The ticket of a failure message.
+
+    Raises:
+        InvalidTicket: it is no failure message, or its input is no submission.
+    """
+    try:
+        body = json.loads(message.body)
+        submission, execution = body["input"], body["execution"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidTicket("The message is no failure message: it holds no input or execution.") from error
+    if not isinstance(submission, Mapping):
+        raise InvalidTicket("The message is no failure message: its input is no object.")
+    return FailedTicket(
+        ticket=Ticket.from_submission(submission, now=message.sent_at, retention_days=0),
+        submission=submission,
+        execution=str(execution),
+        error=str(body.get("error", "")),
+        cause=str(body.get("cause", "")),
+        failed_at=_moment(body.get("failedAt")) or message.sent_at,
+        found=("queue",),
+        messages=(message,),
+    )
+
+
+def from_ticket(ticket: Ticket) -> FailedTicket:
+    """The failure that the table holds of a ticket."""
+    failure = ticket.failure or {"error": "", "cause": "", "failedAt": ticket.updated_at}
+    return FailedTicket(
+        ticket=ticket,
+        submission=ticket.to_submission(),
+        execution=ticket.history[-1]["execution"] if ticket.history else ticket.ticket_id,
+        error=failure["error"],
+        cause=failure["cause"],
+        failed_at=_moment(failure["failedAt"]) or datetime.fromisoformat(ticket.updated_at),
+        found=("table",),
+        attempts=ticket.attempts,
+        stored=ticket,
+    )
+
+
+def lookup(table: TicketTable, ticket_ids: Iterable[str]) -> dict[str, Ticket]:
+    """The tickets that are stored under these ids, as last written."""
+    with ThreadPoolExecutor(8) as pool:
+        return {ticket.ticket_id: ticket for ticket in pool.map(table.get, ticket_ids) if ticket}
+
+
+def failed_ids(client: DynamoDBClient, table: str) -> Iterator[str]:
+    """The ids of the FAILED tickets, by the index; it lags behind the table by a moment."""
+    pages = client.get_paginator("query").paginate(
+        TableName=table,
+        IndexName="ByStatus",
+        KeyConditionExpression="#status = :failed",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":failed": {"S": Status.FAILED}},
+    )
+    return (item["ticketId"]["S"] for page in pages for item in page["Items"])
+
+
+def _merged(found: Iterable[FailedTicket]) -> list[FailedTicket]:
+    """One for each submission: a reused id may stand for two, of which one was refused for that."""
+    by_id: dict[str, list[FailedTicket]] = {}
+    for failed in found:
+        same_id = by_id.setdefault(failed.ticket_id, [])
+        for index, other in enumerate(same_id):
+            if other.ticket.is_same_submission_as(failed.ticket):
+                same_id[index] = other.merged_with(failed)
+                break
+        else:
+            same_id.append(failed)
+    return [failed for same_id in by_id.values() for failed in same_id]
+
+
+def _moment(text: object) -> datetime | None:
+    """A time of day with its zone; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None

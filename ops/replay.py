@@ -1,0 +1,134 @@
+"""Replay: failed tickets go to the replay queue, and are watched until they are announced or fail again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ops.errors import UsageError
+from ops.failed import FailedTicket, UnreadableMessage, failed_ids, find
+from ops.queue import Held, Queue
+from ops.report import age, count, harmless
+from ops.run import Run
+from ops.target import Target
+from ops.watch import watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which failed tickets are meant: those that pass every filter that is given."""
+
+    ticket_id: str | None = None
+    since: timedelta | None = None
+    error: str | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is filtered."""
+        return self == Selection()
+
+    def takes(self, failed: FailedTicket, now: datetime) -> bool:
+        """Whether the ticket is meant."""
+        return (
+            (self.ticket_id is None or failed.ticket_id == self.ticket_id)
+            and (self.since is None or now - failed.failed_at <= self.since)
+            and (self.error is None or failed.error == self.error)
+        )
+
+
+def replay(run: Run, selection: Selection) -> int:
+    """List what failed and replay it; return the exit code: 1 when a ticket is still not processed.
+
+    Raises:
+        UsageError: the selected ticket is unknown.
+        PipelineError, ClientError, BotoCoreError: AWS did not do its part; nothing is lost by it.
+    """
+    queue, replays = run.target.failed_tickets, run.target.replays
+    now = datetime.now(UTC)
+    with queue.held() as messages:
+        chosen, unreadable = _choose(run.target, selection, messages, now)
+        if not chosen and not unreadable:
+            run.report.say(_nothing(run.target, selection))
+            return 0
+        run.report.say(f"{count(len(chosen), 'failed ticket')} in {run.target.title}:")
+        run.report.tickets(chosen, now)
+        left = _left_behind(chosen, unreadable, now)
+        for line in left:
+            run.report.say(line)
+        if run.dry_run:
+            run.report.say("Dry run: nothing was changed.")
+            return 0
+        replayed = [failed for failed in chosen if not failed.obstacle]
+        queued = any(failed.messages for failed in replayed)
+        at_once = queued and selection.is_everything and not left and queue.can_move_all()
+        _restart([failed for failed in replayed if not (at_once and failed.messages)], messages, replays)
+    if at_once:
+        # Only now that they are given back: SQS does not move what somebody holds.
+        queue.move_all(replays)
+    processed = follow(run, replayed)
+    if at_once and (reason := queue.last_move_failure()):
+        run.report.say(f"SQS stopped moving messages: {harmless(reason)}; run this again.")
+    return 0 if processed and not left else 1
+
+
+def follow(run: Run, tickets: Sequence[FailedTicket]) -> bool:
+    """Watch replayed tickets and say how each ended; whether all were processed."""
+    if not tickets:
+        return True
+    with run.report.watching(len(tickets)) as tell:
+        results = watch(tickets, run.target, seconds=run.deadline, tell=tell, pause=run.pause)
+    return run.report.summary(results, run.deadline)
+
+
+def _choose(
+    target: Target, selection: Selection, messages: Held, now: datetime
+) -> tuple[list[FailedTicket], list[UnreadableMessage]]:
+    one = selection.ticket_id
+    candidates = [one] if one else failed_ids(target.dynamodb, target.tickets_table)
+    found, unreadable = find(target.table, candidates, messages)
+    # Of a message that nobody can read no filter can tell whether it is meant.
+    chosen = [failed for failed in found if selection.takes(failed, now)]
+    return chosen, unreadable if selection.is_everything else []
+
+
+def _restart(tickets: Sequence[FailedTicket], messages: Held, replays: Queue) -> None:
+    for failed in tickets:
+        if not failed.messages:
+            replays.send(failed.to_message())
+            continue
+        newest, *older = failed.messages
+        messages.move(newest, replays)
+        # One message starts the ticket again; more would find it started.
+        for message in older:
+            messages.delete(message)
+
+
+def _left_behind(
+    chosen: Sequence[FailedTicket], unreadable: Sequence[UnreadableMessage], now: datetime
+) -> list[str]:
+    """What a replay cannot mend, one line each: it stays in the queue, for a person to look at."""
+    blocked = [failed for failed in chosen if failed.obstacle]
+    return [
+        *(f"Ticket {harmless(failed.ticket_id)} stays: {failed.obstacle}." for failed in blocked),
+        *(
+            f"Message {harmless(one.message.id)} ({age(now - one.message.sent_at)} old) stays: {one.reason}"
+            for one in unreadable
+        ),
+    ]
+
+
+def _nothing(target: Target, selection: Selection) -> str:
+    """Why there is nothing to replay."""
+    if selection.ticket_id is None:
+        what = "Nothing failed" if selection.is_everything else "No failed ticket fits"
+        return f"{what} in {target.title}: there is nothing to replay."
+    name = harmless(selection.ticket_id)
+    ticket = target.table.get(selection.ticket_id)
+    if ticket is None:
+        raise UsageError(f"Ticket {name} is unknown in {target.title}: no table and no queue holds it.")
+    if ticket.notified_at:
+        return f"Ticket {name} is already processed (announced at {ticket.notified_at}): nothing to replay."
+    if ticket.is_abandoned:
+        return f"Ticket {name} failed, but does not fit the other filters: nothing to replay."
+    return f"Ticket {name} has not failed, it is {ticket.status}: wait for it, or for the sweep."

@@ -1,0 +1,135 @@
+"""What the operator sees: a table and a progress bar on a terminal, one plain line per ticket elsewhere.
+
+Nothing a customer wrote is shown: no content, no subject, and no cause, which may quote them. What comes out
+of messages and logs (ids, error names) is reduced to harmless characters first.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ops.failed import FailedTicket
+from ops.watch import Outcome, Result
+
+_MAX_NAME = 128
+_COLOURS = {Outcome.FAILED_AGAIN: "red", Outcome.NOT_ENDED: "yellow"}
+
+
+class Report:
+    """Writes to standard output."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line, whole, whatever the width."""
+        if self._console.is_terminal:
+            # Text, not markup: an id may hold brackets.
+            self._console.print(Text(text, style))
+        else:
+            # Not by the console: it would wrap at 80 columns.
+            self._console.file.write(text + "\n")
+            self._console.file.flush()
+
+    def tickets(self, tickets: Sequence[FailedTicket], now: datetime) -> None:
+        """List failed tickets."""
+        rows = [_row(failed, now) for failed in tickets]
+        if not self._console.is_terminal:
+            for ticket_id, error, age, attempts, found, note in rows:
+                line = f"{ticket_id}  {error}  {age} ago  attempts {attempts}  in {found}"
+                self.say(f"{line}  {note}".rstrip())
+            return
+        table = Table(box=None, pad_edge=False)
+        for index, title in enumerate(("Ticket", "Error", "Age", "Attempts", "Found in", "")):
+            # An id is there to be copied: it stays in one piece, and the other columns fold.
+            whole = max((len(row[0]) for row in rows), default=0) if index == 0 else None
+            number = title in ("Age", "Attempts")
+            table.add_column(title, min_width=whole, overflow="fold", justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._console.print(table)
+
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
+        """Say what takes a while."""
+        if not self._console.is_terminal:
+            self.say(text)
+            yield
+            return
+        with self._console.status(Text(text)):
+            yield
+
+    @contextmanager
+    def watching(self, total: int) -> Iterator[Callable[[Result], None]]:
+        """Show how many tickets have ended; call what this yields with each one's end."""
+        columns = (TextColumn("Replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        terminal = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not terminal) as progress:
+            bar = progress.add_task("", total=total)
+
+            def tell(result: Result) -> None:
+                self.say(_line(result), _COLOURS.get(result.outcome, "green"))
+                progress.advance(bar)
+
+            yield tell
+
+    def summary(self, results: Sequence[Result], seconds: float) -> bool:
+        """Say in one sentence how it ended; return whether every ticket was processed."""
+        again = [result for result in results if result.outcome is Outcome.FAILED_AGAIN]
+        late = [result for result in results if result.outcome is Outcome.NOT_ENDED]
+        done = len(results) - len(again) - len(late)
+        text = f"{done} of {len(results)} processed."
+        if again:
+            text += f" Failed again: {_ids(again)}."
+        if late:
+            text += f" Did not end in {seconds:.0f} s: {_ids(late)}."
+        self.say(text, "red" if again or late else "green")
+        return not again and not late
+
+
+def count(number: int, noun: str) -> str:
+    """`1 ticket`, `2 tickets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def harmless(name: str) -> str:
+    """An id or an error's name, without what could steer a terminal or be somebody's words."""
+    return re.sub(r"[^A-Za-z0-9_.:/-]", "?", name[:_MAX_NAME]) or "-"
+
+
+def age(of: timedelta) -> str:
+    """About how long: `45s`, `12m`, `3h`, `5d`."""
+    seconds = max(0, int(of.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _row(failed: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, str]:
+    note = failed.obstacle or ("processed since" if failed.is_processed else "")
+    return (
+        harmless(failed.ticket_id),
+        harmless(failed.error),
+        age(now - failed.failed_at),
+        str(failed.attempts or "-"),
+        "+".join(failed.found),
+        note,
+    )
+
+
+def _line(result: Result) -> str:
+    text = f"{harmless(result.failed.ticket_id)}  {result.outcome}"
+    if result.outcome is Outcome.FAILED_AGAIN:
+        return f"{text}: {harmless(result.error)}"
+    return f"{text}: {result.status}" if result.outcome is Outcome.NOT_ENDED else text
+
+
+def _ids(results: Sequence[Result]) -> str:
+    return ", ".join(harmless(result.failed.ticket_id) for result in results)

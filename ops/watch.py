@@ -1,0 +1,128 @@
+"""What becomes of replayed tickets: announced, failed again, or not ended by a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+
+from ops.failed import FailedTicket, from_message, lookup
+from ops.queue import Queue
+from ops.target import Target
+from support.domain.errors import InvalidTicket
+from support.domain.ticket import Ticket
+
+_POLL_SECONDS = 1
+_READ_QUEUE_EVERY = 10
+
+
+class Outcome(StrEnum):
+    """How a replay ended, in the words of the report."""
+
+    PROCESSED = "processed"
+    PROCESSED_BEFORE = "already processed"
+    FAILED_AGAIN = "failed again"
+    NOT_ENDED = "did not end in time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one ticket's replay ended; `error` of one that failed again, `status` of one that did not end."""
+
+    failed: FailedTicket
+    outcome: Outcome
+    error: str = ""
+    status: str = ""
+
+
+def watch(
+    tickets: Sequence[FailedTicket],
+    target: Target,
+    *,
+    seconds: float,
+    tell: Callable[[Result], None],
+    pause: Callable[[float], None] = time.sleep,
+) -> list[Result]:
+    """Watch tickets until each has ended, at most for `seconds`; `tell` hears of every end as it comes.
+
+    Raises:
+        StoreUnavailable, StoreRejected: the table cannot be read.
+    """
+    results: list[Result] = []
+    waiting = list(tickets)
+    began = time.monotonic()
+    for turn in count(1):
+        late = time.monotonic() - began >= seconds
+        stored = lookup(target.table, {failed.ticket_id for failed in waiting})
+        hidden = _hidden(waiting, stored) if late or turn % _READ_QUEUE_EVERY == 0 else []
+        errors = _new_failures(hidden, target.failed_tickets)
+        still_waiting = []
+        for failed in waiting:
+            result = _result(failed, stored.get(failed.ticket_id), errors, late=late)
+            if result:
+                tell(result)
+                results.append(result)
+            else:
+                still_waiting.append(failed)
+        waiting = still_waiting
+        if not waiting:
+            break
+        pause(_POLL_SECONDS)
+    return results
+
+
+def _result(
+    failed: FailedTicket, stored: Ticket | None, errors: dict[str, str], *, late: bool
+) -> Result | None:
+    before = failed.stored
+    if stored and not stored.is_same_submission_as(failed.ticket):
+        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error="TicketConflict")
+    if stored and stored.notified_at:
+        known = before is not None and before.notified_at is not None
+        return Result(failed=failed, outcome=Outcome.PROCESSED_BEFORE if known else Outcome.PROCESSED)
+    if stored and stored.is_abandoned and (before is None or _ran_since(before, stored)):
+        error = stored.failure["error"] if stored.failure else ""
+        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=error)
+    if failed.ticket_id in errors:
+        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=errors[failed.ticket_id])
+    if late:
+        status = stored.status if stored else "not stored"
+        return Result(failed=failed, outcome=Outcome.NOT_ENDED, status=status)
+    return None
+
+
+def _ran_since(before: Ticket, now: Ticket) -> bool:
+    # One that was being processed when we looked first has not failed yet in this attempt.
+    return now.attempts > before.attempts or not before.is_abandoned
+
+
+def _hidden(waiting: Sequence[FailedTicket], stored: dict[str, Ticket]) -> list[FailedTicket]:
+    """Those whose next failure the table would not show: never stored, or processed but not announced."""
+    return [
+        failed
+        for failed in waiting
+        if (ticket := stored.get(failed.ticket_id)) is None or ticket.analysis is not None
+    ]
+
+
+def _new_failures(tickets: Sequence[FailedTicket], failed_tickets: Queue) -> dict[str, str]:
+    """The error by ticket id of those of which the queue holds a failure of another execution."""
+    if not tickets:
+        return {}
+    known = {failed.ticket_id: _executions(failed) for failed in tickets}
+    errors: dict[str, str] = {}
+    with failed_tickets.held() as messages:
+        for message in messages:
+            try:
+                again = from_message(message)
+            except InvalidTicket:
+                continue
+            if again.execution not in known.get(again.ticket_id, {again.execution}):
+                errors[again.ticket_id] = again.error
+    return errors
+
+
+def _executions(failed: FailedTicket) -> set[str]:
+    return {failed.execution, *(from_message(message).execution for message in failed.messages)}

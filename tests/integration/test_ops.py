@@ -1,0 +1,282 @@
+"""The operators' commands on a running stack: what failed is run again, once, and nothing else changes."""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local.processes import wait_for
+from tests.integration.conftest import PROJECT
+
+SUBMISSION = {"content": "I was charged twice this month. Please refund one payment."}
+
+
+def ops(stack: Any, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "ops", *arguments],
+        cwd=PROJECT,
+        env=stack.environment | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def failed_ticket(stack: Any) -> str:
+    """A ticket that failed because the model denied it; the model works again."""
+    stack.fail_model(deny=1.0)
+    ticket = stack.outcome(stack.submit(SUBMISSION))
+    assert ticket["status"] == "FAILED"
+    assert wait_for(lambda: waiting(stack, stack.stack.failed_tickets_queue_url) == 1, 30)
+    stack.fail_model()
+    return str(ticket["ticketId"])
+
+
+def waiting(stack: Any, queue_url: str) -> int:
+    """How many messages a queue holds, visible or being worked on."""
+    counts = stack.stack.client("sqs").get_queue_attributes(
+        QueueUrl=queue_url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return sum(map(int, counts.values()))
+
+
+def replay_by_hand(stack: Any, *messages: Any) -> None:
+    """What "Start DLQ redrive" in the console does; returns when all were taken from the replay queue."""
+    url = stack.stack.replay_queue_url
+    for message in messages:
+        stack.stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message))
+    assert wait_for(lambda: waiting(stack, url) == 0, 30)
+
+
+def announced(stack: Any, ticket_id: str) -> dict[str, Any]:
+    assert wait_for(lambda: "notifiedAt" in stack.get(ticket_id).json(), 60)
+    return dict(stack.get(ticket_id).json())
+
+
+def executions(stack: Any, ticket_id: str) -> list[str]:
+    return sorted(one["name"] for one in stack.executions() if one["name"].startswith(ticket_id))
+
+
+def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+
+    done = ops(stack, "replay", "--ticket", ticket_id)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    listed, outcome, summary = done.stdout.splitlines()[1:]
+    assert listed.startswith(f"{ticket_id}  ModelRejected  ")
+    assert listed.endswith(" ago  attempts 1  in table+queue")
+    assert outcome == f"{ticket_id}  processed"
+    assert summary == "1 of 1 processed."
+    ticket = stack.get(ticket_id).json()
+    assert (ticket["status"], ticket["attempts"]) == ("PROCESSED", 2)
+    assert [(attempt["execution"], attempt["outcome"]) for attempt in ticket["history"]] == [
+        (ticket_id, "ModelRejected"),
+        (f"{ticket_id}-r2", "PROCESSED"),
+    ]
+    assert len(stack.announcements()) == 1
+    assert stack.failures() == []
+
+
+def test_a_message_that_is_moved_to_the_replay_queue_restarts_its_ticket(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+
+    replay_by_hand(stack, *stack.failures())
+
+    ticket = announced(stack, ticket_id)
+    assert (ticket["status"], ticket["attempts"]) == ("PROCESSED", 2)
+    assert len(stack.announcements()) == 1
+
+
+def test_a_message_that_is_replayed_twice_restarts_its_ticket_once(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    (message,) = stack.failures()
+
+    replay_by_hand(stack, message, message)
+
+    assert announced(stack, ticket_id)["attempts"] == 2
+    assert executions(stack, ticket_id) == [ticket_id, f"{ticket_id}-r2"]
+    assert len(stack.announcements()) == 1
+
+
+def test_replaying_a_processed_ticket_changes_nothing(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    (message,) = stack.failures()
+    replay_by_hand(stack, message)
+    before = announced(stack, ticket_id)
+
+    replay_by_hand(stack, message)
+    done = ops(stack, "replay", TICKET=ticket_id)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Ticket {ticket_id} is already processed (announced at ")
+    assert stack.get(ticket_id).json() == before
+    assert executions(stack, ticket_id) == [ticket_id, f"{ticket_id}-r2"]
+    assert len(stack.announcements()) == 1
+
+
+def test_a_failed_ticket_whose_message_is_gone_is_replayed_from_the_table(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    stack.failures()
+
+    done = ops(stack, "replay", TICKET=ticket_id)
+
+    assert done.returncode == 0, done.stderr
+    ticket = stack.get(ticket_id).json()
+    assert (ticket["status"], ticket["content"]) == ("PROCESSED", SUBMISSION["content"])
+    assert len(stack.announcements()) == 1
+
+
+def test_a_ticket_that_fails_again_is_told_and_can_be_replayed_again(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+
+    stack.fail_model(deny=1.0)
+    again = ops(stack, "replay", TICKET=ticket_id)
+    stack.fail_model()
+    done = ops(stack, "replay", TICKET=ticket_id)
+
+    assert again.returncode == 1
+    assert f"{ticket_id}  failed again: ModelRejected\n" in again.stdout
+    assert done.returncode == 0, done.stdout
+    assert stack.get(ticket_id).json()["attempts"] == 3
+    assert len(stack.announcements()) == 1
+
+
+def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    before = stack.get(ticket_id).json()
+
+    done = ops(stack, "replay", DRY_RUN="1")
+
+    assert done.returncode == 0
+    assert f"\n{ticket_id}  ModelRejected  " in done.stdout
+    assert SUBMISSION["content"] not in done.stdout
+    assert stack.get(ticket_id).json() == before
+    assert waiting(stack, stack.stack.replay_queue_url) == 0
+    assert [failure["input"]["ticketId"] for failure in stack.failures()] == [ticket_id]
+
+
+def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: Any) -> None:
+    other = failed_ticket(stack)
+    old = str(uuid.uuid4())
+    message = {
+        "input": {
+            "ticketId": old,
+            "receivedAt": 1_700_000_000_000,
+            "channel": "web",
+            "caller": {"subject": "somebody", "groups": ""},
+            "request": SUBMISSION,
+        },
+        "execution": old,
+        "error": "ModelThrottled",
+        "cause": "too many requests",
+        "failedAt": (datetime.now(UTC) - timedelta(hours=3)).isoformat(),
+    }
+    stack.stack.client("sqs").send_message(
+        QueueUrl=stack.stack.failed_tickets_queue_url, MessageBody=json.dumps(message)
+    )
+
+    nothing = ops(stack, "replay", ERROR="ModelThrottled", SINCE="2h")
+    done = ops(stack, "replay", ERROR="ModelThrottled", SINCE="4h")
+
+    assert (nothing.returncode, nothing.stdout.count("\n")) == (0, 1)
+    assert "No failed ticket fits" in nothing.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{old}  ModelThrottled  3h ago  attempts -  in queue\n{old}  processed\n" in done.stdout
+    assert stack.get(other).json()["status"] == "FAILED"
+    assert [failure["input"]["ticketId"] for failure in stack.failures()] == [other]
+
+
+def test_a_message_that_nothing_can_be_started_from_comes_back_after_three_tries(stack: Any) -> None:
+    sqs, url = stack.stack.client("sqs"), stack.stack.replay_queue_url
+    back: list[Any] = []
+
+    def came_back() -> bool:
+        back.extend(stack.failures())
+        return bool(back)
+
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    try:
+        sqs.send_message(QueueUrl=url, MessageBody='{"poison": true}')
+        assert wait_for(came_back, 60)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "180"})
+
+    assert back == [{"poison": True}]
+    assert waiting(stack, url) == 0
+
+
+def test_a_stack_is_found_by_its_name_as_in_an_account(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    account = {
+        "AWS_ENDPOINT_URL": stack.stack.endpoint_url,
+        "AWS_DEFAULT_REGION": stack.stack.region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "STACK_DIR": "/nowhere",
+    }
+
+    done = ops(stack, "replay", STACK=stack.stack.stack_name, TICKET=ticket_id, **account)
+
+    assert done.returncode == 0, done.stderr
+    assert stack.get(ticket_id).json()["status"] == "PROCESSED"
+
+
+@contextmanager
+def store_without_a_table(stack: Any) -> Iterator[None]:
+    """Store Ticket looks for its table in vain."""
+    functions = stack.stack.client("lambda")
+    pages = functions.get_paginator("list_functions").paginate()
+    (store,) = (
+        one for page in pages for one in page["Functions"] if one["Handler"] == "support.tasks.store.handler"
+    )
+    name, variables = store["FunctionName"], store["Environment"]["Variables"]
+    missing = variables | {"TICKETS_TABLE": "no-such-table"}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": missing})
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: Any) -> None:
+    with store_without_a_table(stack):
+        ticket_id = stack.submit(SUBMISSION)
+        assert wait_for(lambda: waiting(stack, stack.stack.failed_tickets_queue_url) == 1, 60)
+    # As if the queue had been down, too.
+    assert [failure["error"] for failure in stack.failures()] == ["StoreRejected"]
+    assert stack.get(ticket_id).status_code == 404
+
+    listed = ops(stack, "recover", DRY_RUN="1", SINCE="1h")
+    assert stack.get(ticket_id).status_code == 404
+    first = ops(stack, "recover")
+    second = ops(stack, "recover")
+
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    assert f"\n{ticket_id}  TicketFailed  " in listed.stdout
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"{ticket_id}  processed\n" in first.stdout
+    assert SUBMISSION["content"] not in listed.stdout + first.stdout
+    assert second.returncode == 0
+    assert "there is nothing to recover" in second.stdout
+    ticket = stack.get(ticket_id).json()
+    assert (ticket["status"], ticket["content"]) == ("PROCESSED", SUBMISSION["content"])
+    assert executions(stack, ticket_id) == [ticket_id, f"{ticket_id}-r1"]
+    assert len(stack.announcements()) == 1
+
+
+def test_a_replay_of_everything_leaves_nothing_failed(stack: Any) -> None:
+    failed_ticket(stack)
+
+    done = ops(stack, "replay")
+    again = ops(stack, "replay")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nothing failed in the local stack" in again.stdout
+    assert stack.failures() == []

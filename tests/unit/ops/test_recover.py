@@ -1,0 +1,311 @@
+"""Recover: what only the log holds is replayed once; everything that is held elsewhere is left alone."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ops.logs import executions
+from ops.recover import recover
+from ops.run import Run
+from tests.unit.ops.conftest import ACCOUNT, LOG_GROUP, Pipeline, ago, submission
+
+DAY = timedelta(days=1)
+
+
+class Log:
+    """The state machine's log group, written as AWS writes it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        client.create_log_stream(logGroupName=LOG_GROUP, logStreamName="s")
+
+    def line(self, execution: str, event: str, moment: datetime, **details: Any) -> None:
+        milliseconds = round(moment.timestamp() * 1000)
+        line = {
+            "id": "1",
+            "type": event,
+            "details": details,
+            "previous_event_id": "0",
+            "event_timestamp": str(milliseconds),
+            "execution_arn": f"{ACCOUNT}:{execution}:0b1c",
+            "redrive_count": "0",
+        }
+        self.raw(json.dumps(line, separators=(",", ":")), milliseconds)
+
+    def raw(self, message: str, milliseconds: int) -> None:
+        self._client.put_log_events(
+            logGroupName=LOG_GROUP,
+            logStreamName="s",
+            logEvents=[{"timestamp": milliseconds, "message": message}],
+        )
+
+    def execution(
+        self,
+        name: str,
+        execution_input: Any,
+        end: str | None = "ExecutionFailed",
+        *,
+        began: datetime | None = None,
+        truncated: bool = False,
+    ) -> None:
+        began = began or ago(minutes=30)
+        text = execution_input if isinstance(execution_input, str) else json.dumps(execution_input)
+        details = {"input": text, "inputDetails": {"truncated": truncated}, "roleArn": "arn"}
+        self.line(name, "ExecutionStarted", began, **details)
+        self.line(name, "TaskStateEntered", began, name="Store Ticket", input=text)
+        if end:
+            told = {} if end == "ExecutionSucceeded" else {"error": "TicketFailed", "cause": "it failed"}
+            self.line(name, end, began + timedelta(seconds=3), **told)
+
+
+@pytest.fixture
+def log(pipeline: Pipeline) -> Log:
+    return Log(pipeline.target.logs)
+
+
+def test_where_nothing_was_lost_there_is_nothing_to_do(
+    run: Callable[..., Run], capsys: Any, log: Log
+) -> None:
+    log.execution("t-1", submission("t-1"), "ExecutionSucceeded")
+
+    assert recover(run(), DAY) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        f"Reading {LOG_GROUP} …",
+        "No ticket is in the log alone in the stack: there is nothing to recover.",
+    ]
+
+
+@pytest.mark.parametrize("end", ["ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted", None])
+def test_a_ticket_that_only_the_log_holds_is_recovered_once(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any, end: str | None
+) -> None:
+    log.execution("request-1", submission("t-1", "Only the log knows."), end)
+
+    assert recover(run(), DAY) == 0
+    assert recover(run(), DAY) == 0
+
+    (message,) = pipeline.started
+    ticket = pipeline.table.get("t-1")
+    assert ticket
+    assert ticket.content == "Only the log knows."
+    assert ticket.notified_at
+    assert message["execution"] == f"{ACCOUNT}:request-1:0b1c"
+    assert message["error"] == ("TicketFailed" if end else "NeverEnded")
+    out = capsys.readouterr().out
+    assert "attempts 1  in log\nt-1  processed\n1 of 1 processed.\n" in out
+    assert "there is nothing to recover" in out
+
+
+def test_an_execution_that_may_still_end_is_left_alone(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("request-1", submission("t-1"), None, began=ago(minutes=9))
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+
+
+def test_a_lost_ticket_whose_replay_is_under_way_is_left_alone(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("t-1", submission("t-1"))
+    log.execution("t-1-r1", submission("t-1"), None, began=ago(minutes=1))
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+
+
+def test_a_ticket_that_is_stored_is_left_alone(run: Callable[..., Run], pipeline: Pipeline, log: Log) -> None:
+    pipeline.fail("t-1")
+    log.execution("t-1", submission("t-1"))
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+
+
+def test_a_ticket_in_the_failed_tickets_queue_is_left_alone(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    pipeline.queue("no JSON")
+    pipeline.queue_failure("t-1")
+    log.execution("t-1", submission("t-1"))
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+    assert len(pipeline.take(pipeline.target.failed_tickets_queue_url)) == 2
+
+
+def test_a_ticket_that_was_processed_and_then_deleted_does_not_come_back(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("t-1", submission("t-1"))
+    log.execution("t-1-r1", submission("t-1"), "ExecutionSucceeded")
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+
+
+def test_what_waits_in_the_replay_queue_is_waited_for_first(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("t-1", submission("t-1"))
+    pipeline.target.replays.send(json.dumps({"input": submission("t-1"), "execution": "e"}))
+
+    assert recover(run(), DAY) == 0
+
+    assert len(pipeline.started) == 1
+
+
+def test_while_the_replay_queue_does_not_empty_nothing_is_recovered(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-2", submission("t-2"))
+    pipeline.target.replays.send(json.dumps({"input": submission("t-1"), "execution": "e"}))
+    pipeline.stands_still = True
+
+    assert recover(run(deadline=3), DAY) == 1
+
+    assert "The replay queue still holds 1 message, whose tickets would" in capsys.readouterr().out
+    assert len(pipeline.replay_messages()) == 1
+
+
+def test_the_newest_input_of_a_ticket_is_the_one_that_is_sent(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("request-2", submission("t-1", "Newer."), began=ago(minutes=20))
+    log.execution("request-1", submission("t-1", "Older."), began=ago(minutes=40))
+
+    assert recover(run(), DAY) == 0
+
+    (message,) = pipeline.started
+    assert message["input"]["request"] == {"content": "Newer."}
+
+
+def test_a_dry_run_lists_and_changes_nothing(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-1", submission("t-1"))
+    pipeline.queue_failure("t-2")
+    pipeline.target.replays.send("{}")
+
+    assert recover(run(dry_run=True), DAY) == 0
+
+    out = capsys.readouterr().out
+    assert "Not looked into: the replay queue, with about 1 message.\n" in out
+    assert "t-1  TicketFailed  29m ago  attempts 1  in log\nDry run: nothing was changed.\n" in out
+    assert len(pipeline.failed_messages()) == 1
+    assert pipeline.replay_messages() == [{}]
+
+
+def test_an_input_that_is_cut_is_told_and_not_replayed(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("request-1", json.dumps(submission("t-1"))[:-20], truncated=True)
+    log.execution("request-2", submission("t-2"))
+
+    assert recover(run(), DAY) == 1
+
+    assert "Execution request-1 cannot be repeated: its input is cut in the log.\n" in capsys.readouterr().out
+    assert [message["input"]["ticketId"] for message in pipeline.started] == ["t-2"]
+
+
+def test_an_execution_whose_start_is_not_logged_is_told(
+    run: Callable[..., Run], log: Log, capsys: Any
+) -> None:
+    log.line("request-1", "ExecutionFailed", ago(minutes=30), error="TicketFailed")
+
+    assert recover(run(), DAY) == 1
+
+    assert "request-1 cannot be repeated: the log does not hold its input.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("execution_input", [{}, [], "null", "no JSON", {"ticketId": 1}, {"ticketId": "t-1"}])
+def test_an_input_that_is_no_submission_is_told_and_left(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any, execution_input: Any
+) -> None:
+    log.execution("by-hand", execution_input)
+
+    assert recover(run(), DAY) == 0
+
+    assert "Execution by-hand cannot be repeated: " in capsys.readouterr().out
+    assert pipeline.started == []
+
+
+def test_a_ticket_whose_id_was_taken_meanwhile_is_told(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-1", submission("t-1"))
+
+    def store_another(_seconds: float) -> None:
+        pipeline.store("t-1", "Something else.")
+
+    assert recover(run(pause=store_another), DAY) == 1
+
+    assert "t-1  failed again: TicketConflict\n" in capsys.readouterr().out
+
+
+def test_a_ticket_that_fails_again_is_told(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-1", submission("t-1"))
+    pipeline.error = "ModelRejected"
+
+    assert recover(run(), DAY) == 1
+
+    assert "t-1  failed again: ModelRejected\n" in capsys.readouterr().out
+
+
+def test_what_is_no_line_of_an_execution_is_passed_over(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    moment = round(ago(minutes=30).timestamp() * 1000)
+    for message in ('"Execution', '["Execution"]', '{"type":"ExecutionFailed"}', "", '{"a":"Execution'):
+        log.raw(message or " ", moment)
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+
+
+def test_executions_that_ended_before_the_time_asked_for_are_not_read(pipeline: Pipeline, log: Log) -> None:
+    log.execution("old", submission("t-1"), began=ago(minutes=62))
+    log.execution("across", submission("t-2"), "ExecutionSucceeded", began=ago(minutes=60, seconds=1))
+    log.line("older", "ExecutionFailed", ago(minutes=61))
+
+    found = executions(pipeline.target.logs, LOG_GROUP, ago(hours=1))
+
+    assert [(one.name, one.succeeded, one.input) for one in found] == [("across", True, None)]
+
+
+def test_a_log_that_ends_after_a_full_page_is_read_on_from_its_last_line() -> None:
+    """As the embedded AWS does it: 10 000 lines at most, and no token to go on with."""
+    lines: list[dict[str, Any]] = [
+        {"type": kind, "execution_arn": f"arn:{number}", "event_timestamp": str(1_800_000_000_000 + number)}
+        for number in range(6_000)
+        for kind in ("ExecutionStarted", "ExecutionSucceeded")
+    ]
+
+    class Logs:
+        def get_paginator(self, _operation: str) -> "Logs":
+            return self
+
+        def paginate(self, *, logGroupName: str, startTime: int) -> Any:  # noqa: N803
+            events: list[Any] = [
+                {"timestamp": int(e["event_timestamp"]), "message": json.dumps(e)} for e in lines
+            ]
+            return [{"events": [event for event in events if int(event["timestamp"]) >= startTime][:10_000]}]
+
+    client: Any = Logs()
+    found = executions(client, LOG_GROUP, datetime.fromtimestamp(1_800_000_000, UTC))
+
+    assert len(found) == 6_000
+    assert all(one.succeeded for one in found)

@@ -1,0 +1,375 @@
+"""Replay: every failed ticket once, wherever it is held; what cannot be replayed stays where it is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ops.errors import UsageError
+from ops.replay import Selection, replay
+from ops.run import Run
+from support.domain.ticket import timestamp
+from tests.unit.ops.conftest import Pipeline, Sqs, ago, submission
+
+EVERYTHING = Selection()
+
+
+def test_where_nothing_failed_there_is_nothing_to_do(run: Callable[..., Run], capsys: Any) -> None:
+    assert replay(run(), EVERYTHING) == 0
+
+    assert capsys.readouterr().out == "Nothing failed in the stack: there is nothing to replay.\n"
+
+
+def test_a_failed_ticket_and_its_message_are_one_line_and_one_replay(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.queue_failure("t-1")
+
+    assert replay(run(), EVERYTHING) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "1 failed ticket in the stack:",
+        "t-1  ModelRejected  59s ago  attempts 1  in table+queue",
+        "t-1  processed",
+        "1 of 1 processed.",
+    ]
+    assert len(pipeline.started) == 1
+    assert pipeline.failed_messages() == pipeline.replay_messages() == []
+
+
+def test_a_failed_ticket_without_a_message_is_replayed_from_the_table(
+    run: Callable[..., Run], pipeline: Pipeline
+) -> None:
+    pipeline.fail("t-1")
+
+    assert replay(run(), EVERYTHING) == 0
+
+    (message,) = pipeline.started
+    assert message["input"]["request"] == {"content": "I was charged twice."}
+    assert message["error"] == "ModelRejected"
+    assert message["execution"] == "t-1"
+    ticket = pipeline.table.get("t-1")
+    assert ticket
+    assert ticket.attempts == 2
+    assert ticket.notified_at
+
+
+def test_a_ticket_that_was_never_stored_is_replayed_from_its_message(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.queue_failure("t-1", "StoreRejected")
+
+    assert replay(run(), EVERYTHING) == 0
+
+    assert "t-1  StoreRejected  59s ago  attempts -  in queue\n" in capsys.readouterr().out
+    ticket = pipeline.table.get("t-1")
+    assert ticket
+    assert ticket.notified_at
+
+
+def test_several_messages_of_one_ticket_start_it_once(run: Callable[..., Run], pipeline: Pipeline) -> None:
+    pipeline.fail("t-1")
+    for number in range(3):
+        pipeline.queue_failure("t-1", execution=f"arn:{number}", failedAt=timestamp(ago(minutes=number)))
+
+    assert replay(run(), EVERYTHING) == 0
+
+    assert [message["execution"] for message in pipeline.started] == ["arn:0"]
+    assert pipeline.failed_messages() == []
+
+
+def test_a_ticket_that_fails_again_is_named_with_its_error(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.error = "ModelThrottled"
+
+    assert replay(run(), EVERYTHING) == 1
+
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "t-1  failed again: ModelThrottled",
+        "0 of 1 processed. Failed again: t-1.",
+    ]
+
+
+def test_a_ticket_that_cannot_be_stored_again_is_seen_to_fail_in_the_queue(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.queue("no JSON")
+    pipeline.queue_failure("t-1", "StoreUnavailable")
+    pipeline.stores = False
+
+    assert replay(run(), EVERYTHING) == 1
+
+    assert "t-1  failed again: StoreRejected\n" in capsys.readouterr().out
+    assert len(pipeline.take(pipeline.target.failed_tickets_queue_url)) == 2
+
+
+def test_a_ticket_that_does_not_end_by_the_deadline_is_named(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.queue_failure("t-2")
+    pipeline.stands_still = True
+
+    assert replay(run(deadline=0), EVERYTHING) == 1
+
+    out = capsys.readouterr().out
+    assert "t-1  did not end in time: FAILED\n" in out
+    assert "t-2  did not end in time: not stored\n" in out
+    assert "0 of 2 processed. Did not end in 0 s: t-1, t-2.\n" in out
+
+
+def test_a_dry_run_lists_and_changes_nothing(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.queue_failure("t-2")
+    before = pipeline.table.get("t-1")
+
+    assert replay(run(dry_run=True), EVERYTHING) == 0
+
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in out] == ["2", "t-1", "t-2", "Dry"]
+    assert pipeline.table.get("t-1") == before
+    assert [message["input"]["ticketId"] for message in pipeline.failed_messages()] == ["t-2"]
+    assert pipeline.replay_messages() == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(ticket_id="t-2"), ["t-2"]),
+        (Selection(error="ModelThrottled"), ["t-2", "t-3"]),
+        (Selection(since=timedelta(hours=2)), ["t-1", "t-2"]),
+        (Selection(since=timedelta(hours=2), error="ModelThrottled"), ["t-2"]),
+    ],
+)
+def test_a_filter_replays_what_fits_and_gives_the_rest_back(
+    run: Callable[..., Run], pipeline: Pipeline, selection: Selection, expected: list[str]
+) -> None:
+    failures = {
+        "t-1": ("ModelRejected", ago(minutes=10)),
+        "t-2": ("ModelThrottled", ago(minutes=90)),
+        "t-3": ("ModelThrottled", ago(hours=3)),
+    }
+    for ticket_id, (error, since) in failures.items():
+        pipeline.fail(ticket_id, error, since=since)
+        pipeline.queue_failure(ticket_id, error, failedAt=timestamp(since))
+
+    assert replay(run(), selection) == 0
+
+    started = sorted(message["input"]["ticketId"] for message in pipeline.started)
+    left = sorted(message["input"]["ticketId"] for message in pipeline.failed_messages())
+    assert started == expected
+    assert sorted(started + left) == ["t-1", "t-2", "t-3"]
+
+
+def test_everything_is_moved_by_sqs_itself_where_it_can(
+    run: Callable[..., Run], pipeline: Pipeline, sqs: Any
+) -> None:
+    moving: Any = Sqs(sqs, moves=True)
+    pipeline.fail("t-1")
+    pipeline.queue_failure("t-1")
+    pipeline.queue_failure("t-2")
+    pipeline.fail("t-3")
+
+    assert replay(run(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
+
+    assert len(moving.tasks) == 1
+    assert sorted(message["input"]["ticketId"] for message in pipeline.started) == ["t-1", "t-2", "t-3"]
+
+
+def test_a_filter_is_never_left_to_sqs(run: Callable[..., Run], pipeline: Pipeline, sqs: Any) -> None:
+    moving: Any = Sqs(sqs, moves=True)
+    pipeline.queue_failure("t-1")
+
+    assert replay(run(target=replace(pipeline.target, sqs=moving)), Selection(ticket_id="t-1")) == 0
+
+    assert moving.tasks == []
+
+
+def test_a_move_that_sqs_gave_up_is_told(
+    run: Callable[..., Run], pipeline: Pipeline, sqs: Any, capsys: Any
+) -> None:
+    class Broken(Sqs):
+        def start_message_move_task(self, *, SourceArn: str, DestinationArn: str) -> None:  # noqa: N803
+            self.tasks = [{"Status": "FAILED", "FailureReason": "AccessDenied"}]
+
+    pipeline.queue_failure("t-1")
+    broken: Any = Broken(sqs, moves=True)
+
+    assert replay(run(target=replace(pipeline.target, sqs=broken), deadline=0), EVERYTHING) == 1
+
+    assert "SQS stopped moving messages: AccessDenied; run this again.\n" in capsys.readouterr().out
+
+
+def test_an_unknown_ticket_is_called_unknown(run: Callable[..., Run]) -> None:
+    with pytest.raises(UsageError, match=r"^Ticket t-1 is unknown in the stack"):
+        replay(run(), Selection(ticket_id="t-1"))
+
+
+def test_a_processed_ticket_is_called_processed(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.store("t-1")
+    pipeline.process("t-1")
+
+    assert replay(run(), Selection(ticket_id="t-1")) == 0
+
+    assert capsys.readouterr().out.startswith("Ticket t-1 is already processed (announced at 20")
+
+
+def test_a_ticket_in_the_works_is_left_to_its_execution(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.store("t-1")
+
+    assert replay(run(), Selection(ticket_id="t-1")) == 0
+
+    assert capsys.readouterr().out.startswith("Ticket t-1 has not failed, it is RECEIVED")
+
+
+def test_a_ticket_that_the_other_filters_leave_out_is_said_to_have_failed(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+
+    assert replay(run(), Selection(ticket_id="t-1", error="ModelThrottled")) == 0
+
+    assert "does not fit the other filters" in capsys.readouterr().out
+
+
+def test_a_processed_ticket_that_nobody_announced_is_replayed_by_its_id(
+    run: Callable[..., Run], pipeline: Pipeline
+) -> None:
+    pipeline.store("t-1")
+    pipeline.process("t-1")
+    pipeline.target.dynamodb.update_item(
+        TableName=pipeline.target.tickets_table,
+        Key={"ticketId": {"S": "t-1"}},
+        UpdateExpression="REMOVE notifiedAt",
+    )
+
+    assert replay(run(), Selection(ticket_id="t-1")) == 0
+
+    assert len(pipeline.started) == 1
+
+
+def test_the_stale_message_of_a_processed_ticket_is_cleared_away(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.store("t-1")
+    pipeline.process("t-1")
+    pipeline.queue_failure("t-1")
+    before = pipeline.table.get("t-1")
+
+    assert replay(run(), EVERYTHING) == 0
+
+    out = capsys.readouterr().out
+    assert "attempts 1  in queue  processed since\n" in out
+    assert "t-1  already processed\n" in out
+    assert pipeline.failed_messages() == []
+    assert pipeline.table.get("t-1") == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no JSON",
+        "[]",
+        "null",
+        '{"input": []}',
+        '{"input": [], "execution": ""}',
+        '{"input": {}, "execution": ""}',
+        '{"input": {"ticketId": "t-9"}, "execution": "e"}',
+        "[" * 100_000,
+    ],
+)
+def test_a_message_from_which_nothing_can_be_started_stays_and_is_told(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any, body: str
+) -> None:
+    pipeline.queue(body)
+    pipeline.queue_failure("t-1")
+
+    assert replay(run(), EVERYTHING) == 1
+
+    out = capsys.readouterr().out
+    assert "s old) stays: " in out
+    assert "t-1  processed\n" in out
+    assert pipeline.take(pipeline.target.failed_tickets_queue_url) == [body]
+
+
+def test_a_refused_reuse_of_an_id_stays_and_the_ticket_under_the_id_is_replayed(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.queue_failure("t-1")
+    pipeline.queue_failure("t-1", "TicketConflict", input=submission("t-1", "Something else."))
+
+    assert replay(run(), EVERYTHING) == 1
+
+    out = capsys.readouterr().out
+    assert "Ticket t-1 stays: another ticket is stored under this id.\n" in out
+    assert "t-1  processed\n" in out
+    (left,) = pipeline.failed_messages()
+    assert left["error"] == "TicketConflict"
+
+
+def test_where_nothing_can_be_replayed_nothing_is_watched(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.queue("no JSON")
+
+    assert replay(run(), EVERYTHING) == 1
+    assert replay(run(dry_run=True), EVERYTHING) == 0
+
+    assert "processed" not in capsys.readouterr().out
+
+
+def test_nothing_that_a_customer_wrote_is_printed(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    secret = "\x1b[31mMy password is hunter2"
+    pipeline.queue_failure(
+        "t-1",
+        input={**submission("t-\x1b[1m[red]1", secret), "extra": secret},
+        error="\x1b[31mEr\nror",
+        cause=secret,
+    )
+    pipeline.queue_failure("t-2", input={"ticketId": "t-2", "request": {"content": secret}}, cause=secret)
+
+    replay(run(), EVERYTHING)
+
+    output = capsys.readouterr()
+    assert "hunter2" not in output.out + output.err
+    assert "\x1b" not in output.out + output.err
+    assert "t-??1m?red?1  ??31mEr?ror" in output.out
+
+
+def test_a_failure_without_a_usable_time_counts_from_when_it_was_sent(
+    run: Callable[..., Run], pipeline: Pipeline
+) -> None:
+    for number, moment in enumerate(["yesterday", None, "2020-01-01T00:00:00"]):
+        pipeline.queue_failure(f"t-{number}", failedAt=moment)
+
+    assert replay(run(), Selection(since=timedelta(minutes=1))) == 0
+
+    assert len(pipeline.started) == 3
+
+
+def test_the_index_is_read_page_by_page(run: Callable[..., Run], pipeline: Pipeline) -> None:
+    for number in range(5):
+        pipeline.fail(f"t-{number}")
+    pipeline.target.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: params | {"Limit": 2}
+    )
+
+    assert replay(run(), EVERYTHING) == 0
+
+    assert sorted(message["input"]["ticketId"] for message in pipeline.started) == [
+        f"t-{number}" for number in range(5)
+    ]

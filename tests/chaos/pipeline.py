@@ -1,0 +1,153 @@
+"""The deployed pipeline as its operators see it, past all faults."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from local.deploy import PROJECT
+from local.settings import aws_environment
+from local.state import Stack
+
+_SWEEP_AFTER_SECONDS = 1
+_OPS_SECONDS = 300
+# Whatever the caller's environment says: this stack, and all of it.
+_OPS_OPTIONS = dict.fromkeys(("STACK", "PROFILE", "TICKET", "ERROR", "SINCE", "DRY_RUN"), "") | {
+    "DEADLINE": "90"
+}
+_TICKET_ID = 36  # characters: every execution that is a restart has its ticket's id in front
+
+_deserialize = TypeDeserializer().deserialize
+
+
+class Pipeline:
+    """A running stack's table, queues, executions and operations."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.front_door_url = stack.front_door_url
+        self.token = (folder / "token").read_text()
+        self._stack = stack
+        self._folder = folder
+        self._inbox: Counter[str] = Counter()
+        self._waiting: set[str] = set()
+
+    def tickets(self) -> dict[str, dict[str, Any]]:
+        """All stored tickets by id."""
+        pages = self._stack.client("dynamodb").get_paginator("scan")
+        return {
+            item["ticketId"]["S"]: {name: _deserialize(value) for name, value in item.items()}
+            for page in pages.paginate(TableName=self._stack.tickets_table, ConsistentRead=True)
+            for item in page["Items"]
+        }
+
+    def executions(self, status: str | None = None) -> list[dict[str, Any]]:
+        """All executions so far, or those in one status."""
+        pages = self._stack.client("stepfunctions").get_paginator("list_executions")
+        options = {"statusFilter": status} if status else {}
+        return [
+            execution
+            for page in pages.paginate(stateMachineArn=self._stack.state_machine_arn, **options)
+            for execution in page["executions"]
+        ]
+
+    def restarts(self) -> dict[str, str]:
+        """The ticket ids of all executions that started a ticket again, by the execution's name."""
+        names = [execution["name"] for execution in self.executions()]
+        return {name: name[:_TICKET_ID] for name in names if len(name) > _TICKET_ID}
+
+    def is_idle(self) -> bool:
+        """Whether no execution runs and none is about to be started."""
+        sqs = self._stack.client("sqs")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        queue = sqs.get_queue_attributes(QueueUrl=self._stack.replay_queue_url, AttributeNames=names)
+        return not self.executions("RUNNING") and not any(int(queue["Attributes"][name]) for name in names)
+
+    def announcements(self) -> Counter[str]:
+        """How often the support team was told of each ticket."""
+        self._inbox.update(json.loads(body)["ticketId"] for body in self._taken(self._stack.inbox_queue_url))
+        return self._inbox
+
+    def waiting(self) -> frozenset[str]:
+        """The tickets in the failed-tickets queue, which is empty after that: only for the end."""
+        bodies = self._taken(self._stack.failed_tickets_queue_url)
+        self._waiting |= {json.loads(body)["input"]["ticketId"] for body in bodies}
+        return frozenset(self._waiting)
+
+    def is_nothing_fresh(self) -> bool:
+        """Whether every pending ticket has been so for long enough to be swept."""
+        enough = datetime.now(UTC) - timedelta(seconds=_SWEEP_AFTER_SECONDS)
+        pending = (ticket.get("pendingSince") for ticket in self.tickets().values())
+        return all(since is None or datetime.fromisoformat(since) < enough for since in pending)
+
+    def sweep_whatever_is_pending(self) -> None:
+        """From now on, a second of being pending is enough for a ticket to count as stuck."""
+        client, name = self._stack.client("lambda"), self._sweep_function()
+        variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables["SWEEP_AFTER_SECONDS"] = str(_SWEEP_AFTER_SECONDS)
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+    def sweep(self) -> dict[str, int]:
+        """Sweep once, as the schedule does; return how many tickets met which outcome.
+
+        Raises:
+            RuntimeError: the function failed.
+        """
+        answer = self._stack.client("lambda").invoke(FunctionName=self._sweep_function(), Payload=b"{}")
+        outcome = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise RuntimeError(f"The sweep failed: {outcome}")
+        return dict(outcome)
+
+    def operate(self, command: str) -> tuple[int, str]:
+        """Run `python -m ops …` as an operator does; return its exit code and what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ops", command],
+            cwd=PROJECT,
+            env=aws_environment(self._stack.endpoint_url) | _OPS_OPTIONS | {"STACK_DIR": str(self._folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_OPS_SECONDS,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def evidence(self, suspects: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+        """All that is known of each suspect group's tickets: the ticket, and its executions' histories."""
+        client, tickets = self._stack.client("stepfunctions"), self.tickets()
+        executions: dict[str, list[Any]] = {}
+        for execution in self.executions():
+            history = client.get_execution_history(executionArn=execution["executionArn"])["events"]
+            ticket_id = json.loads(history[0]["executionStartedEventDetails"]["input"])["ticketId"]
+            executions.setdefault(ticket_id, []).append(execution | {"history": history})
+        return {
+            group: {key: {"stored": tickets.get(key), "executions": executions.get(key)} for key in keys}
+            for group, keys in suspects.items()
+        }
+
+    def _sweep_function(self) -> str:
+        resources = self._stack.client("cloudformation").describe_stack_resources(
+            StackName=self._stack.stack_name, LogicalResourceId="SweepFunction"
+        )
+        return str(resources["StackResources"][0]["PhysicalResourceId"])
+
+    def _taken(self, queue_url: str) -> Iterator[str]:
+        """Take all messages out of a queue."""
+        sqs = self._stack.client("sqs")
+        while messages := sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+        ).get("Messages"):
+            for message in messages:
+                yield message["Body"]
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def is_final(ticket: dict[str, Any] | None) -> bool:
+    """Whether a ticket owes nothing any more: it is read, and its announcement noted."""
+    return ticket is not None and ticket["status"] == "PROCESSED" and "notifiedAt" in ticket

@@ -1,0 +1,75 @@
+"""After the storm: what the schedule and an operator do until no ticket owes anything any more."""
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from local.processes import wait_for
+from local.run import say
+from tests.chaos.pipeline import Pipeline, is_final
+
+_ROUNDS = 4
+_SWEEPS = 5
+_SETTLE_SECONDS = 300
+
+
+@dataclass
+class Recovery:
+    """Sweeps, replays and recovers; `restarts` holds the tickets that each of them started again."""
+
+    pipeline: Pipeline
+    accepted: Collection[str]
+    restarts: dict[str, set[str]] = field(default_factory=dict)
+
+    def run(self, deadline: float) -> float:
+        """Go on until all accepted tickets are final, or for `deadline` seconds; return how long it took."""
+        began = time.monotonic()
+        self._settle()
+        self.pipeline.sweep_whatever_is_pending()
+        for _ in range(_ROUNDS):
+            # In this order: what the schedule's next sweep mends is nothing for an operator to replay.
+            for step in (self._sweep, self._replay, self._recover):
+                if not self._owing() or time.monotonic() - began > deadline:
+                    return time.monotonic() - began
+                step()
+        return time.monotonic() - began
+
+    def _owing(self) -> list[str]:
+        stored = self.pipeline.tickets()
+        return [ticket_id for ticket_id in self.accepted if not is_final(stored.get(ticket_id))]
+
+    def _settle(self) -> None:
+        wait_for(self.pipeline.is_idle, _SETTLE_SECONDS)
+
+    def _sweep(self) -> None:
+        with self._noted("sweep"):
+            for _ in range(_SWEEPS):
+                # A ticket counts as stuck only when it has been pending for a while.
+                wait_for(self.pipeline.is_nothing_fresh, 5)
+                outcome = self.pipeline.sweep()
+                self._settle()
+                if not any(outcome.values()):
+                    return
+
+    def _replay(self) -> None:
+        self._operate("replay")
+
+    def _recover(self) -> None:
+        self._operate("recover")
+
+    def _operate(self, command: str) -> None:
+        with self._noted(command):
+            code, words = self.pipeline.operate(command)
+            if code:
+                say(f"ops {command} ended with {code}:\n{words}")
+            self._settle()
+
+    @contextmanager
+    def _noted(self, step: str) -> Iterator[None]:
+        before = self.pipeline.restarts()
+        yield
+        after = self.pipeline.restarts()
+        restarted = {ticket_id for name, ticket_id in after.items() if name not in before}
+        self.restarts.setdefault(step, set()).update(restarted)
+        say(f"  {step}: {len(restarted)} started again, {len(self._owing())} still owe something")

@@ -1,0 +1,114 @@
+"""One run of chaos: a stack of its own, a storm, the recovery from it, and the verdict."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from local.model.triage import Triage
+from local.processes import ProcessGroup, free_port, registered
+from local.run import process_group, say, start
+from local.settings import HOST, Settings
+from tests.chaos.load import send_all
+from tests.chaos.pipeline import Pipeline
+from tests.chaos.plan import Plan
+from tests.chaos.proxy import SERVICES
+from tests.chaos.recovery import Recovery
+from tests.chaos.storm import Storm
+from tests.chaos.tickets import Submission, submissions
+from tests.chaos.verdict import Found, Verdict, judge
+
+_RECOVERY_SECONDS = 900
+# Nearer to AWS than the emulator's defaults: there, other functions start while some are held up by faults.
+_CAPACITY = {"LAMBDA_WORKERS": "8", "LAMBDA_ACCOUNT_CONCURRENCY": "1000"}
+
+
+def run(plan: Plan, folder: Path) -> Verdict:
+    """Start a stack in the folder, have the storm over it, stop it, and judge.
+
+    What led to a bad verdict is in the folder's evidence.json; the logs are beside it.
+
+    Raises:
+        StackError: the stack could not be started.
+    """
+    settings = Settings(port=free_port(), emulator_port=free_port(), folder=folder)
+    with process_group(settings) as group:
+        proxy_url = _start_proxy(settings, group)
+        endpoints = {f"AWS_ENDPOINT_URL_{name.upper()}": f"{proxy_url}/{name}" for name in SERVICES}
+        stack = start(settings, group, endpoints | _CAPACITY)
+        pipeline = Pipeline(stack, folder)
+        storm = Storm(plan, proxy_url, stack.model_url, _emulator(folder), group)
+        sent = submissions(plan)
+        accepted = asyncio.run(_play(storm, sent, pipeline))
+        recovery = Recovery(pipeline, accepted.keys())
+        recovery_seconds = recovery.run(_RECOVERY_SECONDS)
+        verdict = judge(
+            Found(
+                seed=plan.seed,
+                sent=sent,
+                accepted=accepted,
+                stored=pipeline.tickets(),
+                announcements=pipeline.announcements(),
+                waiting=pipeline.waiting(),
+                readings=_readings(sent),
+                restarts=recovery.restarts,
+                model_calls=httpx.get(f"{stack.model_url}/calls", trust_env=False).json()["total"],
+                recovery_seconds=recovery_seconds,
+            )
+        )
+        _keep_evidence(folder / "evidence.json", verdict, pipeline)
+    return verdict
+
+
+def _start_proxy(settings: Settings, group: ProcessGroup) -> str:
+    url = f"http://{HOST}:{free_port()}"
+    port = url.rpartition(":")[2]
+    arguments = ["--port", port, "--target", settings.endpoint_url]
+    group.start("proxy", "tests.chaos.proxy", *arguments, environment=os.environ)
+    group.wait_until_healthy("proxy", f"{url}/healthz")
+    return url
+
+
+def _emulator(folder: Path) -> psutil.Process:
+    return next(process for process in registered(folder) if "local.emulator" in process.cmdline())
+
+
+async def _play(storm: Storm, submissions: Sequence[Submission], pipeline: Pipeline) -> dict[str, Submission]:
+    """Send everything into the storm; return what was accepted, by ticket id."""
+    say("The storm begins.")
+    began = time.monotonic()
+    async with storm.raging():
+        accepted = await send_all(storm.plan, submissions, pipeline.front_door_url, pipeline.token)
+        await _until_idle(pipeline, storm.plan.tail_seconds)
+    say(
+        f"The storm is over after {time.monotonic() - began:.0f} s: {len(accepted)} of {len(submissions)} "
+        f"tickets accepted, functions killed {storm.killed} times, calls {json.dumps(await storm.counts())}"
+    )
+    return accepted
+
+
+async def _until_idle(pipeline: Pipeline, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not await asyncio.to_thread(pipeline.is_idle):
+                await asyncio.sleep(0.2)
+
+
+def _readings(sent: Iterable[Submission]) -> dict[str, dict[str, Any]]:
+    """What the rules say to each text."""
+    triage = Triage()
+    return {one.key: asdict(triage.analyse(one.subject or "", one.content)) for one in sent}
+
+
+def _keep_evidence(path: Path, verdict: Verdict, pipeline: Pipeline) -> None:
+    path.unlink(missing_ok=True)
+    if verdict.offending:
+        path.write_text(json.dumps(pipeline.evidence(verdict.offending), indent=2, default=str))

@@ -110,6 +110,8 @@ def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": model_url,
         "FUNCTION_LOG": str(settings.folder / "functions.log"),
         "EMULATOR_TMP": str(settings.temporary),
+        # As on AWS; the emulator's own limit follows the machine's memory. worker_limit bounds the processes.
+        "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
     }
     # The functions reach the emulator by an address of its own making.
     del environment["AWS_ENDPOINT_URL"]

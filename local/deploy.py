@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 from local.processes import last_words, run_to_end
-from local.settings import Settings, StackError, aws_environment
+from local.settings import REGION, Settings, StackError, aws_environment
 from local.state import Stack, local_client
 
 PROJECT = Path(__file__).parent.parent
 STACK_NAME = "support-pipeline-local"
 STAGE = "local"
 _BUCKET = "deployment-artifacts"
-_REGION_OF_BUCKETS = "us-east-1"
 
 
 def build(settings: Settings) -> None:
@@ -37,7 +36,7 @@ def deploy(settings: Settings) -> dict[str, str]:
     Raises:
         StackError: the deployment failed.
     """
-    s3 = local_client("s3", settings.endpoint_url, _REGION_OF_BUCKETS)
+    s3 = local_client("s3", settings.endpoint_url, REGION)
     s3.create_bucket(Bucket=_BUCKET)
     _sam(
         settings,
@@ -49,7 +48,7 @@ def deploy(settings: Settings) -> dict[str, str]:
         "--parameter-overrides", f"Stage={STAGE}",
         "--no-progressbar",
     )  # fmt: skip
-    cloudformation = local_client("cloudformation", settings.endpoint_url, _REGION_OF_BUCKETS)
+    cloudformation = local_client("cloudformation", settings.endpoint_url, REGION)
     (stack,) = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
@@ -60,7 +59,7 @@ def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Sta
         api_url=f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
         endpoint_url=settings.endpoint_url,
         front_door_url=settings.front_door_url,
-        region=_REGION_OF_BUCKETS,
+        region=REGION,
         stack_name=STACK_NAME,
         state_machine_arn=outputs["StateMachineArn"],
         tickets_table=outputs["TicketsTable"],
@@ -78,7 +77,7 @@ def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Sta
 
 def _inbox(settings: Settings, support_topic: str) -> str:
     """An SQS queue that stands for the support team's mailbox."""
-    sqs = local_client("sqs", settings.endpoint_url, _REGION_OF_BUCKETS)
+    sqs = local_client("sqs", settings.endpoint_url, REGION)
     url = sqs.create_queue(QueueName="support-inbox")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = (
@@ -86,7 +85,7 @@ def _inbox(settings: Settings, support_topic: str) -> str:
         f'"Action":"sqs:SendMessage","Resource":"{arn}"}}]}}'
     )
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    local_client("sns", settings.endpoint_url, _REGION_OF_BUCKETS).subscribe(
+    local_client("sns", settings.endpoint_url, REGION).subscribe(
         TopicArn=support_topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
     )
     return str(url)

@@ -53,10 +53,14 @@ class Stack:
 
     def invoke(self, function: str, payload: bytes) -> Any:
         """Invoke a function by its short name, such as `store`; Lambda's answer, its `Payload` unread."""
+        return self.client("lambda").invoke(FunctionName=self.function_name(function), Payload=payload)
+
+    def function_name(self, function: str) -> str:
+        """A function's deployed name, by its short one, such as `store`."""
         resource = self.client("cloudformation").describe_stack_resource(
             StackName=self.stack_name, LogicalResourceId=f"{function.capitalize()}Function"
-        )["StackResourceDetail"]
-        return self.client("lambda").invoke(FunctionName=resource["PhysicalResourceId"], Payload=payload)
+        )
+        return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
     def client(self, service: str) -> Any:
         """A boto3 client of the embedded AWS."""

@@ -66,6 +66,18 @@ class RunningStack:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=60)
 
+    def command(self, module: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run `python -m module arguments…` as this stack's users do, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=PROJECT,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
     @property
     def stack(self) -> Stack:
         """What stack.json says."""

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,12 @@ import psutil
 import pytest
 
 from local.processes import wait_for
-from tests.integration.conftest import PROJECT, RunningStack
+from tests.integration.conftest import RunningStack
 
 
 def command(stack: Any, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "local", *arguments],
-        cwd=PROJECT,
-        env=stack.environment | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done: subprocess.CompletedProcess[str] = stack.command("local", *arguments, **environment)
+    return done
 
 
 def test_stack_json_says_where_everything_is(stack: Any) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.processes import wait_for
-from tests.integration.conftest import PROJECT
 
 SUBMISSION = {"content": "I was charged twice this month. Please refund one payment."}
 
 
 def ops(stack: Any, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "ops", *arguments],
-        cwd=PROJECT,
-        env=stack.environment | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done: subprocess.CompletedProcess[str] = stack.command("ops", *arguments, **environment)
+    return done
 
 
 def failed_ticket(stack: Any) -> str:

@@ -13,18 +13,8 @@ from local.processes import wait_for
 SUBMISSION = json.loads((Path(__file__).parents[2] / "events" / "executions" / "billing.json").read_text())
 
 
-def function_name(stack: Any, logical_id: str) -> str:
-    resource = stack.stack.client("cloudformation").describe_stack_resource(
-        StackName=stack.stack.stack_name, LogicalResourceId=logical_id
-    )
-    return str(resource["StackResourceDetail"]["PhysicalResourceId"])
-
-
-def invoke(stack: Any, logical_id: str, payload: Any) -> Any:
-    client = stack.stack.client("lambda")
-    answer = client.invoke(
-        FunctionName=function_name(stack, logical_id), Payload=json.dumps(payload).encode()
-    )
+def invoke(stack: Any, function: str, payload: Any) -> Any:
+    answer = stack.stack.invoke(function, json.dumps(payload).encode())
     assert "FunctionError" not in answer
     return json.loads(answer["Payload"].read())
 
@@ -32,12 +22,12 @@ def invoke(stack: Any, logical_id: str, payload: Any) -> Any:
 @pytest.fixture
 def sweep(stack: Any) -> Iterator[Callable[[], dict[str, int]]]:
     """The deployed sweep, for which a ticket is stuck after a second."""
-    client, name = stack.stack.client("lambda"), function_name(stack, "SweepFunction")
+    client, name = stack.stack.client("lambda"), stack.stack.function_name("sweep")
     before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     client.update_function_configuration(
         FunctionName=name, Environment={"Variables": before | {"SWEEP_AFTER_SECONDS": "1"}}
     )
-    yield lambda: dict(invoke(stack, "SweepFunction", {}))
+    yield lambda: dict(invoke(stack, "sweep", {}))
     client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
 
 
@@ -46,7 +36,7 @@ def stuck(stack: Any) -> str:
     """The id of a ticket that was stored, and whose execution then vanished."""
     ticket_id = str(uuid.uuid4())
     submission = SUBMISSION | {"ticketId": ticket_id, "caller": {"subject": "customer-7", "groups": ""}}
-    invoke(stack, "StoreFunction", {"execution": "vanished", "submission": submission})
+    invoke(stack, "store", {"execution": "vanished", "submission": submission})
     return ticket_id
 
 

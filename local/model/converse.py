@@ -1,6 +1,7 @@
 """The wire protocol of Bedrock's Converse (REST-JSON), as far as the pipeline uses it.
 
-A request has one user message and forces one tool; everything else is refused with the reason.
+A request has one user message and forces one tool; everything else is refused with the reason. A guardrail
+may be named, and content be marked for it; there is none that would judge it.
 
     ConverseError        any error a caller may see: an AWS error code, its HTTP status, a message
     Backend              whatever answers a ConverseRequest with an Answer, or raises a ConverseError
@@ -9,6 +10,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 """
 
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +28,11 @@ STATUS = {
     "ServiceUnavailableException": 503,
 }
 _CHARACTERS_PER_TOKEN = 4
+_TEXT_BLOCKS = {"text", "guardContent"}
+_QUALIFIERS = ("grounding_source", "query", "guard_content")
+_GUARDRAIL = re.compile(r"[a-z0-9]+|arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+")
+_GUARDRAIL_VERSION = re.compile(r"[1-9][0-9]{0,7}|DRAFT")
+_TRACES = ("enabled", "disabled", "enabled_full")
 _NAMES_OF_TYPES = {dict: "an object", list: "an array", str: "a string"}
 
 
@@ -103,6 +110,7 @@ def parse(model_id: str, payload: bytes) -> ConverseRequest:
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
     messages = _at(body, "messages", list)
+    _check_guardrail(body)
     if len(messages) != 1 or not isinstance(messages[0], dict) or messages[0].get("role") != "user":
         raise invalid("This stand-in expects exactly one message, with the role user.")
     return ConverseRequest(
@@ -169,6 +177,17 @@ def _forced_tool(body: Json) -> Tool:
     return Tool(name, description, _at(spec, "inputSchema.json", dict))
 
 
+def _check_guardrail(body: Json) -> None:
+    if "guardrailConfig" not in body:
+        return
+    if not _GUARDRAIL.fullmatch(_at(body, "guardrailConfig.guardrailIdentifier", str)):
+        raise invalid("guardrailConfig.guardrailIdentifier must be the id or the ARN of a guardrail.")
+    if not _GUARDRAIL_VERSION.fullmatch(_at(body, "guardrailConfig.guardrailVersion", str)):
+        raise invalid("guardrailConfig.guardrailVersion must be a number from 1, or DRAFT.")
+    if body["guardrailConfig"].get("trace", "disabled") not in _TRACES:
+        raise invalid(f"guardrailConfig.trace must be one of {', '.join(_TRACES)}.")
+
+
 def _max_tokens(body: Json) -> int | None:
     config = _at(body, "inferenceConfig", dict) if "inferenceConfig" in body else {}
     limit = config.get("maxTokens")
@@ -180,10 +199,19 @@ def _max_tokens(body: Json) -> int | None:
 
 
 def _text(blocks: list[object]) -> str:
-    texts = [block["text"] for block in blocks if isinstance(block, dict) and "text" in block]
-    if not texts or not all(isinstance(text, str) for text in texts):
+    texts = [_text_of(block) for block in blocks if isinstance(block, dict) and block.keys() & _TEXT_BLOCKS]
+    if not texts:
         raise invalid('A system prompt and a message need at least one block of the form {"text": "…"}.')
     return "\n\n".join(texts)
+
+
+def _text_of(block: Json) -> str:
+    if "text" in block:
+        return _at(block, "text", str)
+    qualifiers = _at(block, "guardContent.text", dict).get("qualifiers", [])
+    if not isinstance(qualifiers, list) or not all(qualifier in _QUALIFIERS for qualifier in qualifiers):
+        raise invalid(f"guardContent.text.qualifiers must be a list of {', '.join(_QUALIFIERS)}.")
+    return _at(block, "guardContent.text.text", str)
 
 
 def _at[T: (dict[str, Any], list[object], str)](document: Json, path: str, kind: type[T]) -> T:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-KINDS = ("throttle", "malformed", "truncated", "slow", "deny", "error")
+KINDS = ("throttle", "malformed", "truncated", "slow", "deny", "error", "obey")
 _ALLOWED = (
     f"Allowed are probabilities from 0 to 1 by kind ({', '.join(KINDS)}), together at most 1, "
     '"next": {kind: number of calls}, and "seed": a whole number; {} clears all faults.'

@@ -31,6 +31,7 @@ from local.model.converse import (
     parse_json,
 )
 from local.model.faults import KINDS, Faults, InvalidFaultsError, parse_faults
+from local.model.gullible import obey
 
 SLOW_SECONDS = 30.0
 
@@ -113,6 +114,8 @@ class _StandIn:
             return answer_by_tool(call, *_FAULT_ANSWERS[fault])
         if fault == "slow":
             await asyncio.sleep(self._slow_seconds)
+        if fault == "obey":
+            return await obey(call, self._backend)
         return await self._backend.converse(call)
 
     async def _while_wanted(self, request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:

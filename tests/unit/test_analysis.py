@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.domain import analysis, prompt
+from support.domain.instructions import INSTRUCTIONS
 from support.domain.ticket import ModelCall, Status, Ticket
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,8 +18,13 @@ UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis
 ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis.SCHEMA["properties"]}
 
 
-def complete(answer: dict[str, Any], *, stopped_early: bool = False) -> Any:
-    return analysis.complete(answer, review_threshold=0.6, stopped_early=stopped_early, model=MODEL, now=NOW)
+TICKET = Ticket.from_document(UPDATE["ticket"])
+
+
+def complete(answer: dict[str, Any], *, stopped_early: bool = False, of: Ticket = TICKET) -> Any:
+    return analysis.complete(
+        answer, ticket=of, review_threshold=0.6, stopped_early=stopped_early, model=MODEL, now=NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,6 +51,46 @@ def test_fields_that_the_schema_does_not_name_are_dropped() -> None:
 
     assert "route" not in found
     assert found["needsReview"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"response": "Sign in at https://login.example."},
+        {"summary": "Asks for a call at +1 555 010 0199."},
+        {"tags": ["billing", "login.example"]},
+        {"response": INSTRUCTIONS},
+    ],
+)
+def test_a_person_reviews_words_that_do_not_stand_on_the_ticket(change: dict[str, Any]) -> None:
+    assert complete(ANSWER | {"confidence": 1} | change)["needsReview"]
+
+
+def test_a_link_of_the_tickets_subject_or_content_may_be_repeated() -> None:
+    answer = ANSWER | {"confidence": 1, "response": "We look into shop.example/a and shop.example/b."}
+
+    found = complete(answer, of=ticket("It is shop.example/b.", "Not https://shop.example/a"))
+
+    assert not found["needsReview"]
+
+
+@pytest.mark.parametrize(
+    ("language", "cleaned"),
+    [("EN", "en"), ("pt-br", "pt-BR"), ("ZH-hANS-cn", "zh-Hans-CN"), ("es-419", "es-419"), (7, 7)],
+)
+def test_language_tags_are_written_as_subscribers_filter_by_them(language: Any, cleaned: Any) -> None:
+    assert analysis.cleaned({"language": language}) == {"language": cleaned}
+
+
+@pytest.mark.parametrize("answer", [None, "text", [], {"summary": 1, "tags": [1, None], "response": {}}])
+def test_what_has_another_type_is_left_for_the_validator_to_refuse(answer: Any) -> None:
+    assert analysis.cleaned(answer) == answer
+
+
+def test_a_tag_and_a_summary_are_one_line_each() -> None:
+    found = analysis.cleaned({"tags": ["a\nb"], "summary": "a\r\n--- b ---"})
+
+    assert found == {"tags": ["a b"], "summary": "a --- b ---"}
 
 
 def test_the_schemas_top_level_holds_only_what_nova_accepts() -> None:

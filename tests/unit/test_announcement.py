@@ -46,6 +46,17 @@ def test_machines_read_the_ticket_itself() -> None:
     assert json.loads(announcement().document) == TICKET.to_document()
 
 
+def test_a_ticket_cannot_pass_its_words_off_as_ours() -> None:
+    forged = {
+        "content": "Hello\r\n--- Drafted reply ---\x1b[2J\u202e\nApproved.",
+        "subject": "a\n--- Drafted reply ---\nb",
+    }
+    text = Announcement.of(Ticket.from_document(EVENT["ticket"] | forged), EVENT["ticket"]["analysis"]).text
+
+    assert text.splitlines().count("--- Drafted reply ---") == 1
+    assert "> Subject: a --- Drafted reply --- b\n> Hello\n> --- Drafted reply ---\n> Approved." in text
+
+
 def test_the_largest_ticket_fits_into_one_sns_message() -> None:
     content = "\x01" * 8000  # six bytes each, once escaped
     largest = Ticket.from_document(EVENT["ticket"] | {"content": content})

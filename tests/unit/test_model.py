@@ -6,22 +6,28 @@ from typing import Any
 
 import pytest
 
-from support.aws.model import MAX_TOKENS, TriageModel
-from support.domain import analysis, prompt
-from support.domain.errors import ModelOutputInvalid, ModelRefused
+from support.aws import clients
+from support.aws.model import MAX_TOKENS, Guardrail, TriageModel
+from support.domain import analysis
+from support.domain.errors import ModelOutputInvalid, ModelRefused, ModelRejected
+from support.domain.instructions import INSTRUCTIONS
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
 ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis.SCHEMA["properties"]}
+NO_GUARDRAIL = Guardrail(id="", version="")
+OUR_TOOL = ("record_analysis",)
 
 
 class FakeBedrock:
-    """Answers every call with one answer, and keeps the call."""
+    """Answers every call with one answer, through one or more tools, and keeps the call."""
 
-    def __init__(self, answer: Any = ANSWER, stop_reason: str = "tool_use") -> None:
+    def __init__(
+        self, answer: Any = ANSWER, stop_reason: str = "tool_use", tools: tuple[str, ...] = OUR_TOOL
+    ) -> None:
         self.asked: dict[str, Any] = {}
         content: list[dict[str, Any]] = [{"text": "thinking"}]
         if answer is not None:
-            content.append({"toolUse": {"toolUseId": "t", "name": "record_analysis", "input": answer}})
+            content += [{"toolUse": {"toolUseId": "t", "name": name, "input": answer}} for name in tools]
         self._response = {
             "output": {"message": {"role": "assistant", "content": content}},
             "stopReason": stop_reason,
@@ -34,8 +40,10 @@ class FakeBedrock:
         return self._response
 
 
-def model(bedrock: FakeBedrock, model_id: str = "amazon.nova-lite-v1:0") -> TriageModel:
-    return TriageModel(bedrock, model_id)  # type: ignore[arg-type]
+def model(
+    bedrock: Any, model_id: str = "amazon.nova-lite-v1:0", guardrail: Guardrail = NO_GUARDRAIL
+) -> TriageModel:
+    return TriageModel(bedrock, model_id, guardrail)
 
 
 def test_a_tool_call_is_the_answer() -> None:
@@ -60,7 +68,7 @@ def test_the_ticket_stands_apart_from_the_instructions() -> None:
     bedrock = FakeBedrock()
     model(bedrock).ask("the ticket")
 
-    assert bedrock.asked["system"] == [{"text": prompt.INSTRUCTIONS}]
+    assert bedrock.asked["system"] == [{"text": INSTRUCTIONS}]
     assert bedrock.asked["messages"] == [{"role": "user", "content": [{"text": "the ticket"}]}]
 
 
@@ -112,6 +120,15 @@ def test_words_instead_of_a_tool_call_are_no_answer() -> None:
         {"category": "CHITCHAT"},
         {"sentiment": "ANGRY"},
         {"language": "en\nX-Injected: 1"},
+        {"language": "en-"},
+        {"language": "en-evil-corp-ceo"},
+        {"language": "x" * 40},
+        {"language": "en US"},
+        {"language": ["en"]},
+        {"summary": "\u200b\u202e \x1b[2J"},
+        {"tags": ["\u200b"]},
+        {"tags": "all"},
+        {"confidence": float("nan")},
         {"summary": ""},
         {"response": "x" * 4001},
         {"tags": ["x"] * 9},
@@ -133,3 +150,75 @@ def test_an_answer_outside_the_schema_is_refused_without_being_quoted(change: di
 def test_an_answer_that_lacks_a_field_is_refused(missing: str) -> None:
     with pytest.raises(ModelOutputInvalid):
         model(FakeBedrock({name: value for name, value in ANSWER.items() if name != missing})).ask("block")
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [("delete_ticket",), ("record_analysis", "delete_ticket"), ("record_analysis", "record_analysis")],
+)
+def test_only_one_call_of_our_tool_is_an_answer_and_no_other_name_is_quoted(tools: tuple[str, ...]) -> None:
+    with pytest.raises(ModelOutputInvalid, match="not one of record_analysis") as refused:
+        model(FakeBedrock(tools=tools)).ask("block")
+
+    assert "delete_ticket" not in str(refused.value)
+
+
+def test_an_answer_holds_only_the_fields_of_the_schema() -> None:
+    forged = {"needsReview": False, "status": "COMPLETED", "ticketId": "forged", "model": {"id": "forged"}}
+
+    assert model(FakeBedrock(ANSWER | forged)).ask("block").document == ANSWER
+
+
+def test_an_answer_is_cleaned_before_it_is_judged() -> None:
+    answer = {
+        "summary": "One\u202e\nline",
+        "response": "Dear\x00 customer,\n\tthank you.",
+        "language": "PT-br",
+    }
+
+    document = model(FakeBedrock(ANSWER | answer)).ask("block").document
+
+    assert document["summary"] == "One line"
+    assert document["response"] == "Dear customer,\n\tthank you."
+    assert document["language"] == "pt-BR"
+
+
+@pytest.mark.parametrize("answer", [[], "text", None, 1])
+def test_an_input_that_is_no_object_is_no_answer(answer: Any) -> None:
+    bedrock = FakeBedrock([] if answer is None else answer)
+
+    with pytest.raises(ModelOutputInvalid):
+        model(bedrock).ask("block")
+
+
+GUARDRAIL = Guardrail(id="abc123", version="1")
+
+
+def test_with_a_guardrail_the_ticket_is_what_it_judges() -> None:
+    bedrock = FakeBedrock()
+    model(bedrock, guardrail=GUARDRAIL).ask("the ticket")
+
+    assert bedrock.asked["guardrailConfig"] == {"guardrailIdentifier": "abc123", "guardrailVersion": "1"}
+    assert bedrock.asked["messages"][0]["content"] == [{"guardContent": {"text": {"text": "the ticket"}}}]
+    assert bedrock.asked["system"] == [{"text": INSTRUCTIONS}]
+
+
+def test_without_a_guardrail_none_is_named() -> None:
+    bedrock = FakeBedrock()
+    model(bedrock).ask("the ticket")
+
+    assert "guardrailConfig" not in bedrock.asked
+
+
+@pytest.mark.parametrize("guardrail", [NO_GUARDRAIL, GUARDRAIL])
+def test_bedrocks_client_takes_the_call_as_it_is(model_server: str, guardrail: Guardrail) -> None:
+    block = "<ticket-0000000a>\nI was charged twice.\n</ticket-0000000a>"
+
+    answer = model(clients.bedrock_runtime(), guardrail=guardrail).ask(block)
+
+    assert answer.document["category"] == "BILLING"
+
+
+def test_bedrock_refuses_a_guardrail_that_cannot_be(model_server: str) -> None:
+    with pytest.raises(ModelRejected, match="guardrailVersion"):
+        model(clients.bedrock_runtime(), guardrail=Guardrail(id="abc123", version="newest")).ask("block")

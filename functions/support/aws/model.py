@@ -10,7 +10,7 @@ import fastjsonschema
 from botocore.exceptions import ClientError
 
 from support.aws.errors import describe, is_transient, translated
-from support.domain.analysis import SCHEMA
+from support.domain.analysis import SCHEMA, cleaned
 from support.domain.errors import (
     ModelOutputInvalid,
     ModelRefused,
@@ -19,11 +19,11 @@ from support.domain.errors import (
     ModelUnavailable,
     PipelineError,
 )
-from support.domain.prompt import INSTRUCTIONS
+from support.domain.instructions import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
-    from mypy_boto3_bedrock_runtime.type_defs import ConverseResponseTypeDef
+    from mypy_boto3_bedrock_runtime.type_defs import ContentBlockTypeDef, ConverseResponseTypeDef
 
 TOOL = "record_analysis"
 
@@ -53,12 +53,21 @@ class ModelAnswer:
     latency_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A guardrail on Bedrock that judges a ticket before the model reads it; an empty id stands for none."""
+
+    id: str
+    version: str
+
+
 class TriageModel:
     """A model on Bedrock that reads one ticket and answers in the analysis schema."""
 
-    def __init__(self, client: BedrockRuntimeClient, model_id: str) -> None:
+    def __init__(self, client: BedrockRuntimeClient, model_id: str, guardrail: Guardrail) -> None:
         self._client = client
         self._model_id = model_id
+        self._guardrail = guardrail
 
     def ask(self, ticket_block: str) -> ModelAnswer:
         """Have the model analyse a ticket, given as a delimited block of text.
@@ -80,7 +89,7 @@ class TriageModel:
         return self._client.converse(
             modelId=self._model_id,
             system=[{"text": INSTRUCTIONS}],
-            messages=[{"role": "user", "content": [{"text": ticket_block}]}],
+            messages=[{"role": "user", "content": [self._content(ticket_block)]}],
             inferenceConfig={"maxTokens": MAX_TOKENS, "temperature": 1, "topP": 1},
             additionalModelRequestFields=_greedy_decoding(self._model_id),
             toolConfig={
@@ -95,7 +104,22 @@ class TriageModel:
                 ],
                 "toolChoice": {"tool": {"name": TOOL}},
             },
+            **self._guardrail_config(),
         )
+
+    def _content(self, ticket_block: str) -> ContentBlockTypeDef:
+        # As guarded content, the ticket is all that the guardrail judges: our own orders are no attack.
+        return (
+            {"guardContent": {"text": {"text": ticket_block}}}
+            if self._guardrail.id
+            else {"text": ticket_block}
+        )
+
+    def _guardrail_config(self) -> dict[str, Any]:
+        if not self._guardrail.id:
+            return {}
+        identity = {"guardrailIdentifier": self._guardrail.id, "guardrailVersion": self._guardrail.version}
+        return {"guardrailConfig": identity}
 
 
 def _greedy_decoding(model_id: str) -> dict[str, Any]:
@@ -129,11 +153,15 @@ def _read(response: ConverseResponseTypeDef) -> ModelAnswer:
 
 def _tool_input(response: ConverseResponseTypeDef) -> Mapping[str, Any]:
     blocks = response["output"].get("message", {"content": []})["content"]
-    answer = next((block["toolUse"]["input"] for block in blocks if "toolUse" in block), None)
-    if answer is None:
+    calls = [block["toolUse"] for block in blocks if "toolUse" in block]
+    if not calls:
         raise ModelOutputInvalid(
             f"The model stopped with {response['stopReason']} and did not call the tool."
         )
+    if [call["name"] for call in calls] != [TOOL]:
+        # Their names are the model's words, which may quote the ticket.
+        raise ModelOutputInvalid(f"The model made {len(calls)} calls, not one of {TOOL}.")
+    answer: Mapping[str, Any] = cleaned(calls[0]["input"])
     try:
         _validate(answer)
     except fastjsonschema.JsonSchemaValueException as error:

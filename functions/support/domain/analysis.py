@@ -1,12 +1,15 @@
 """The form of an analysis: one JSON Schema that is both the model's tool schema and the validator."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, cast
 
-from support.domain.ticket import Analysis, ModelCall, timestamp
+from support.domain.grounding import is_grounded
+from support.domain.plain_text import readable, readable_line
+from support.domain.ticket import Analysis, ModelCall, Ticket, timestamp
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -26,28 +29,83 @@ def _schema() -> dict[str, Any]:
 
 
 SCHEMA: dict[str, Any] = _schema()
+URGENCIES: tuple[str, ...] = tuple(SCHEMA["properties"]["urgency"]["enum"])
 
 
-def complete(
+def cleaned(answer: Any) -> Any:
+    """The model's answer as it may be stored and shown, before it is validated.
+
+    Only the fields of the schema; texts without invisible characters, all but the reply on one line; the
+    language tag in its usual case (`zh-Hans-CN`), by which subscribers can filter. What has another type than
+    it should stays as it is, for the validator to refuse.
+    """
+    if not isinstance(answer, Mapping):
+        return answer
+    known = {name: answer[name] for name in SCHEMA["properties"] if name in answer}
+    return known | {name: clean(known[name]) for name, clean in _CLEANERS.items() if name in known}
+
+
+def _line(value: Any) -> Any:
+    return readable_line(value) if isinstance(value, str) else value
+
+
+def _lines(value: Any) -> Any:
+    return [_line(item) for item in value] if isinstance(value, list) else value
+
+
+def _text(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value
+
+
+def _language(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    first, *rest = value.split("-")
+    return "-".join([first.lower(), *(part.title() if len(part) == 4 else part.upper() for part in rest)])
+
+
+def _number(value: Any) -> Any:
+    # NaN lies in every range that a validator compares it with, and in no table.
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+_CLEANERS = {
+    "language": _language,
+    "summary": _line,
+    "response": _text,
+    "tags": _lines,
+    "confidence": _number,
+}
+
+
+def complete(  # noqa: PLR0913 - facts about one answer, each by its name
     answer: Mapping[str, Any],
     *,
+    ticket: Ticket,
     review_threshold: float,
     stopped_early: bool,
     model: ModelCall,
     now: datetime,
 ) -> Analysis:
-    """The model's valid answer as an analysis.
+    """The model's valid answer to a ticket as an analysis.
 
     Fields that the schema does not name are dropped. `needsReview` is set when the model is less sure than
-    `review_threshold` (0..1), or when it stopped for another reason than the tool call (`stopped_early`).
+    `review_threshold` (0..1), when it stopped for another reason than the tool call (`stopped_early`), or
+    when its words hold an address that is not in the ticket, or its instructions.
     """
     known = {name: answer[name] for name in SCHEMA["properties"]}
+    is_sure = answer["confidence"] >= review_threshold
     return cast(
         Analysis,
         known
         | {
-            "needsReview": stopped_early or answer["confidence"] < review_threshold,
+            "needsReview": stopped_early or not is_sure or not _is_grounded(answer, ticket),
             "model": model,
             "generatedAt": timestamp(now),
         },
     )
+
+
+def _is_grounded(answer: Mapping[str, Any], ticket: Ticket) -> bool:
+    written = "\n".join([answer["response"], answer["summary"], *answer["tags"]])
+    return is_grounded(written, f"{ticket.subject or ''}\n{ticket.content}")

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
+from support.domain.plain_text import quoted, readable_line
 from support.domain.ticket import Analysis, Ticket
 
 
@@ -37,7 +38,8 @@ class Announcement:
 
 def _readable(ticket: Ticket, analysis: Analysis) -> str:
     review = (
-        "\nThe model was unsure: please check urgency, category and reply.\n"
+        "\nPlease check urgency, category and reply: the model was unsure, or its words hold\n"
+        "an address that is not in the ticket.\n"
         if analysis["needsReview"]
         else ""
     )
@@ -50,13 +52,17 @@ Sentiment:  {analysis["sentiment"]}
 Language:   {analysis["language"]}
 Tags:       {", ".join(analysis["tags"])}
 Confidence: {analysis["confidence"]:.0%}
-Customer:   {ticket.customer_id}
+Customer:   {readable_line(ticket.customer_id)}
 Ticket:     {ticket.ticket_id}
 Received:   {ticket.created_at}
 {review}
 --- The customer wrote ---
-{f"Subject: {ticket.subject}" + chr(10) if ticket.subject else ""}{ticket.content}
+{quoted(_words_of(ticket))}
 
 --- Drafted reply ---
 {analysis["response"]}
 """
+
+
+def _words_of(ticket: Ticket) -> str:
+    return f"Subject: {readable_line(ticket.subject)}\n{ticket.content}" if ticket.subject else ticket.content

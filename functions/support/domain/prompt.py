@@ -3,12 +3,10 @@
 import json
 import secrets
 from hashlib import sha256
-from importlib.resources import files
 
 from support.domain.analysis import SCHEMA
+from support.domain.instructions import INSTRUCTIONS
 from support.domain.ticket import Ticket
-
-INSTRUCTIONS = files("support.domain").joinpath("prompt.txt").read_text("utf-8").strip()
 
 # Stored with every analysis, so that answers can be compared across changes. Derived: nobody can forget it.
 VERSION = sha256((INSTRUCTIONS + json.dumps(SCHEMA)).encode()).hexdigest()[:12]

@@ -91,6 +91,38 @@ def _with_two_messages(call: dict[str, Any]) -> None:
     call["messages"] *= 2
 
 
+def _with_guardrail(call: dict[str, Any], **change: object) -> None:
+    call["guardrailConfig"] = {"guardrailIdentifier": "abc123", "guardrailVersion": "1"} | change
+    text = call["messages"][0]["content"][0].pop("text")
+    call["messages"][0]["content"][0]["guardContent"] = {"text": {"text": text}}
+
+
+def _with_a_guardrail_id_that_is_none(call: dict[str, Any]) -> None:
+    _with_guardrail(call, guardrailIdentifier="Abc 123")
+
+
+def _with_an_empty_guardrail_id(call: dict[str, Any]) -> None:
+    _with_guardrail(call, guardrailIdentifier="")
+
+
+def _with_a_guardrail_version_that_is_none(call: dict[str, Any]) -> None:
+    _with_guardrail(call, guardrailVersion="0")
+
+
+def _with_an_unknown_trace(call: dict[str, Any]) -> None:
+    _with_guardrail(call, trace="on")
+
+
+def _with_guarded_content_that_is_no_text(call: dict[str, Any]) -> None:
+    _with_guardrail(call)
+    call["messages"][0]["content"][0]["guardContent"] = {"text": "text"}
+
+
+def _with_an_unknown_qualifier(call: dict[str, Any]) -> None:
+    _with_guardrail(call)
+    call["messages"][0]["content"][0]["guardContent"]["text"]["qualifiers"] = ["trusted"]
+
+
 def _without_text(call: dict[str, Any]) -> None:
     call["messages"][0]["content"] = []
 
@@ -107,6 +139,12 @@ def _without_text(call: dict[str, Any]) -> None:
         (_with_another_nonce_at_the_end, "between <ticket-NONCE> and </ticket-NONCE>"),
         (_with_two_messages, "exactly one message"),
         (_without_text, "at least one block"),
+        (_with_a_guardrail_id_that_is_none, "guardrailIdentifier must be the id or the ARN"),
+        (_with_an_empty_guardrail_id, "guardrailIdentifier must be the id or the ARN"),
+        (_with_a_guardrail_version_that_is_none, "guardrailVersion must be a number"),
+        (_with_an_unknown_trace, "guardrailConfig.trace must be one of"),
+        (_with_guarded_content_that_is_no_text, "guardContent.text must be an object"),
+        (_with_an_unknown_qualifier, "qualifiers must be a list of"),
     ],
 )
 def test_a_call_of_another_form_raises_a_validation_exception_that_says_what_is_expected(
@@ -118,6 +156,24 @@ def test_a_call_of_another_form_raises_a_validation_exception_that_says_what_is_
 
     assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "ValidationException")
     assert expected in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"trace": "enabled_full"},
+        {"guardrailVersion": "DRAFT"},
+        {"guardrailIdentifier": "arn:aws:bedrock:eu-central-1:123456789012:guardrail/abc123"},
+    ],
+)
+def test_a_guardrail_may_be_named_and_the_ticket_marked_for_it(
+    stand_in: StandIn, call: dict[str, Any], change: dict[str, Any]
+) -> None:
+    _with_guardrail(call, **change)
+    call["messages"][0]["content"][0]["guardContent"]["text"]["qualifiers"] = ["guard_content"]
+
+    assert stand_in.converse(call)["stopReason"] == "tool_use"
 
 
 def test_boto3_raises_the_validation_exception(stand_in: StandIn, call: dict[str, Any]) -> None:

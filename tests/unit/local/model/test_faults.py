@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from tests.unit.local.model.conftest import StandIn
 
-KINDS = ("throttle", "malformed", "truncated", "slow", "deny", "error")
+KINDS = ("throttle", "malformed", "truncated", "slow", "deny", "error", "obey")
 
 
 @pytest.mark.parametrize(

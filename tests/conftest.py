@@ -1,5 +1,6 @@
 """The environment of the functions under test, set before any of them is imported."""
 
+import io
 import os
 import socket
 import subprocess
@@ -30,6 +31,7 @@ MODEL_PORT = _free_port()
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ |= {
+    "ALLOWED_ORIGIN": "https://support.example.com",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -41,10 +43,12 @@ os.environ |= {
     "TICKET_RETENTION_DAYS": "0",
     "FAILURE_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:failures",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ticket-pipeline",
-    "SWEEP_AFTER_SECONDS": "600",
+    "SWEEP_AFTER_SECONDS_PARAMETER": "/support-pipeline/test/sweep-after-seconds",
     "SUPPORT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:support",
     "MODEL_ID": "amazon.nova-lite-v1:0",
-    "REVIEW_THRESHOLD": "0.6",
+    "REVIEW_THRESHOLD_PARAMETER": "/support-pipeline/test/review-threshold",
+    "GUARDRAIL_ID": "",
+    "GUARDRAIL_VERSION": "",
 }
 
 
@@ -85,7 +89,7 @@ def model(model_server: str) -> Model:
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    """AWS as moto plays it, with the table and the topic of the template."""
+    """AWS as moto plays it, with the table, the topic and the parameters of the template."""
     with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         resources = yaml.load((PROJECT / "template.yaml").read_text(), _Loader)["Resources"]  # noqa: S506
         table = resources["TicketsTable"]["Properties"]
@@ -97,7 +101,22 @@ def aws() -> Iterator[None]:
             },
         )
         boto3.client("sns").create_topic(Name="support")
+        for variable, value in (
+            ("SWEEP_AFTER_SECONDS_PARAMETER", "600"),
+            ("REVIEW_THRESHOLD_PARAMETER", "0.6"),
+        ):
+            boto3.client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
         yield
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the functions log."""
+    from support.aws.telemetry import logger  # noqa: PLC0415 - after the environment is set
+
+    stream = logger.registered_handler.setStream(log := io.StringIO())  # type: ignore[attr-defined]
+    yield log
+    logger.registered_handler.setStream(stream)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

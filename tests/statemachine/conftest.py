@@ -17,13 +17,13 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
 from local.processes import wait_for
 from support.aws import clients
+from tests.lambda_context import lambda_context
 
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "ticket_pipeline.asl.yaml"
 FAILURE_TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
@@ -55,7 +55,7 @@ class LambdaService:
         if fault and not fault.startswith("+"):
             return self._answer({"errorType": fault, "errorMessage": "the function died"}, "Unhandled")
         try:
-            result = _handler(function)(json.loads(Payload), _context(function))
+            result = _handler(function)(json.loads(Payload), lambda_context(function))
         except Exception as error:  # noqa: BLE001 - Lambda reports every exception of a handler
             return self._answer({"errorType": type(error).__name__, "errorMessage": str(error)}, "Unhandled")
         if fault:
@@ -78,15 +78,6 @@ def _refusal(code: str) -> ClientError:
 
 def _handler(function: str) -> Callable[[Any, Any], Any]:
     return importlib.import_module(f"support.tasks.{function}").handler  # type: ignore[no-any-return]
-
-
-def _context(function: str) -> LambdaContext:
-    context = LambdaContext()
-    context._function_name = function
-    context._memory_limit_in_mb = 512
-    context._invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
-    context._aws_request_id = str(uuid.uuid4())
-    return context
 
 
 @dataclass(frozen=True)
@@ -200,7 +191,8 @@ class Wire:
 
     def fail(self, operation: str, status: int, code: str) -> None:
         """Have every call, e.g. of `dynamodb.UpdateItem`, answered with an AWS error."""
-        client = {"dynamodb": clients.dynamodb, "sns": clients.sns}[operation.partition(".")[0]]()
+        service = operation.partition(".")[0]
+        client: Any = {"dynamodb": clients.dynamodb, "sns": clients.sns, "ssm": clients.ssm}[service]()
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
         answer: Any = lambda **_: (SimpleNamespace(status_code=status), error)  # noqa: E731
         event = f"before-call.{operation}"
@@ -216,7 +208,7 @@ class Wire:
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    """Faults of DynamoDB and SNS, as the functions see them."""
+    """Faults of DynamoDB, SNS and Parameter Store, as the functions see them."""
     wire = Wire()
     yield wire
     wire.heal()

@@ -1,6 +1,7 @@
 """What the state machine promises, on the real definition with the real handlers."""
 
 import copy
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from support.aws import clients
 from support.aws.table import TicketTable
+from support.tasks import classify
 
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
 HAPPY_PATH = [
@@ -116,6 +118,37 @@ def test_a_ticket_that_the_model_cannot_read_fails_visibly(
     assert "pendingSince" not in ticket
     assert (message["input"], message["error"]) == (submission(), error)
     assert inbox() == []
+
+
+@pytest.fixture
+def cold_classify(aws: None) -> None:
+    """Classify in a new execution environment, which has read no parameter yet."""
+    importlib.reload(classify)
+
+
+def test_a_threshold_that_is_no_number_fails_the_ticket_visibly_and_unpaid(
+    pipeline: Any, model: Any, cold_classify: None
+) -> None:
+    name = os.environ["REVIEW_THRESHOLD_PARAMETER"]
+    boto3.client("ssm").put_parameter(Name=name, Value="high", Overwrite=True)
+
+    pipeline.run(submission())
+
+    (message,) = pipeline.failure_messages()
+    assert (message["error"], name in message["cause"]) == ("ConfigurationInvalid", True)
+    assert (pipeline.waits, model.calls()["total"]) == ([], 0)
+
+
+def test_a_threshold_that_cannot_be_read_yet_is_waited_for(
+    pipeline: Any, wire: Any, cold_classify: None
+) -> None:
+    wire.fail("ssm.GetParameter", 500, "InternalServerError")
+
+    pipeline.run(submission())
+
+    (message,) = pipeline.failure_messages()
+    assert message["error"] == "ConfigurationUnavailable"
+    assert len(pipeline.waits) == 3
 
 
 @pytest.mark.parametrize(

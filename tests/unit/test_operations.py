@@ -9,12 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
 from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
 from support.operations import replay, sweep
+from tests.lambda_context import lambda_context
 
 EVENTS = Path(__file__).parents[2] / "events"
 SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())
@@ -22,15 +22,6 @@ ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text(
 FAILURE: Failure = {"error": "ModelRejected", "cause": "no", "failedAt": "2026-01-01T12:00:07.000Z"}
 TICKET_ID: str = SUBMISSION["ticketId"]
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
-
-
-def context() -> LambdaContext:
-    context = LambdaContext()
-    context._function_name = "f"
-    context._memory_limit_in_mb = 512
-    context._invoked_function_arn = "arn"
-    context._aws_request_id = "r"
-    return context
 
 
 @pytest.fixture
@@ -82,7 +73,7 @@ def submitted(now: datetime = LONG_AGO) -> Ticket:
 
 
 def failed(table: TicketTable) -> Ticket:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
     ticket = table.record_failure(TICKET_ID, FAILURE, execution="request-1")
     assert ticket is not None
     return ticket
@@ -98,7 +89,7 @@ def replayed(*bodies: str) -> list[str]:
         {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
         for number, body in enumerate(bodies)
     ]
-    answer = replay.handler({"Records": records}, context())
+    answer = replay.handler({"Records": records}, lambda_context())
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
@@ -128,7 +119,7 @@ def test_the_same_message_replayed_twice_starts_one_execution(table: TicketTable
 def test_a_ticket_that_was_finished_meanwhile_is_left_alone(
     table: TicketTable, started: Any, status: Status
 ) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
     table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
     table.mark_announced(TICKET_ID, LONG_AGO)
     set_attribute("status", status)
@@ -140,7 +131,7 @@ def test_a_ticket_that_was_finished_meanwhile_is_left_alone(
 
 
 def test_a_pending_ticket_is_left_to_its_execution_and_the_sweep(table: TicketTable, started: Any) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
 
     assert replayed(message()) == []
     assert started() == {}
@@ -149,7 +140,7 @@ def test_a_pending_ticket_is_left_to_its_execution_and_the_sweep(table: TicketTa
 def test_a_processed_ticket_that_nobody_will_announce_is_started_again(
     table: TicketTable, started: Any
 ) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
     processed = table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
     table.give_up(processed, FAILURE)
 
@@ -203,7 +194,7 @@ def test_a_message_whose_execution_cannot_be_started_is_kept(table: TicketTable)
 
 
 def run_sweep() -> dict[str, int]:
-    return dict(sweep.handler({}, context()))
+    return dict(sweep.handler({}, lambda_context()))
 
 
 def set_attribute(name: str, value: str) -> None:
@@ -217,7 +208,7 @@ def set_attribute(name: str, value: str) -> None:
 
 
 def test_a_ticket_that_was_stored_and_never_classified_is_swept(table: TicketTable, started: Any) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
 
     assert run_sweep()["restarted"] == 1
     (name,) = started()
@@ -228,7 +219,7 @@ def test_a_ticket_that_was_stored_and_never_classified_is_swept(table: TicketTab
 
 
 def test_a_ticket_that_was_classified_and_never_announced_is_swept(table: TicketTable, started: Any) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
     table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
 
     assert run_sweep()["restarted"] == 1
@@ -237,7 +228,7 @@ def test_a_ticket_that_was_classified_and_never_announced_is_swept(table: Ticket
 
 
 def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, started: Any) -> None:
-    table.store(submitted(datetime.now(UTC)), datetime.now(UTC))
+    table.store(submitted(datetime.now(UTC)), datetime.now(UTC), execution="another")
     assert run_sweep()["restarted"] == 0
     table.record_failure(TICKET_ID, FAILURE, execution="request-1")
     assert run_sweep()["restarted"] == 0
@@ -245,7 +236,7 @@ def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, s
 
 
 def test_a_swept_ticket_gets_its_time_before_it_is_swept_again(table: TicketTable, started: Any) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
 
     assert [run_sweep()["restarted"], run_sweep()["restarted"]] == [1, 0]
     assert len(started()) == 1
@@ -254,7 +245,7 @@ def test_a_swept_ticket_gets_its_time_before_it_is_swept_again(table: TicketTabl
 def test_after_three_sweeps_a_ticket_is_failed_and_told(
     table: TicketTable, started: Any, failure_messages: Any
 ) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
     for _ in range(3):
         assert run_sweep()["restarted"] == 1
         set_attribute("pendingSince", timestamp(LONG_AGO))
@@ -271,7 +262,7 @@ def test_after_three_sweeps_a_ticket_is_failed_and_told(
 
 
 def test_a_ticket_that_cannot_be_swept_holds_up_no_other(table: TicketTable, started: Any) -> None:
-    table.store(submitted(), LONG_AGO)
+    table.add(submitted())
     broken = {
         "ticketId": {"S": "broken"},
         "status": {"S": "LOST"},
@@ -287,7 +278,7 @@ def test_a_backlog_is_swept_over_several_runs(
 ) -> None:
     for number in range(5):
         document = SUBMISSION | {"ticketId": f"{TICKET_ID[:-1]}{number}"}
-        table.store(Ticket.from_submission(document, now=LONG_AGO, retention_days=0), LONG_AGO)
+        table.add(Ticket.from_submission(document, now=LONG_AGO, retention_days=0))
     monkeypatch.setattr(sweep, "MAX_TICKETS", 3)
 
     assert [run_sweep()["restarted"] for _ in range(3)] == [3, 2, 0]
@@ -295,7 +286,8 @@ def test_a_backlog_is_swept_over_several_runs(
 
 
 def test_no_run_starts_a_ticket_that_another_run_took_first(table: TicketTable, started: Any) -> None:
-    ticket = table.store(submitted(), LONG_AGO)
+    ticket = submitted()
+    table.add(ticket)
     now = datetime.now(UTC)
 
     assert table.claim(ticket, sweeps=1, now=now)

@@ -48,41 +48,66 @@ def set_status(ticket: Ticket, status: Status) -> None:
 
 
 def test_a_stored_ticket_is_read_back_as_it_was(table: TicketTable, ticket: Ticket) -> None:
-    assert table.store(ticket, NOW) == ticket
+    assert table.store(ticket, NOW, execution="another") == ticket
     assert table.get(ticket.ticket_id) == ticket
     assert table.get("unknown") is None
 
 
 def test_storing_again_returns_what_is_known_and_changes_nothing(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
-    assert table.store(replace(ticket, updated_at="2027-01-01T00:00:00.000Z"), NOW) == processed
+    assert (
+        table.store(replace(ticket, updated_at="2027-01-01T00:00:00.000Z"), NOW, execution="another")
+        == processed
+    )
     assert table.get(ticket.ticket_id) == processed
 
 
 def test_another_ticket_under_the_same_id_is_a_conflict(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
 
     with pytest.raises(TicketConflict):
-        table.store(replace(ticket, content="Something else."), NOW)
+        table.store(replace(ticket, content="Something else."), NOW, execution="another")
     with pytest.raises(TicketConflict):
-        table.store(replace(ticket, customer_id="somebody-else"), NOW)
+        table.store(replace(ticket, customer_id="somebody-else"), NOW, execution="another")
     assert table.get(ticket.ticket_id) == ticket
 
 
 def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     table.record_failure(ticket.ticket_id, FAILURE, execution="e")
 
-    reopened = table.store(ticket, NOW)
+    reopened = table.store(ticket, NOW, execution="another")
 
     assert (reopened.status, reopened.attempts, reopened.failure) == (Status.RECEIVED, 2, FAILURE)
     assert pending() == [ticket.ticket_id]
 
 
+def test_a_late_repeat_of_the_execution_that_failed_reopens_nothing(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    table.add(ticket)
+    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+
+    assert table.store(ticket, NOW, execution="e") == failed
+    assert pending() == []
+
+
+def test_every_write_is_a_version_of_its_own(table: TicketTable, ticket: Ticket) -> None:
+    table.add(ticket)
+    versions = [
+        table.record_failure(ticket.ticket_id, FAILURE, execution="e"),
+        table.store(ticket, NOW, execution="another"),
+        table.record_analysis(ticket.ticket_id, ANALYSIS, execution="another", now=NOW),
+        table.mark_announced(ticket.ticket_id, NOW),
+    ]
+
+    assert [written.version for written in versions if written] == [2, 3, 4, 5]
+
+
 def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     assert pending() == [ticket.ticket_id]
     table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
     assert pending() == [ticket.ticket_id]
@@ -92,14 +117,14 @@ def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketT
 
 
 def test_a_failed_ticket_is_not_pending(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     table.record_failure(ticket.ticket_id, FAILURE, execution="e")
 
     assert pending() == []
 
 
 def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     first = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
     second = table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
@@ -111,20 +136,20 @@ def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
 def test_no_late_execution_overwrites_what_came_after_it(
     table: TicketTable, ticket: Ticket, status: Status
 ) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
     set_status(ticket, status)
     before = table.get(ticket.ticket_id)
 
     table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
     table.record_failure(ticket.ticket_id, FAILURE, execution="e")
-    table.store(ticket, NOW)
+    table.add(ticket)
 
     assert table.get(ticket.ticket_id) == before
 
 
 def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     table.record_failure(ticket.ticket_id, FAILURE, execution="e")
 
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
@@ -134,7 +159,7 @@ def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTab
 
 
 def test_only_the_first_announcement_is_noted(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     first = table.mark_announced(ticket.ticket_id, NOW)
 
     again = table.mark_announced(ticket.ticket_id, datetime(2027, 1, 1, tzinfo=UTC))
@@ -151,7 +176,7 @@ def test_a_ticket_that_is_gone_is_told_apart_from_one_that_moved_on(table: Ticke
 
 
 def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
 
     stored = table.record_analysis(
         ticket.ticket_id, {**ANALYSIS, "confidence": 0.1 + 0.2}, execution="e", now=NOW
@@ -164,11 +189,11 @@ def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: 
 
 def test_a_table_that_is_not_there_is_no_passing_fault(aws: None, ticket: Ticket) -> None:
     with pytest.raises(StoreRejected, match="ResourceNotFoundException"):
-        TicketTable(clients.dynamodb(), "no-such-table").store(ticket, NOW)
+        TicketTable(clients.dynamodb(), "no-such-table").add(ticket)
 
 
 def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket) -> None:
-    table.store(ticket, NOW)
+    table.add(ticket)
     dynamodb: Any = boto3.client("dynamodb")
 
     def found(index: str, key: str, value: str) -> int:

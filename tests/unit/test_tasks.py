@@ -4,15 +4,13 @@ import importlib
 import io
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from support.aws.telemetry import logger
+from tests.lambda_context import lambda_context
 
 EVENTS = Path(__file__).parents[2] / "events"
 OUTCOMES = {
@@ -38,12 +36,7 @@ def event(name: str) -> dict[str, Any]:
 
 def run(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     task = importlib.import_module(f"support.tasks.{name.split('/', maxsplit=1)[0]}")
-    context = LambdaContext()
-    context._function_name = "f"
-    context._memory_limit_in_mb = 512
-    context._invoked_function_arn = "arn"
-    context._aws_request_id = "r"
-    return dict(task.handler(event(name) | (changes or {}), context))
+    return dict(task.handler(event(name) | (changes or {}), lambda_context()))
 
 
 @pytest.fixture
@@ -119,14 +112,6 @@ def test_any_other_cause_is_recorded_as_it_is_within_bounds(
 def test_recording_the_failure_of_a_ticket_that_was_never_stored_changes_nothing(aws: None) -> None:
     assert run("update/failure") == {"ticket": None}
     assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What the functions log."""
-    stream = logger.registered_handler.setStream(log := io.StringIO())  # type: ignore[attr-defined]
-    yield log
-    logger.registered_handler.setStream(stream)  # type: ignore[attr-defined]
 
 
 def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(

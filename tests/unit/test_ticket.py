@@ -126,6 +126,7 @@ def test_a_document_names_the_fields_of_the_contract_and_leaves_out_what_has_no_
         "status",
         "createdAt",
         "updatedAt",
+        "version",
         "attempts",
         "subject",
         "pendingSince",

@@ -1,74 +1,484 @@
-"""GET /tickets/{ticketId}: the ticket, for those whose business it is."""
+"""The ticket endpoints, called as API Gateway calls their function."""
 
+import io
 import json
 import os
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from support.api.tickets import handler
+from support.api import app, problems
 from support.aws import clients
+from support.aws.pipeline import TicketPipeline
 from support.aws.table import TicketTable
-from support.domain.ticket import Ticket
+from support.domain.ticket import Analysis, Feedback, Status, Ticket, timestamp
+from tests.lambda_context import lambda_context
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
-TICKET = Ticket.from_document(UPDATE["ticket"])
+ANALYSIS: Analysis = UPDATE["ticket"]["analysis"]
+TICKET = replace(Ticket.from_document(UPDATE["ticket"]), analysis=None)
+NOW = datetime.now(UTC)
+ABSENT = "9f8fad5b-d9cb-469f-a165-70867728950e"
+
+CUSTOMER = {"sub": TICKET.customer_id}
+STRANGER = {"sub": "somebody-else"}
+AGENT = {"sub": "agent-1", "cognito:groups": "agents"}
+ADMIN = {"sub": "admin-1", "cognito:groups": "[admins staff]"}
 
 
-def get(ticket_id: str, claims: dict[str, str] | None) -> tuple[int, dict[str, Any]]:
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: Mapping[str, list[str]]
+
+    @property
+    def problem(self) -> str:
+        assert self.headers["Content-Type"] == ["application/problem+json"]
+        assert self.body["status"] == self.status
+        assert self.body["detail"]
+        return str(self.body["type"]).removeprefix("urn:support-pipeline:")
+
+
+def call(
+    method: str,
+    path: str,
+    claims: Mapping[str, str] | None,
+    body: Any = None,
+    query: Mapping[str, str] | None = None,
+) -> Answer:
     event = {
-        "resource": "/tickets/{ticketId}",
-        "path": f"/tickets/{ticket_id}",
-        "httpMethod": "GET",
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
         "headers": {},
-        "pathParameters": {"ticketId": ticket_id},
+        "queryStringParameters": query,
+        "body": body if isinstance(body, str | None) else json.dumps(body),
         "requestContext": {"authorizer": {"claims": claims} if claims is not None else {}, "requestId": "r"},
     }
-    context = LambdaContext()
-    context._function_name = "f"
-    context._memory_limit_in_mb = 512
-    context._invoked_function_arn = "arn"
-    context._aws_request_id = "r"
-    answer = handler(event, context)
-    return answer["statusCode"], json.loads(answer["body"])
+    answer = app.handler(event, lambda_context())
+    return Answer(answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"])
 
 
 @pytest.fixture
-def stored(aws: None) -> None:
-    TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"]).store(TICKET, datetime.now(UTC))
+def table(aws: None) -> TicketTable:
+    return TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+
+
+@pytest.fixture
+def received(table: TicketTable) -> Ticket:
+    table.add(TICKET)
+    return TICKET
+
+
+@pytest.fixture
+def processed(table: TicketTable, received: Ticket) -> Ticket:
+    return table.record_analysis(received.ticket_id, ANALYSIS, execution="e", now=NOW)
+
+
+@pytest.fixture
+def failed(table: TicketTable, received: Ticket) -> Ticket:
+    failure = {
+        "error": "ModelRejected",
+        "cause": "arn:aws:iam::123456789012:role/x",
+        "failedAt": timestamp(NOW),
+    }
+    ticket = table.record_failure(received.ticket_id, failure, execution="e")  # type: ignore[arg-type]
+    assert ticket is not None
+    return ticket
+
+
+def path(ticket: Ticket | str = TICKET, rest: str = "") -> str:
+    return f"/tickets/{ticket if isinstance(ticket, str) else ticket.ticket_id}{rest}"
+
+
+# ---- Reading -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claims", [AGENT, ADMIN])
+def test_staff_see_the_whole_ticket(failed: Ticket, claims: dict[str, str]) -> None:
+    answer = call("GET", path(), claims)
+
+    assert (answer.status, answer.body) == (200, failed.to_document())
+
+
+def test_a_customer_sees_their_ticket_without_internals(failed: Ticket) -> None:
+    answer = call("GET", path(), CUSTOMER)
+
+    assert answer.status == 200
+    assert answer.body["content"] == TICKET.content
+    assert answer.body["failure"].keys() == {"error", "failedAt"}
+    assert not answer.body.keys() & {"history", "sweeps", "pendingSince", "assignee"}
 
 
 @pytest.mark.parametrize(
-    "claims",
-    [
-        {"sub": TICKET.customer_id},
-        {"sub": "x", "cognito:groups": "agents"},
-        {"sub": "x", "cognito:groups": "[admins staff]"},
-    ],
-)
-def test_its_customer_and_the_staff_see_the_ticket_itself(stored: None, claims: dict[str, str]) -> None:
-    assert get(TICKET.ticket_id, claims) == (200, TICKET.to_document())
-
-
-@pytest.mark.parametrize(
-    "claims", [{"sub": "somebody-else"}, {"sub": "x", "cognito:groups": "customers"}, {"sub": ""}, {}, None]
+    "claims", [STRANGER, {"sub": "x", "cognito:groups": "customers"}, {"sub": ""}, {}, None]
 )
 def test_anybody_else_cannot_tell_it_from_one_that_does_not_exist(
-    stored: None, claims: dict[str, str] | None
+    processed: Ticket, claims: dict[str, str] | None
 ) -> None:
-    assert get(TICKET.ticket_id, claims) == get("9f8fad5b-d9cb-469f-a165-70867728950e", claims)
-    assert get(TICKET.ticket_id, claims)[0] == 404
+    answer = call("GET", path(), claims)
+
+    assert answer == call("GET", path(ABSENT), claims)
+    assert (answer.status, answer.problem) == (404, "not-found")
 
 
-def test_a_table_that_does_not_answer_is_a_503_without_awss_words(aws: None) -> None:
+@pytest.mark.parametrize("ticket_id", ["x" * 129, "x" * 5000, "%00", "ü", "a/b", " ", "\ud800"])
+def test_an_id_that_no_ticket_has_is_not_found(processed: Ticket, ticket_id: str) -> None:
+    assert call("GET", path(ticket_id), AGENT).problem == "not-found"
+
+
+# ---- Listing -----------------------------------------------------------------------------------------------
+
+
+def listed(claims: Mapping[str, str], **query: str) -> list[str]:
+    answer = call("GET", "/tickets", claims, query=query)
+    assert answer.status == 200
+    return [ticket["ticketId"] for ticket in answer.body["tickets"]]
+
+
+def test_customers_list_their_own_tickets_and_staff_list_all(table: TicketTable, processed: Ticket) -> None:
+    table.add(replace(TICKET, ticket_id="other", customer_id="somebody-else"))
+
+    assert listed(CUSTOMER) == [TICKET.ticket_id]
+    assert listed(STRANGER) == ["other"]
+    assert set(listed(AGENT)) == set(listed(ADMIN)) == {TICKET.ticket_id, "other"}
+
+
+def test_a_listed_ticket_has_no_text_of_the_customer_but_its_subject(processed: Ticket) -> None:
+    (summary,) = call("GET", "/tickets", AGENT).body["tickets"]
+
+    assert summary["urgency"] == ANALYSIS["urgency"]
+    assert summary["analysis"]["summary"] == ANALYSIS["summary"]
+    assert not summary.keys() & {"content", "history", "failure", "feedback", "pendingSince"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", "DONE"),
+        ("status", ""),
+        ("urgency", "high"),
+        ("category", "x" * 65),
+        ("needsReview", "yes"),
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "٣"),
+        ("limit", "1e1"),
+        ("createdAfter", "yesterday"),
+        ("createdBefore", "2026-01-01T00:00:00"),
+        ("createdAfter", "0001-01-01T00:00:00+23:00"),
+        ("cursor", "nonsense"),
+        ("cursor", "e30="),
+        ("cursor", "WzEsMl0="),
+        ("cursor", "ü"),
+    ],
+)
+def test_a_parameter_that_is_not_valid_is_named(aws: None, name: str, value: str) -> None:
+    answer = call("GET", "/tickets", AGENT, query={name: value})
+
+    assert (answer.status, answer.problem) == (400, "invalid-request")
+    assert name in answer.body["detail"]
+
+
+# ---- Working on a ticket -----------------------------------------------------------------------------------
+
+
+def test_an_agent_takes_a_ticket_and_finishes_it(processed: Ticket) -> None:
+    taken = call(
+        "PATCH",
+        path(),
+        AGENT,
+        {"version": processed.version, "status": "IN_PROGRESS", "assignee": "agent@example.com"},
+    )
+    done = call(
+        "PATCH", path(), AGENT, {"version": taken.body["version"], "status": "COMPLETED", "assignee": ""}
+    )
+
+    assert (taken.body["status"], taken.body["assignee"]) == ("IN_PROGRESS", "agent@example.com")
+    assert done.body["status"] == "COMPLETED"
+    assert "assignee" not in done.body
+    assert done.body["version"] == processed.version + 2
+    assert done.body == call("GET", path(), AGENT).body
+
+
+def test_a_correction_keeps_what_the_model_said(processed: Ticket) -> None:
+    corrected = call(
+        "PATCH", path(), ADMIN, {"version": processed.version, "urgency": "CRITICAL", "category": "SECURITY"}
+    ).body
+
+    assert (corrected["urgency"], corrected["category"]) == ("CRITICAL", "SECURITY")
+    assert corrected["analysis"] == ANALYSIS
+    assert listed(AGENT, urgency="CRITICAL", category="SECURITY") == [TICKET.ticket_id]
+    assert listed(AGENT, urgency=ANALYSIS["urgency"]) == []
+
+
+def test_of_two_agents_who_read_the_same_version_one_changes_the_ticket(processed: Ticket) -> None:
+    first = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
+    second = call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "late@example.com"})
+
+    assert (second.status, second.problem) == (409, "version-conflict")
+    assert call("GET", path(), AGENT).body == first.body
+
+
+def test_a_ticket_that_changes_between_the_look_and_the_write_is_a_conflict(
+    table: TicketTable, processed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another writer comes in just then: what the function reads is one version older than what is stored.
+    monkeypatch.setattr(TicketTable, "get", lambda self, ticket_id: processed)
+    table.mark_announced(processed.ticket_id, NOW)
+
+    answer = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
+
+    assert (answer.status, answer.problem) == (409, "version-conflict")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Status.PROCESSED, "COMPLETED"),
+        (Status.IN_PROGRESS, "IN_PROGRESS"),
+        (Status.COMPLETED, "IN_PROGRESS"),
+        (Status.FAILED, "IN_PROGRESS"),
+        (Status.RECEIVED, "COMPLETED"),
+    ],
+)
+def test_a_status_is_only_followed_by_its_next(table: TicketTable, before: Status, after: str) -> None:
+    table.add(replace(TICKET, status=before))
+
+    answer = call("PATCH", path(), AGENT, {"version": 1, "status": after})
+
+    assert (answer.status, answer.problem) == (409, "transition-not-allowed")
+    assert before in answer.body["detail"]
+
+
+def test_what_the_model_has_not_said_cannot_be_corrected(received: Ticket) -> None:
+    answer = call("PATCH", path(), AGENT, {"version": 1, "urgency": "LOW"})
+
+    assert (answer.status, answer.problem) == (409, "not-analysed")
+
+
+@pytest.mark.parametrize("ticket_id", [TICKET.ticket_id, ABSENT])
+def test_customers_may_not_change_tickets_and_learn_nothing_by_trying(
+    processed: Ticket, ticket_id: str
+) -> None:
+    answer = call("PATCH", path(ticket_id), CUSTOMER, {"version": 1, "status": "IN_PROGRESS"})
+
+    assert (answer.status, answer.problem) == (403, "forbidden")
+
+
+def test_a_ticket_that_does_not_exist_cannot_be_changed(aws: None) -> None:
+    assert call("PATCH", path(ABSENT), AGENT, {"version": 1, "assignee": "x"}).problem == "not-found"
+
+
+BAD_CHANGES: dict[str, tuple[Any, str]] = {
+    "nothing": (None, "JSON"),
+    "no JSON": ("{", "JSON"),
+    "deep": ("[" * 100_000, "JSON"),
+    "a list": ([], "object"),
+    "null": ("null", "object"),
+    "no version": ({"status": "IN_PROGRESS", "assignee": "x"}, "version"),
+    "only a version": ({"version": 1}, "status"),
+    "a version of another kind": ({"version": True, "assignee": "x"}, "version"),
+    "a broken version": ({"version": 1.5, "assignee": "x"}, "version"),
+    "no number": ('{"version": NaN, "assignee": "x"}', "version"),
+    "a huge version": ('{"version": 1' + "0" * 60 + ', "assignee": "x"}', "version"),
+    "an unknown field": ({"version": 1, "content": "x"}, "content"),
+    "an unknown status": ({"version": 1, "status": "FAILED"}, "status"),
+    "an unknown urgency": ({"version": 1, "urgency": "SOON"}, "urgency"),
+    "an unknown category": ({"version": 1, "category": "OTHERS"}, "category"),
+    "a list for a text": ({"version": 1, "urgency": ["LOW"]}, "urgency"),
+    "a long assignee": ({"version": 1, "assignee": "x" * 129}, "assignee"),
+    "no assignee": ({"version": 1, "assignee": None}, "assignee"),
+}
+
+
+@pytest.mark.parametrize(("body", "named"), BAD_CHANGES.values(), ids=BAD_CHANGES.keys())
+def test_a_change_that_is_not_valid_says_why(processed: Ticket, body: Any, named: str) -> None:
+    answer = call("PATCH", path(), AGENT, body)
+
+    assert (answer.status, answer.problem) == (400, "invalid-request")
+    assert named in answer.body["detail"]
+
+
+def test_half_a_character_is_stored_as_a_mark_of_it(processed: Ticket) -> None:
+    answer = call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "a\ud800"})
+
+    assert answer.body["assignee"] == "a\ufffd"
+
+
+# ---- Feedback ----------------------------------------------------------------------------------------------
+
+
+def test_a_customer_gives_feedback_and_changes_it(processed: Ticket) -> None:
+    given = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 2, "comment": "Slow."})
+    changed = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 5})
+
+    assert (given.status, given.body["rating"], given.body["comment"]) == (201, 2, "Slow.")
+    assert changed.status == 200
+    assert changed.body.keys() == {"rating", "givenAt", "changedAt"}
+    assert changed.body["givenAt"] == given.body["givenAt"]
+    assert call("GET", path(), AGENT).body["feedback"] == changed.body
+
+
+@pytest.mark.parametrize(
+    ("age", "status"), [(timedelta(days=7) - timedelta(minutes=1), 200), (timedelta(days=7, minutes=1), 409)]
+)
+def test_feedback_can_be_changed_for_seven_days(
+    table: TicketTable, processed: Ticket, age: timedelta, status: int
+) -> None:
+    earlier: Feedback = {"rating": 1, "givenAt": timestamp(datetime.now(UTC) - age)}
+    table.add_feedback(processed.ticket_id, earlier)
+
+    answer = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 5})
+
+    assert answer.status == status
+    stored = call("GET", path(), AGENT).body["feedback"]
+    assert stored["rating"] == {200: 5, 409: 1}[status]
+    if status == 409:
+        assert answer.problem == "feedback-closed"
+
+
+def test_of_two_first_feedbacks_the_later_one_changes_the_earlier(
+    table: TicketTable, processed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: Feedback = {"rating": 1, "givenAt": timestamp(NOW - timedelta(seconds=1))}
+    table.add_feedback(processed.ticket_id, first)
+    # What the second function reads is from before the first one wrote.
+    monkeypatch.setattr(TicketTable, "get", lambda self, ticket_id: processed)
+
+    second = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 4})
+
+    assert (second.status, second.body["rating"], second.body["givenAt"]) == (200, 4, first["givenAt"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "ticket_id", "status"),
+    [
+        (AGENT, TICKET.ticket_id, 403),
+        (AGENT, ABSENT, 404),
+        (STRANGER, TICKET.ticket_id, 404),
+        (CUSTOMER, ABSENT, 404),
+    ],
+)
+def test_only_the_tickets_customer_gives_feedback(
+    processed: Ticket, claims: dict[str, str], ticket_id: str, status: int
+) -> None:
+    assert call("POST", path(ticket_id, "/feedback"), claims, {"rating": 3}).status == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        {"rating": 0},
+        {"rating": 6},
+        {"rating": "5"},
+        {"rating": True},
+        {"rating": 5, "comment": ""},
+        {"rating": 5, "comment": "x" * 1001},
+        {"rating": 5, "x": 1},
+    ],
+)
+def test_feedback_that_is_not_valid_is_refused(processed: Ticket, body: Any) -> None:
+    assert call("POST", path(rest="/feedback"), CUSTOMER, body).problem == "invalid-request"
+
+
+# ---- Replay ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the executions that were started; there is no state machine here to start."""
+    names: list[str] = []
+    monkeypatch.setattr(TicketPipeline, "start", lambda self, name, submission: names.append(name))
+    return names
+
+
+def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, started: list[str]) -> None:
+    first = call("POST", path(rest="/replay"), ADMIN)
+    second = call("POST", path(rest="/replay"), ADMIN)
+
+    assert (first.status, first.body["execution"]) == (202, f"{TICKET.ticket_id}-r2")
+    assert (second.status, second.problem) == (409, "nothing-to-replay")
+    assert started == [first.body["execution"]]
+    assert call("GET", path(), AGENT).body["status"] == "RECEIVED"
+
+
+def test_a_processed_ticket_is_not_replayed(processed: Ticket, started: list[str]) -> None:
+    assert call("POST", path(rest="/replay"), ADMIN).problem == "nothing-to-replay"
+    assert started == []
+
+
+@pytest.mark.parametrize("claims", [CUSTOMER, AGENT, STRANGER])
+@pytest.mark.parametrize("ticket_id", [TICKET.ticket_id, ABSENT])
+def test_only_admins_replay(
+    failed: Ticket, started: list[str], claims: dict[str, str], ticket_id: str
+) -> None:
+    assert call("POST", path(ticket_id, "/replay"), claims).problem == "forbidden"
+    assert started == []
+
+
+def test_a_replay_that_cannot_be_started_is_left_to_the_sweep(failed: Ticket) -> None:
+    answer = call("POST", path(rest="/replay"), ADMIN)
+
+    assert (answer.status, answer.problem) == (503, "unavailable")
+    assert "pendingSince" in call("GET", path(), AGENT).body
+
+
+# ---- Every answer ------------------------------------------------------------------------------------------
+
+
+def unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     boto3.client("dynamodb").delete_table(TableName=os.environ["TICKETS_TABLE"])
 
-    status, body = get(TICKET.ticket_id, {"sub": TICKET.customer_id})
 
-    assert status == 503
-    assert "again" in body["message"]
-    assert "ResourceNotFound" not in json.dumps(body)
+def defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("customer text")
+
+    monkeypatch.setattr(TicketTable, "get", fail)
+
+
+@pytest.mark.parametrize("broken", [unavailable, defect])
+def test_a_fault_is_a_503_that_asks_for_a_retry_and_shows_nothing(
+    aws: None, monkeypatch: pytest.MonkeyPatch, broken: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    broken(monkeypatch)
+
+    answer = call("GET", path(), CUSTOMER)
+
+    assert (answer.status, answer.problem) == (503, "unavailable")
+    assert answer.headers["Retry-After"] == ["5"]
+    assert "again" in answer.body["detail"]
+    assert "ResourceNotFound" not in json.dumps(answer.body)
+    assert "customer text" not in json.dumps(answer.body)
+
+
+@pytest.mark.parametrize(
+    ("method", "at"),
+    [("GET", "/tickets"), ("GET", "/tickets/x"), ("PATCH", "/tickets/x"), ("DELETE", "/tickets")],
+)
+def test_every_answer_has_the_security_headers_and_the_one_origin(aws: None, method: str, at: str) -> None:
+    headers = call(method, at, CUSTOMER).headers
+
+    assert {name: headers[name] for name in problems.HEADERS} == {n: [v] for n, v in problems.HEADERS.items()}
+    assert headers["Access-Control-Allow-Origin"] == ["https://support.example.com"]
+
+
+def test_the_log_says_who_did_what_and_no_text(processed: Ticket, log: io.StringIO) -> None:
+    call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "secret-assignee"})
+    call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 3, "comment": "secret-comment"})
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    told = {line["message"]: line for line in lines}
+    assert told["ticket changed"]["by"] == AGENT["sub"]
+    assert told["ticket changed"]["fields"] == ["assignee"]
+    assert told["feedback given"]["ticketId"] == TICKET.ticket_id
+    assert "secret" not in json.dumps(lines)

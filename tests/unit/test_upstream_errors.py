@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 
 from support.aws.errors import translated
-from support.aws.model import TriageModel
+from support.aws.model import Guardrail, TriageModel
 from support.domain.errors import (
     ModelRejected,
     ModelThrottled,
@@ -130,7 +130,7 @@ def notify(error: Exception) -> None:
 
 
 def ask(error: Exception) -> None:
-    TriageModel(FailingModel(error), "m").ask("<ticket>")  # type: ignore[arg-type]
+    TriageModel(FailingModel(error), "m", Guardrail("", "")).ask("<ticket>")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "UpdateItem", "GetItem"])

@@ -1,50 +1,45 @@
-"""The ticket endpoints: what a customer or an agent may know of a ticket."""
+"""Reading tickets and working on them: for customers their own, for staff all."""
 
-import os
-from http import HTTPStatus
+from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from support.aws import clients
-from support.aws.table import TicketTable
+from support.api.request import TABLE, caller, readable_ticket, require_staff, stored_ticket
 from support.aws.telemetry import logger
-from support.domain.caller import Caller
-from support.domain.errors import PipelineError
+from support.domain.change import Change
+from support.domain.refusals import VersionConflict
+from support.domain.search import Search
 
-TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
-app = APIGatewayRestResolver()
-
-
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """API Gateway's proxy event in, its response out."""
-    return app.resolve(event, context)
+router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
 
-@app.get("/tickets/<ticket_id>")
+@router.get("/tickets")
+def list_tickets() -> dict[str, Any]:
+    """One page of the tickets that are asked for and that the caller may see."""
+    who = caller(router)
+    query = router.current_event.query_string_parameters or {}
+    search = Search.from_query(query, customer_id=None if who.is_staff else who.subject)
+    return TABLE.search(search).to_document()
+
+
+@router.get("/tickets/<ticket_id>")
 def get_ticket(ticket_id: str) -> dict[str, Any]:
-    """The ticket, for its customer or for staff; whoever may not see it cannot tell that it exists."""
-    logger.append_keys(ticketId=ticket_id)
-    ticket = TABLE.get(ticket_id)
-    if ticket is None or not _caller().may_read_tickets_of(ticket.customer_id):
-        raise NotFoundError("There is no such ticket, or it is not yours.")
-    return ticket.to_document()
+    """The ticket; whoever may not see it cannot tell that it exists."""
+    who = caller(router)
+    ticket = readable_ticket(ticket_id, who)
+    return ticket.to_document() if who.is_staff else ticket.to_customers_document()
 
 
-@app.exception_handler(PipelineError)  # type: ignore[untyped-decorator]
-def unavailable(error: PipelineError) -> Response[dict[str, Any]]:
-    """The table's failures, told without AWS's words."""
-    logger.error("request failed", error=type(error).__name__, reason=str(error))
-    return Response(
-        status_code=HTTPStatus.SERVICE_UNAVAILABLE,
-        content_type=content_types.APPLICATION_JSON,
-        headers={"Retry-After": "5"},
-        body={"message": "The ticket cannot be read right now. Please try again in a few seconds."},
-    )
-
-
-def _caller() -> Caller:
-    return Caller.from_claims(app.current_event.request_context.authorizer.claims or {})
+@router.patch("/tickets/<ticket_id>")
+def change_ticket(ticket_id: str) -> dict[str, Any]:
+    """The ticket with an agent's change, if nobody changed it since the agent read it."""
+    who = caller(router)
+    require_staff(who)
+    change = Change.from_body(router.current_event.body)
+    change.require_allowed_for(stored_ticket(ticket_id))
+    changed = TABLE.change(ticket_id, change, datetime.now(UTC))
+    if changed is None:
+        raise VersionConflict("Read the ticket again, and send the change with its present version.")
+    logger.info("ticket changed", by=who.subject, fields=sorted(change.values), version=changed.version)
+    return changed.to_document()

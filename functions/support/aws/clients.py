@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
 # Seconds. connect + read, times the attempts, stays below the tasks' Timeout in template.yaml.
 _QUICK = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
-_MODEL = Config(connect_timeout=1, read_timeout=8, retries={"total_max_attempts": 1, "mode": "standard"})
+# Classify calls both within one Timeout.
+_MODEL = Config(connect_timeout=1, read_timeout=7, retries={"total_max_attempts": 1, "mode": "standard"})
+_PARAMETERS = Config(
+    connect_timeout=0.9, read_timeout=0.9, retries={"total_max_attempts": 1, "mode": "standard"}
+)
 
 
 @cache
@@ -34,6 +39,12 @@ def dynamodb() -> DynamoDBClient:
 def sns() -> SNSClient:
     """The SNS client of this execution environment."""
     return boto3.client("sns", config=_QUICK)
+
+
+@cache
+def ssm() -> SSMClient:
+    """The Parameter Store client of this execution environment."""
+    return boto3.client("ssm", config=_PARAMETERS)
 
 
 @cache

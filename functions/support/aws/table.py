@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -14,10 +17,19 @@ from botocore.exceptions import ClientError
 
 from support.aws.errors import translated
 from support.domain.errors import StoreRejected, StoreUnavailable, TicketConflict, TicketNotFound
-from support.domain.ticket import Analysis, Attempt, Failure, Status, Ticket, timestamp
+from support.domain.search import Page, Position, Search
+from support.domain.ticket import Analysis, Attempt, Failure, Feedback, Status, Ticket, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from support.domain.change import Change
+
+# Summaries that one search reads: some tenths of a second, well below the function's time-out.
+MAX_READ = 1_000
+_READ_AT_ONCE = 100
+# Before and after every time that a ticket can have.
+_ALWAYS, _NEVER = "0", "9"
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -53,8 +65,10 @@ class TicketTable:
             return failed.ticket()
         return None
 
-    def store(self, ticket: Ticket, now: datetime) -> Ticket:
-        """Add a new ticket, or return the one that an earlier execution stored; a FAILED one is reopened.
+    def store(self, ticket: Ticket, now: datetime, *, execution: str) -> Ticket:
+        """Add a new ticket, or return the one that an earlier execution stored.
+
+        A FAILED one is reopened, unless it is this execution that failed: then the call is a late repeat.
 
         Raises:
             TicketConflict: another ticket is stored under the id.
@@ -64,7 +78,8 @@ class TicketTable:
             return ticket
         if not known.is_same_submission_as(ticket):
             raise TicketConflict(f"Another ticket is stored under the id {ticket.ticket_id}.")
-        return self._reopened(known, now) if known.status is Status.FAILED else known
+        is_reopened = known.status is Status.FAILED and not known.was_ended_by(execution)
+        return self._reopened(known, now) if is_reopened else known
 
     def record_analysis(self, ticket_id: str, analysis: Analysis, *, execution: str, now: datetime) -> Ticket:
         """Make the ticket PROCESSED, or return it as it is when another execution already has.
@@ -77,14 +92,16 @@ class TicketTable:
         try:
             return self._update(
                 ticket_id,
-                "SET #status = :processed, analysis = :analysis, updatedAt = :now, "
-                "pendingSince = if_not_exists(pendingSince, :now), " + _APPEND_TO_HISTORY,
+                "SET #status = :processed, analysis = :analysis, urgency = :urgency, category = :category, "
+                "updatedAt = :now, pendingSince = if_not_exists(pendingSince, :now), " + _APPEND_TO_HISTORY,
                 condition="#status IN (:received, :failed)",
                 values={
                     ":processed": Status.PROCESSED,
                     ":received": Status.RECEIVED,
                     ":failed": Status.FAILED,
                     ":analysis": analysis,
+                    ":urgency": analysis["urgency"],
+                    ":category": analysis["category"],
                     ":now": timestamp(now),
                     **_history(execution, Status.PROCESSED, timestamp(now)),
                 },
@@ -139,14 +156,12 @@ class TicketTable:
                 seen.ticket_id,
                 "SET #status = :status, attempts = attempts + :one, sweeps = :sweeps, "
                 "pendingSince = :now, updatedAt = :now",
-                condition="attempts = :attempts AND updatedAt = :updatedAt",
+                condition="version = :seen",
                 values={
                     ":status": Status.RECEIVED if seen.status is Status.FAILED else seen.status,
-                    ":one": 1,
                     ":sweeps": sweeps,
                     ":now": timestamp(now),
-                    ":attempts": seen.attempts,
-                    ":updatedAt": seen.updated_at,
+                    ":seen": seen.version,
                 },
             )
         except _ConditionFailedError:
@@ -158,17 +173,128 @@ class TicketTable:
             return self._update(
                 seen.ticket_id,
                 "SET #status = :status, failure = :failure, updatedAt = :now REMOVE pendingSince",
-                condition="attempts = :attempts AND updatedAt = :updatedAt",
+                condition="version = :seen",
                 values={
                     ":status": Status.FAILED if seen.status is Status.RECEIVED else seen.status,
                     ":failure": failure,
                     ":now": failure["failedAt"],
-                    ":attempts": seen.attempts,
-                    ":updatedAt": seen.updated_at,
+                    ":seen": seen.version,
                 },
             )
         except _ConditionFailedError:
             return None
+
+    def change(self, ticket_id: str, change: Change, now: datetime) -> Ticket | None:
+        """Make an agent's change to the version that the agent read; None when there is a later one."""
+        values = {name: value for name, value in change.values.items() if value != ""}
+        removed = [name for name, value in change.values.items() if value == ""]
+        places = {"status": "#status"}
+        try:
+            return self._update(
+                ticket_id,
+                "SET "
+                + "".join(f"{places.get(name, name)} = :{name}, " for name in values)
+                + "updatedAt = :now"
+                + (f" REMOVE {', '.join(removed)}" if removed else ""),
+                condition="attribute_exists(#status) AND version = :seen",
+                values={
+                    **{f":{name}": value for name, value in values.items()},
+                    ":now": timestamp(now),
+                    ":seen": change.version,
+                },
+            )
+        except _ConditionFailedError:
+            return None
+
+    def add_feedback(self, ticket_id: str, feedback: Feedback) -> Feedback | None:
+        """Add a ticket's first feedback: None when it was added, else the one that was there before."""
+        try:
+            self._update(
+                ticket_id,
+                "SET feedback = :feedback, updatedAt = :now",
+                condition="attribute_exists(#status) AND attribute_not_exists(feedback)",
+                values={":feedback": feedback, ":now": feedback["givenAt"]},
+            )
+        except _ConditionFailedError as failed:
+            return failed.ticket().feedback
+        return None
+
+    def replace_feedback(self, ticket_id: str, feedback: Feedback) -> None:
+        """Put a ticket's changed feedback in the place of the one given at the same time.
+
+        Raises:
+            TicketNotFound: there is none such any more.
+        """
+        try:
+            self._update(
+                ticket_id,
+                "SET feedback = :feedback, updatedAt = :now",
+                condition="attribute_exists(#status) AND feedback.givenAt = :givenAt",
+                values={
+                    ":feedback": feedback,
+                    ":now": feedback["changedAt"],
+                    ":givenAt": feedback["givenAt"],
+                },
+            )
+        except _ConditionFailedError as failed:
+            raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?") from failed
+
+    def search(self, search: Search) -> Page:
+        """One page of the tickets that a search finds, as the indexes show them.
+
+        It reads at most MAX_READ summaries: the page of a search that finds few may be short, or even empty,
+        and still have a position from which to go on.
+        """
+        found: list[dict[str, Any]] = []
+        position: Position | None = None
+        for read, summary in enumerate(self._newest_first(search)):
+            if len(found) == search.limit or read == MAX_READ:
+                return Page(found, position)
+            # A ticket that has just changed its status may for a moment be in two partitions.
+            if search.finds(summary) and position != _position(summary):
+                found.append(summary)
+            position = _position(summary)
+        return Page(found, None)
+
+    def _newest_first(self, search: Search) -> Iterator[dict[str, Any]]:
+        """The summaries after the search's position, in its order, read as they are asked for."""
+        if search.customer_id is not None:
+            return self._partition("ByCustomer", "customerId", search.customer_id, search)
+        statuses = [search.status] if search.status else list(Status)
+        partitions = [self._partition("ByStatus", "status", status, search) for status in statuses]
+        return heapq.merge(*partitions, key=_position, reverse=True)
+
+    def _partition(self, index: str, key: str, value: str, search: Search) -> Iterator[dict[str, Any]]:
+        """One partition of an index. DynamoDB does not order equal times, so they are ordered here."""
+        for _, simultaneous in groupby(self._read(index, key, value, search), itemgetter("createdAt")):
+            for summary in sorted(simultaneous, key=_position, reverse=True):
+                if search.after is None or _position(summary) < search.after:
+                    yield summary
+
+    def _read(self, index: str, key: str, value: str, search: Search) -> Iterator[dict[str, Any]]:
+        newest = min(search.created_before or _NEVER, search.after.created_at if search.after else _NEVER)
+        oldest = search.created_after or _ALWAYS
+        arguments: dict[str, Any] = {
+            "TableName": self._name,
+            "IndexName": index,
+            "KeyConditionExpression": "#key = :value AND createdAt BETWEEN :oldest AND :newest",
+            "ExpressionAttributeNames": {"#key": key},
+            "ExpressionAttributeValues": _item({":value": value, ":oldest": oldest, ":newest": newest}),
+            "ScanIndexForward": False,
+            "Limit": _READ_AT_ONCE,
+        }
+        if oldest > newest:
+            return
+        while True:
+            with _translated():
+                page = self._client.query(**arguments)
+            for item in page["Items"]:
+                summary = _document(item)
+                if summary["createdAt"] != search.created_before:
+                    yield summary
+            if "LastEvaluatedKey" not in page:
+                return
+            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def pending_since_before(self, moment: datetime) -> Iterator[str]:
         """The ids of the tickets that owe something since before the moment, read page by page."""
@@ -197,10 +323,11 @@ class TicketTable:
             answer = self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket_id),
-                UpdateExpression=expression,
+                # In front of what may be a REMOVE: every write is a version of its own.
+                UpdateExpression=expression.replace("SET ", "SET version = version + :one, ", 1),
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=_item(values),
+                ExpressionAttributeValues=_item({**values, ":one": 1}),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -250,7 +377,15 @@ def _item(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ticket(item: Mapping[str, Any]) -> Ticket:
-    return Ticket.from_document({name: _plain(_deserialize(value)) for name, value in item.items()})
+    return Ticket.from_document(_document(item))
+
+
+def _document(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(_deserialize(value)) for name, value in item.items()}
+
+
+def _position(summary: Mapping[str, Any]) -> Position:
+    return Position(summary["createdAt"], summary["ticketId"])
 
 
 def _plain(value: Any) -> Any:

@@ -39,6 +39,11 @@ class Caller:
         """Whether the caller is an agent or an admin."""
         return bool(self.groups & _STAFF)
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller is an admin."""
+        return "admins" in self.groups
+
     def may_act_for_others(self, channel: str) -> bool:
         """Whether a `customerId` in the caller's submission counts: from staff, and from services."""
         return channel == "service" or self.is_staff

@@ -7,6 +7,7 @@
     │   ├── ModelUnavailable
     │   ├── ModelOutputInvalid
     │   ├── NotifyUnavailable
+    │   ├── ConfigurationUnavailable
     │   └── StartUnavailable      (operations only)
     └── PermanentError            the same call will fail again: a person has to look
         ├── InvalidTicket
@@ -16,6 +17,7 @@
         ├── ModelRejected
         ├── ModelRefused
         ├── NotifyRejected
+        ├── ConfigurationInvalid
         └── StartRejected         (operations only)
 
 Step Functions matches the bare class name and never a parent, so only leaves are raised, and only leaves
@@ -56,6 +58,10 @@ class NotifyUnavailable(TransientError):
     """SNS throttled the call, failed, or did not answer in time."""
 
 
+class ConfigurationUnavailable(TransientError):
+    """Parameter Store throttled the call, failed, or did not answer in time."""
+
+
 class StartUnavailable(TransientError):
     """Step Functions throttled the start of an execution, failed, or did not answer in time."""
 
@@ -86,6 +92,10 @@ class ModelRefused(PermanentError):
 
 class NotifyRejected(PermanentError):
     """SNS refused the call: permissions, a missing topic, or an invalid message."""
+
+
+class ConfigurationInvalid(PermanentError):
+    """A parameter is missing, may not be read, or holds no usable value."""
 
 
 class StartRejected(PermanentError):

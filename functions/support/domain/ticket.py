@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self, TypedDict, cast
+from typing import Any, NotRequired, Self, TypedDict, cast
 
 from support.domain.caller import Caller
 from support.domain.errors import InvalidTicket
@@ -17,6 +17,12 @@ from support.domain.errors import InvalidTicket
 MAX_CONTENT = 8_000
 MAX_SUBJECT = 200
 MAX_CUSTOMER_ID = 128
+MAX_TICKET_ID = 128
+# More writes than a ticket will see; DynamoDB takes no number of more than 38 digits.
+MAX_VERSION = 10**9
+
+# What a customer does not see of a ticket: how it was worked on, inside.
+_INTERNAL = ("history", "sweeps", "pendingSince", "assignee")
 
 
 class Status(StrEnum):
@@ -63,6 +69,15 @@ class Failure(TypedDict):
     failedAt: str
 
 
+class Feedback(TypedDict):
+    """What the customer said about how the ticket was handled; `rating` 1 to 5, 5 is best."""
+
+    rating: int
+    comment: NotRequired[str]
+    givenAt: str
+    changedAt: NotRequired[str]
+
+
 class Attempt(TypedDict):
     """How one execution went: its name, and PROCESSED or the error that failed it."""
 
@@ -73,7 +88,11 @@ class Attempt(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """One support ticket. Times are ISO 8601 in UTC, `expires_at` is in epoch seconds for DynamoDB's TTL."""
+    """One support ticket. Times are ISO 8601 in UTC, `expires_at` is in epoch seconds for DynamoDB's TTL.
+
+    `version` counts up with every write. `urgency` and `category` are the model's until an agent corrects
+    them; `analysis` keeps the model's.
+    """
 
     ticket_id: str
     customer_id: str
@@ -82,9 +101,14 @@ class Ticket:
     status: Status
     created_at: str
     updated_at: str
+    version: int = 1
     attempts: int = 1
     subject: str | None = None
+    urgency: str | None = None
+    category: str | None = None
+    assignee: str | None = None
     analysis: Analysis | None = None
+    feedback: Feedback | None = None
     failure: Failure | None = None
     history: list[Attempt] | None = None
     notified_at: str | None = None
@@ -105,7 +129,7 @@ class Ticket:
         caller = Caller.from_document(_field(execution_input, "caller", Mapping))
         channel = _field(execution_input, "channel", str)
         return cls(
-            ticket_id=_text(execution_input, "ticketId", 128),
+            ticket_id=_text(execution_input, "ticketId", MAX_TICKET_ID),
             customer_id=_customer(caller, channel, request),
             content=_text(request, "content", MAX_CONTENT),
             subject=_text(request, "subject", MAX_SUBJECT) if request.get("subject") else None,
@@ -137,11 +161,22 @@ class Ticket:
         """The ticket as a JSON object."""
         return {_camel(name): value for name, value in asdict(self).items() if value is not None}
 
+    def to_customers_document(self) -> dict[str, Any]:
+        """The ticket as its customer may see it, without internals like AWS's words in a failure's cause."""
+        document = {name: value for name, value in self.to_document().items() if name not in _INTERNAL}
+        if self.failure:
+            document["failure"] = {"error": self.failure["error"], "failedAt": self.failure["failedAt"]}
+        return document
+
     @property
     def is_abandoned(self) -> bool:
         """Whether work is owed that no execution and no sweep will do: an operator has to replay it."""
         unannounced = self.notified_at is None and self.pending_since is None
         return self.status is Status.FAILED or (self.status is Status.PROCESSED and unannounced)
+
+    def was_ended_by(self, execution: str) -> bool:
+        """Whether the execution has processed the ticket, or failed to."""
+        return any(attempt["execution"] == execution for attempt in self.history or [])
 
     def to_submission(self) -> dict[str, Any]:
         """An execution's input that starts this ticket's processing again."""
@@ -187,10 +222,10 @@ def _text(source: Mapping[str, Any], name: str, limit: int) -> str:
     text = cast(str, _field(source, name, str))
     if not 1 <= len(text) <= limit:
         raise InvalidTicket(f"{name} has {len(text)} characters; it needs 1 to {limit}.")
-    return _without_lone_surrogates(text)
+    return without_lone_surrogates(text)
 
 
-def _without_lone_surrogates(text: str) -> str:
+def without_lone_surrogates(text: str) -> str:
     r"""JSON may hold half a character (`"\ud800"`), which no store takes: U+FFFD beats a lost ticket."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -10,6 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
+from support.aws.parameters import NumberParameter
 from support.aws.pipeline import TicketPipeline
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger, metrics
@@ -20,7 +21,10 @@ from support.domain.ticket import Failure, Ticket, timestamp
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
 TOPIC = FailureTopic(clients.sns(), os.environ["FAILURE_TOPIC_ARN"])
-STUCK_AFTER = timedelta(seconds=int(os.environ["SWEEP_AFTER_SECONDS"]))
+# Longer than an execution lasts: what one still works on is not stuck.
+SWEEP_AFTER_SECONDS = NumberParameter(
+    clients.ssm(), os.environ["SWEEP_AFTER_SECONDS_PARAMETER"], minimum=300, maximum=86400
+)
 MAX_SWEEPS = 3
 # Bounds one run; the next one, minutes later, goes on with what is left.
 MAX_TICKETS = 200
@@ -31,10 +35,11 @@ MAX_TICKETS = 200
 def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     """Sweep once; return how many tickets were `restarted`, `given_up`, `left` alone, and met a `fault`."""
     now = datetime.now(UTC)
+    stuck_since = now - timedelta(seconds=SWEEP_AFTER_SECONDS.value())
     outcomes = Counter(restarted=0, given_up=0, left=0, fault=0)
-    for ticket_id in islice(TABLE.pending_since_before(now - STUCK_AFTER), MAX_TICKETS):
+    for ticket_id in islice(TABLE.pending_since_before(stuck_since), MAX_TICKETS):
         logger.append_keys(ticketId=ticket_id)
-        outcomes[_sweep(ticket_id, now)] += 1
+        outcomes[_sweep(ticket_id, now, stuck_since)] += 1
     logger.remove_keys(["ticketId"])
     logger.info("swept", outcomes=dict(outcomes))
     metrics.add_metric("TicketsSwept", MetricUnit.Count, outcomes["restarted"])
@@ -43,10 +48,10 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     return dict(outcomes)
 
 
-def _sweep(ticket_id: str, now: datetime) -> str:
+def _sweep(ticket_id: str, now: datetime, stuck_since: datetime) -> str:
     try:
         ticket = TABLE.get(ticket_id)
-        if ticket is None or not ticket.pending_since or ticket.pending_since >= timestamp(now - STUCK_AFTER):
+        if ticket is None or not ticket.pending_since or ticket.pending_since >= timestamp(stuck_since):
             return "left"
         return _give_up(ticket, now) if (ticket.sweeps or 0) >= MAX_SWEEPS else _restart(ticket, now)
     except PipelineError as error:

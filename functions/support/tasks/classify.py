@@ -9,14 +9,18 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
-from support.aws.model import ModelAnswer, TriageModel
+from support.aws.model import Guardrail, ModelAnswer, TriageModel
+from support.aws.parameters import NumberParameter
 from support.aws.telemetry import logger, metrics, task
 from support.domain import analysis, prompt
 from support.domain.ticket import ModelCall, Ticket
 
 MODEL_ID = os.environ["MODEL_ID"]
-MODEL = TriageModel(clients.bedrock_runtime(), MODEL_ID)
-REVIEW_THRESHOLD = float(os.environ["REVIEW_THRESHOLD"])
+GUARDRAIL = Guardrail(id=os.environ["GUARDRAIL_ID"], version=os.environ["GUARDRAIL_VERSION"])
+MODEL = TriageModel(clients.bedrock_runtime(), MODEL_ID, GUARDRAIL)
+REVIEW_THRESHOLD = NumberParameter(
+    clients.ssm(), os.environ["REVIEW_THRESHOLD_PARAMETER"], minimum=0, maximum=1
+)
 
 
 @task
@@ -24,13 +28,17 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     """Have the model read the ticket.
 
     Event: `{"execution": str, "ticket": ticket document}`. Result: the same ticket with its analysis.
-    Raises: ModelThrottled, ModelUnavailable, ModelOutputInvalid, ModelRejected, ModelRefused, InvalidTicket.
+    Raises: ModelThrottled, ModelUnavailable, ModelOutputInvalid, ModelRejected, ModelRefused,
+    ConfigurationUnavailable, ConfigurationInvalid, InvalidTicket.
     """
     ticket = Ticket.from_document(event["ticket"])
+    # Before the model is paid for.
+    review_threshold = REVIEW_THRESHOLD.value()
     answer = MODEL.ask(prompt.ticket_block(ticket))
     found = analysis.complete(
         answer.document,
-        review_threshold=REVIEW_THRESHOLD,
+        ticket=ticket,
+        review_threshold=review_threshold,
         stopped_early=answer.stopped_early,
         model=_model_call(answer),
         now=datetime.now(UTC),

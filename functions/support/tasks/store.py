@@ -25,6 +25,6 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     """
     now = datetime.now(UTC)
     ticket = Ticket.from_submission(event["submission"], now=now, retention_days=RETENTION_DAYS)
-    stored = TABLE.store(ticket, now)
+    stored = TABLE.store(ticket, now, execution=event["execution"])
     logger.info("ticket stored", status=stored.status, attempts=stored.attempts)
     return {"ticket": stored.to_document()}

@@ -44,7 +44,7 @@ class Pipeline:
 
     def store(self, ticket_id: str, content: str = "I was charged twice.") -> Ticket:
         ticket = Ticket.from_submission(submission(ticket_id, content), now=ago(minutes=5), retention_days=0)
-        return self.table.store(ticket, ago(minutes=5))
+        return self.table.store(ticket, ago(minutes=5), execution="another")
 
     def fail(self, ticket_id: str, error: str = "ModelRejected", *, since: datetime | None = None) -> None:
         """A ticket that is FAILED in the table, and of which nothing is in the queue."""
@@ -92,7 +92,7 @@ class Pipeline:
         elif known:
             self.table.claim(known, sweeps=0, now=ago())
         else:
-            self.table.store(ticket, ago())
+            self.table.add(ticket)
         if self.error:
             failure: Any = {"error": self.error, "cause": "no", "failedAt": timestamp(ago())}
             self.table.record_failure(ticket.ticket_id, failure, execution="again")

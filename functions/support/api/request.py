@@ -1,0 +1,44 @@
+"""What the endpoints have in common: the table, who calls, and which ticket is meant."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.event_handler.router import APIGatewayRouter
+
+from support.aws import clients
+from support.aws.table import TicketTable
+from support.aws.telemetry import logger
+from support.domain.caller import Caller
+from support.domain.refusals import Forbidden, NotFound
+from support.domain.ticket import MAX_TICKET_ID, Ticket
+
+TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+
+
+def caller(router: APIGatewayRouter) -> Caller:
+    """Who signed the request in."""
+    claims: dict[str, Any] = router.current_event.request_context.authorizer.claims or {}
+    return Caller.from_claims(claims)
+
+
+def require_staff(who: Caller) -> None:
+    """Raises Forbidden for anybody but agents and admins."""
+    if not who.is_staff:
+        raise Forbidden("Only agents and admins may do this.")
+
+
+def stored_ticket(ticket_id: str) -> Ticket:
+    """The ticket. Raises NotFound."""
+    logger.append_keys(ticketId=ticket_id[:MAX_TICKET_ID])
+    ticket = TABLE.get(ticket_id) if len(ticket_id) <= MAX_TICKET_ID else None
+    if ticket is None:
+        raise NotFound("There is no such ticket, or it is not yours.")
+    return ticket
+
+
+def readable_ticket(ticket_id: str, who: Caller) -> Ticket:
+    """The ticket, if the caller may see it. Raises NotFound, as for one that does not exist."""
+    ticket = stored_ticket(ticket_id)
+    if not who.may_read_tickets_of(ticket.customer_id):
+        raise NotFound("There is no such ticket, or it is not yours.")
+    return ticket

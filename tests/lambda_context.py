@@ -1,0 +1,15 @@
+"""What Lambda tells a function about its run."""
+
+import uuid
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+def lambda_context(function: str = "under-test") -> LambdaContext:
+    """The context of one invocation."""
+    context = LambdaContext()
+    context._function_name = function
+    context._memory_limit_in_mb = 512
+    context._invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"
+    context._aws_request_id = str(uuid.uuid4())
+    return context

@@ -1,0 +1,146 @@
+"""Searching tickets page by page: nothing twice, nothing left out, whatever happens between the pages."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from support.aws import clients, table
+from support.aws.table import TicketTable
+from support.domain.search import Position, Search
+from support.domain.ticket import Analysis, Status, Ticket, timestamp
+
+EVENTS = Path(__file__).parents[2] / "events"
+DOCUMENT = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]
+ANALYSIS: Analysis = DOCUMENT["analysis"]
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def tickets(aws: None) -> TicketTable:
+    """Thirty tickets of two customers, in every status, three at a time with the same time."""
+    store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+    for number in range(30):
+        store.add(a_ticket(number))
+    return store
+
+
+def a_ticket(number: int) -> Ticket:
+    status = list(Status)[number % len(Status)]
+    analysis: Analysis = {**ANALYSIS, "needsReview": number % 4 == 0}
+    return replace(
+        Ticket.from_document(DOCUMENT),
+        # The ids run against the times, and not in the order of the numbers.
+        ticket_id=f"{number * 7 % 30:02}",
+        customer_id=f"customer-{number % 2}",
+        status=status,
+        created_at=timestamp(NOW + timedelta(minutes=number // 3)),
+        urgency="HIGH" if number % 3 else "LOW",
+        category="BILLING" if number % 5 else "OTHER",
+        analysis=None if status is Status.RECEIVED else analysis,
+    )
+
+
+def expected(condition: Callable[[Ticket], bool]) -> list[str]:
+    found = [ticket for ticket in map(a_ticket, range(30)) if condition(ticket)]
+    ordered = sorted(found, key=lambda ticket: (ticket.created_at, ticket.ticket_id), reverse=True)
+    return [ticket.ticket_id for ticket in ordered]
+
+
+def read(tickets: TicketTable, search: Search, between: Callable[[int], None] = lambda _: None) -> list[str]:
+    """The ids that all pages show, in their order."""
+    found: list[str] = []
+    for number in range(100):
+        page = tickets.search(search)
+        assert len(page.summaries) <= search.limit
+        found += [summary["ticketId"] for summary in page.summaries]
+        if page.position is None:
+            return found
+        search = replace(search, after=Position.from_cursor(page.position.cursor))
+        between(number)
+    raise AssertionError("the pages do not end")
+
+
+CONDITIONS: dict[str, tuple[Search, Callable[[Ticket], bool]]] = {
+    "all": (Search(), lambda ticket: True),
+    "of a customer": (Search(customer_id="customer-1"), lambda t: t.customer_id == "customer-1"),
+    "by status": (Search(status=Status.FAILED), lambda t: t.status is Status.FAILED),
+    "of a customer by status": (
+        Search(customer_id="customer-0", status=Status.PROCESSED),
+        lambda t: t.customer_id == "customer-0" and t.status is Status.PROCESSED,
+    ),
+    "by urgency": (Search(urgency="LOW"), lambda t: t.urgency == "LOW"),
+    "by category": (Search(category="OTHER"), lambda t: t.category == "OTHER"),
+    "to review": (Search(needs_review=True), lambda t: bool(t.analysis and t.analysis["needsReview"])),
+    "not to review": (
+        Search(needs_review=False),
+        lambda t: t.analysis is not None and not t.analysis["needsReview"],
+    ),
+    "since": (
+        Search(created_after=timestamp(NOW + timedelta(minutes=4))),
+        lambda t: t.created_at >= timestamp(NOW + timedelta(minutes=4)),
+    ),
+    "until": (
+        Search(created_before=timestamp(NOW + timedelta(minutes=4))),
+        lambda t: t.created_at < timestamp(NOW + timedelta(minutes=4)),
+    ),
+    "never": (Search(created_after=timestamp(NOW), created_before=timestamp(NOW)), lambda t: False),
+    "before they began": (
+        Search(created_after=timestamp(NOW + timedelta(days=1)), created_before=timestamp(NOW)),
+        lambda t: False,
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", [1, 4, 100])
+@pytest.mark.parametrize(("search", "condition"), CONDITIONS.values(), ids=CONDITIONS.keys())
+def test_the_pages_hold_what_was_asked_for_newest_first_and_each_ticket_once(
+    tickets: TicketTable, search: Search, condition: Callable[[Ticket], bool], limit: int
+) -> None:
+    assert read(tickets, replace(search, limit=limit)) == expected(condition)
+
+
+def test_a_rare_filter_goes_on_over_empty_pages(
+    tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MAX_READ", 2)
+
+    assert read(tickets, Search(category="OTHER")) == expected(lambda ticket: ticket.category == "OTHER")
+
+
+def test_small_reads_of_the_index_change_nothing(
+    tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "_READ_AT_ONCE", 1)
+
+    assert read(tickets, Search(limit=4)) == expected(lambda ticket: True)
+
+
+def test_tickets_that_come_in_or_change_between_pages_shift_nothing(tickets: TicketTable) -> None:
+    def meanwhile(page: int) -> None:
+        tickets.add(
+            replace(a_ticket(0), ticket_id=f"new-{page}", created_at=timestamp(NOW + timedelta(days=1)))
+        )
+        tickets.record_analysis(f"{page:02}", ANALYSIS, execution="e", now=NOW)
+
+    assert read(tickets, Search(limit=3), between=meanwhile) == expected(lambda ticket: True)
+
+
+def test_a_ticket_that_an_index_shows_twice_for_a_moment_is_listed_once(tickets: TicketTable) -> None:
+    twice = [
+        {"ticketId": "x", "createdAt": timestamp(NOW), "status": status} for status in ("RECEIVED", "FAILED")
+    ]
+
+    class Lagging(TicketTable):
+        """An index follows the table a moment later, one partition after the other."""
+
+        def _newest_first(self, search: Search):  # type: ignore[no-untyped-def]
+            return iter(twice)
+
+    page = Lagging(clients.dynamodb(), "tickets").search(Search())
+
+    assert [summary["ticketId"] for summary in page.summaries] == ["x"]

@@ -31,7 +31,7 @@ def main() -> int:
                 _stop(settings)
             case "token":
                 renew_tokens(Stack.load(settings.folder), settings.folder)
-                say(f"New tokens are in {settings.folder}/token and {settings.folder}/agent-token.")
+                say(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
             case "invoke":
                 return invoke(Stack.load(settings.folder), arguments.task, arguments.event)
     except StackError as error:

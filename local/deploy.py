@@ -41,11 +41,13 @@ def deploy(settings: Settings) -> dict[str, str]:
     _sam(
         settings,
         "deploy",
+        # sam would look for it beside the built template.
+        "--config-file", str(PROJECT / "samconfig.toml"),
         "--config-env", "local",
         "--template-file", str(_built_template(settings)),
         "--stack-name", STACK_NAME,
         "--s3-bucket", _BUCKET,
-        "--parameter-overrides", f"Stage={STAGE}",
+        "--parameter-overrides", f"Stage={STAGE}", f"AllowedOrigin={settings.front_door_url}",
         "--no-progressbar",
     )  # fmt: skip
     cloudformation = local_client("cloudformation", settings.endpoint_url, REGION)
@@ -71,6 +73,8 @@ def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Sta
         inbox_queue_url=_inbox(settings, outputs["SupportTopicArn"]),
         user_pool_id=outputs["UserPoolId"],
         user_pool_client_id=outputs["UserPoolClientId"],
+        service_client_policy_arn=outputs["ServiceClientPolicyArn"],
+        usage_plan_id=outputs["UsagePlanId"],
         model_url=model_url,
     )
 

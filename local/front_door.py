@@ -1,12 +1,14 @@
 """The local stack's front door: one short address for the deployed API.
 
-Run as `python -m local.front_door --port 3000 --api-url http://…`. It forwards requests as they are and holds
-no logic: whatever is accepted or refused here, API Gateway accepted or refused.
+Run as `python -m local.front_door --port 3000 --api-url http://…`. It forwards requests as they are and
+holds no logic: whatever is accepted or refused here, API Gateway accepted or refused. Like a custom domain
+it keeps the Host, which signed requests cover.
 """
 
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import uvicorn
@@ -14,22 +16,93 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from local.docs import site
 from local.settings import HOST
 
 # Meant for one connection only (RFC 9110, 7.6.1), or made anew by the client for the next.
 _HOP_BY_HOP = {
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "host",
-    "content-length",
+    b"connection",
+    b"keep-alive",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"content-length",
 }
-_UNREACHABLE = {"message": "The local stack does not answer: is it still running? Start it with `make run`."}
-_UNKNOWN = {"message": "Nothing is here. Try POST /support-request or GET /tickets/{ticketId}."}
+# Just more than API Gateway takes: it refuses what is longer, so that nobody has to keep all of it.
+_MAX_BODY = 10 * 1024 * 1024 + 1
+_UNREACHABLE = {
+    "type": "urn:support-pipeline:unavailable",
+    "title": "The service cannot answer right now",
+    "status": 503,
+    "detail": "The local stack does not answer: is it still running? Start it with `make run`.",
+}
+_UNREACHABLE_HEADERS = {
+    "Retry-After": "5",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class _Forward:
+    """An ASGI application that hands every request, of any method, to the API."""
+
+    def __init__(self, api_url: str) -> None:
+        parts = urlsplit(api_url)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._prefix = parts.path.encode("ascii")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            answer = await self._answer(request)
+        except httpx.TransportError:
+            problem = JSONResponse(
+                _UNREACHABLE, 503, _UNREACHABLE_HEADERS, media_type="application/problem+json"
+            )
+            await problem(scope, receive, send)
+            return
+        response = Response(answer.content, answer.status_code)
+        left_out = _HOP_BY_HOP | {b"content-encoding", b"date"}
+        kept = [pair for pair in answer.headers.raw if pair[0].lower() not in left_out]
+        response.raw_headers = [*kept, *_content_length(answer)]
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> httpx.Response:
+        path, query = request.scope["raw_path"], request.scope["query_string"]
+        if not path.startswith(b"/"):  # `OPTIONS *`, or a whole URL, as to a proxy
+            path = b"/" + path
+        headers = [pair for pair in request.headers.raw if pair[0] not in _HOP_BY_HOP]
+        sender = request.client.host if request.client else HOST
+        client: httpx.AsyncClient = request.app.state.client
+        return await client.request(
+            request.method,
+            self._origin,
+            headers=[*headers, (b"x-forwarded-for", sender.encode())],
+            content=await _body(request),
+            # As the client wrote it: decoding and encoding it again could make another path of it.
+            extensions={"target": self._prefix + path + (query and b"?" + query)},
+        )
+
+
+async def _body(request: Request) -> bytes:
+    """The body, as much as API Gateway needs to see of it."""
+    kept = bytearray()
+    async for chunk in request.stream():
+        kept += chunk[: _MAX_BODY - len(kept)]
+    return bytes(kept)
+
+
+def _content_length(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """Made anew, because compressed content has been unpacked; not where there is none to measure."""
+    if answer.request.method == "HEAD" or answer.status_code in (204, 304):
+        return []
+    return [(b"content-length", str(len(answer.content)).encode())]
 
 
 def create_app(api_url: str) -> Starlette:
@@ -41,36 +114,13 @@ def create_app(api_url: str) -> Starlette:
             app.state.client = client
             yield
 
-    async def forward(request: Request) -> Response:
-        try:
-            answer = await request.app.state.client.request(
-                request.method,
-                api_url + request.scope["raw_path"].decode("ascii"),
-                params=request.query_params.multi_items(),
-                headers=[(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP],
-                content=await request.body(),
-            )
-        except httpx.TransportError:
-            return JSONResponse(_UNREACHABLE, status_code=502)
-        headers = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-        return Response(answer.content, answer.status_code, headers)
-
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def unknown(_request: Request, _error: Exception) -> Response:
-        return JSONResponse(_UNKNOWN, status_code=404)
-
-    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return Starlette(
-        routes=[
-            Route("/healthz", healthz),
-            Route("/support-request", forward, methods=methods),
-            Route("/tickets/{rest:path}", forward, methods=methods),
-        ],
-        exception_handlers={404: unknown},
-        lifespan=lifespan,
-    )
+    app = Starlette(routes=[Route("/healthz", healthz), *site.routes()], lifespan=lifespan)
+    app.router.default = _Forward(api_url)
+    app.router.redirect_slashes = False
+    return app
 
 
 def main() -> None:
@@ -79,7 +129,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--api-url", required=True)
     arguments = parser.parse_args()
-    uvicorn.run(create_app(arguments.api_url), host=HOST, port=arguments.port, log_level="warning")
+    uvicorn.run(
+        create_app(arguments.api_url),
+        host=HOST,
+        port=arguments.port,
+        log_level="warning",
+        ws="none",  # a request to upgrade is forwarded as the request that it is
+        proxy_headers=False,  # the sender is who connected, not who a header names
+    )
 
 
 if __name__ == "__main__":

@@ -13,10 +13,24 @@ from types import FrameType
 from local.deploy import build, deploy, describe
 from local.narrator import Narrator
 from local.processes import ProcessGroup, free_port, register, registered, require_free
+from local.service_client import create_service_client
 from local.settings import HOST, Settings, StackError, aws_environment
 from local.state import Stack
 from local.users import create_users, renew_tokens
 from local.warm_up import warm_up
+
+# Of use only as long as the stack runs.
+_WRITTEN = (
+    "stack.json",
+    "aws.env",
+    "token",
+    "agent-token",
+    "admin-token",
+    "passwords.json",
+    "service.json",
+    "service.curl",
+    "processes.json",
+)
 
 
 class _StopRequested(BaseException):
@@ -60,7 +74,7 @@ def process_group(settings: Settings) -> Iterator[ProcessGroup]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         group.stop()
-        for name in ("stack.json", "token", "agent-token", "passwords.json", "processes.json"):
+        for name in _WRITTEN:
             (settings.folder / name).unlink(missing_ok=True)
         shutil.rmtree(settings.temporary, ignore_errors=True)
 
@@ -88,11 +102,13 @@ def start(
         build(settings)
     with _step("Deploying template.yaml"):
         outputs = deploy(settings)
-    with _step("Creating the demo users"):
+    with _step("Creating the demo users and the demo service"):
         stack = describe(settings, outputs, model_url)
         create_users(stack, settings.folder)
         renew_tokens(stack, settings.folder)
+        create_service_client(stack, settings.folder)
         stack.save(settings.folder)
+        stack.save_shell_settings(settings.folder)
     with _step("Warming up the functions"):
         warm_up(stack)
     with _step("Opening the front door"):
@@ -112,6 +128,8 @@ def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:
         "EMULATOR_TMP": str(settings.temporary),
         # As on AWS; the emulator's own limit follows the machine's memory. worker_limit bounds the processes.
         "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
+        # Roles, queue policies and signatures are enforced, as on AWS.
+        "AUTH": "true",
     }
     # The functions reach the emulator by an address of its own making.
     del environment["AWS_ENDPOINT_URL"]
@@ -169,6 +187,7 @@ def _welcome(settings: Settings, stack: Stack) -> str:
 The support pipeline is running.
 
   Front door    {url}   (health: {url}/healthz)
+  API docs      {url}/docs
   Embedded AWS  {stack.endpoint_url}
   Model         {stack.model_url}
   Details       {folder}/stack.json
@@ -183,6 +202,12 @@ Send a ticket:
 Read it, with the ticketId from the answer:
 
   curl -s {url}/tickets/TICKET_ID -H "Authorization: Bearer $(cat {folder}/token)"
+
+An agent's and an admin's token are in {folder}/agent-token and {folder}/admin-token. As a service,
+which signs its requests and names the customer:
+
+  curl -s -K {folder}/service.curl {url}/service/support-request \\
+    -d '{{"customerId": "customer-4711", "content": "My parcel has not arrived."}}'
 
 Ctrl-C stops everything. What happens to tickets:
 """

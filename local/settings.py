@@ -66,7 +66,7 @@ def aws_environment(endpoint_url: str) -> dict[str, str]:
     return kept | {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_DEFAULT_REGION": REGION,
-        # The emulator takes any credentials; these say what they are.
+        # The emulator's own credentials: they may do everything, like those of an account's root user.
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sys
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,11 @@ from typing import Any
 import boto3
 
 from local.settings import StackError
+
+# The emulator's own credentials, which may do everything.
+_KEY = "local"
+# Where the AWS CLI is, among other commands of the virtual environment.
+_COMMANDS = Path(sys.executable).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +38,31 @@ class Stack:
     inbox_queue_url: str
     user_pool_id: str
     user_pool_client_id: str
+    service_client_policy_arn: str
+    usage_plan_id: str
     model_url: str
 
     def save(self, folder: Path) -> None:
         """Write stack.json."""
         document = {_camel(name): value for name, value in asdict(self).items()}
         (folder / "stack.json").write_text(json.dumps(document, indent=2) + "\n")
+
+    def save_shell_settings(self, folder: Path) -> None:
+        """Write aws.env, by which a shell's AWS CLI works on this stack: `. .local/aws.env`."""
+        settings = {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": _KEY,
+            "AWS_SECRET_ACCESS_KEY": _KEY,
+            "AWS_PAGER": "",
+            "STACK": self.stack_name,
+            "API": self.front_door_url,
+        }
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+        # What belongs to the user's own account must not get in between.
+        lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f'PATH={shlex.quote(str(_COMMANDS))}:"$PATH"']
+        (folder / "aws.env").write_text("\n".join(lines) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Stack":
@@ -70,7 +96,7 @@ class Stack:
 @cache
 def local_client(service: str, endpoint_url: str, region: str) -> Any:
     """A boto3 client of the embedded AWS, whatever AWS settings the user has."""
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=region)  # noqa: S106
+    session = boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=region)
     return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
 
 

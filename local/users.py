@@ -1,4 +1,4 @@
-"""The demo users of a local stack: a customer and an agent, and their tokens."""
+"""The demo users of a local stack: a customer, an agent and an admin, and their tokens."""
 
 import json
 import secrets
@@ -10,6 +10,7 @@ from local.state import Stack, write_private
 _USERS = {
     "token": ("customer@example.com", None),
     "agent-token": ("agent@example.com", "agents"),
+    "admin-token": ("admin@example.com", "admins"),
 }
 
 
@@ -29,7 +30,7 @@ def create_users(stack: Stack, folder: Path) -> None:
 
 
 def renew_tokens(stack: Stack, folder: Path) -> None:
-    """Sign the demo users in, and write their ID tokens to `token` and `agent-token`."""
+    """Sign the demo users in, and write their ID tokens to `token`, `agent-token` and `admin-token`."""
     cognito = stack.client("cognito-idp")
     passwords = json.loads((folder / "passwords.json").read_text())
     for file, (name, _) in _USERS.items():

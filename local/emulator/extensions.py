@@ -1,12 +1,17 @@
 """All extensions of the emulator, in the order in which they build on each other."""
 
 from local.emulator import (
+    caller_identity,
     execution_log,
     function_log,
+    gateway_errors,
     handler_errors,
+    method_settings,
+    mock_integration,
     mocked_responses,
     openapi_import,
     request_id,
+    request_signature,
     shutdown,
     start_execution,
     step_functions,
@@ -23,9 +28,14 @@ def install() -> None:
     worker_limit.install()  # around shutdown: what still waits for a worker then must not start one
     function_log.install()  # around all of them: it logs what they report
     openapi_import.install()
+    method_settings.install()
+    request_signature.install()
     validation_error.install()
-    request_id.install()
+    gateway_errors.install()  # around validation_error: it chooses the template in which that is filled in
+    request_id.install()  # around gateway_errors: they have an id, too
+    caller_identity.install()
     start_execution.install()
+    mock_integration.install()
     step_functions.install()
     mocked_responses.install()
     execution_log.install()  # around step_functions: an event that it refuses is not logged

@@ -5,11 +5,10 @@ environment warm; Step Functions matches Retry and Catch by that name. The emula
 `Runtime.HandlerError` for every exception and kills the worker. This module makes the worker report an
 exception as a result under a name that no handler can guess, and turns that result into AWS's answer.
 
-A worker that died (out of memory, `os._exit`) answers `Runtime.ExitError`. A time-out stays
-`Sandbox.Timedout`.
+A worker that died (out of memory, `os._exit`, killed) answers `Runtime.ExitError`, however the emulator found
+out: it answers with whatever exception that gave it. A time-out stays `Sandbox.Timedout`.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -20,7 +19,6 @@ from ministack.services import lambda_svc
 from local.emulator import guard
 
 _REPORT = f"handler-error-{uuid4()}"
-_DIED = re.compile(r"Worker process (died|exited)")
 
 _ERROR_LINE = r"""
             _real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\n")
@@ -48,9 +46,17 @@ def _execute(original: Callable[..., Any], func: Any, event: Any, request_id: st
         return result
     if _REPORT in body:
         return _failure(body[_REPORT], result["log"])
-    if result.get("error") and _DIED.search(body.get("errorMessage", "")):
+    if result.get("error") and _died(func.get("config") or func, body):
         body["errorType"] = "Runtime.ExitError"
     return result
+
+
+def _died(config: dict[str, Any], error: dict[str, Any]) -> bool:
+    """Whether a Python worker is gone: what its handler raised has been reported, so little else is left."""
+    if not config["Runtime"].startswith("python") or "errorMessage" not in error:
+        return False
+    is_start = error["errorMessage"].startswith("Worker init failed")
+    return not is_start and error["errorType"] != "Sandbox.Timedout"
 
 
 def _failure(error: dict[str, Any], log: str) -> dict[str, Any]:

@@ -146,9 +146,12 @@ def integration_response(
     selected = apigateway_v1._select_service_integration_response(integration, status)
     if selected is None:
         raise ConfigurationError(f"no integration response matches status {status} and there is no default")
-    template = (selected["responseTemplates"] or {}).get(_JSON)
+    templates: Mapping[str, str] = selected["responseTemplates"] or {}
+    # AWS chooses by the request's Accept; the answer has the content type of the template.
+    kind = _JSON if _JSON in templates else next(iter(templates), _JSON)
+    template = templates.get(kind)
     rendering = Rendering(answer, None, {}) if template is None else request.render(template, answer)
-    headers = {"content-type": _JSON}
+    headers = {"content-type": kind}
     for destination, source in (selected["responseParameters"] or {}).items():
         headers[destination.removeprefix("method.response.header.").lower()] = _mapped(source, request)
     headers |= {name.lower(): value for name, value in rendering.headers.items()}

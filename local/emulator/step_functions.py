@@ -8,7 +8,8 @@ machine, gives null for a JSON path that points nowhere, and lets `States.ALL` m
   that is found out between states and in waits; a running task is not interrupted;
 - a path in Parameters, ItemSelector, ResultSelector or an intrinsic function that points nowhere is a
   `States.Runtime` error;
-- `States.ALL` and `States.TaskFailed` match neither `States.Runtime` nor `States.DataLimitExceeded`.
+- `States.ALL` and `States.TaskFailed` match neither `States.Runtime` nor `States.DataLimitExceeded`;
+- an invocation that Lambda throttled is a `Lambda.TooManyRequestsException`, not Lambda.Unknown.
 
 The waits stay scaled by the emulator's SFN_WAIT_SCALE, and no retry waits more than its 60 s;
 TimeoutSeconds is not scaled.
@@ -30,6 +31,7 @@ Json = dict[str, Any]
 
 _TERMINAL_ERRORS = ("States.Runtime", "States.DataLimitExceeded")
 _NO_DEADLINE = float("inf")
+_THROTTLE = "TooManyRequestsException"
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=_NO_DEADLINE)
 
@@ -40,6 +42,7 @@ class _MachineTimeoutError(BaseException):
 
 def install() -> None:
     """Extend the emulator."""
+    guard.wrap(stepfunctions, "_call_lambda", _call_lambda)
     guard.wrap(stepfunctions, "_find_matching_retrier", _find_matching_retrier)
     guard.wrap(stepfunctions, "_error_matches", _error_matches)
     guard.wrap(stepfunctions, "_resolve_params_obj", _resolve_params_obj)
@@ -50,6 +53,15 @@ def install() -> None:
 
 
 # --- Retry and Catch ---
+
+
+def _call_lambda(original: Callable[..., Any], func_ref: str, event: Any) -> Any:
+    try:
+        return original(func_ref, event)
+    except stepfunctions._ExecutionError as error:
+        if error.error != "Lambda.Unknown" or _THROTTLE not in error.cause:
+            raise
+        raise stepfunctions._ExecutionError(f"Lambda.{_THROTTLE}", error.cause) from error
 
 
 def _find_matching_retrier(

@@ -2,12 +2,14 @@
 
 AWS validates a body against the model of the request's own content type. A type without a model is not
 validated: with `passthroughBehavior: NEVER` it is refused with 415. The emulator applies the model of
-application/json to every type, and answers 400. This module lets it check the parameters only.
+application/json to every type, and answers 400. This module lets it apply the right one only. A body that
+is not JSON as AWS reads it is refused, too: the emulator takes NaN, other encodings than UTF-8, and any
+nesting that its check gives up on.
 
 AWS fills `$context.error.validationErrorString` for BAD_REQUEST_BODY with the findings of its JSON schema
-validator, such as `[object has missing required properties (["content"])]`. The emulator leaves the variable
-in the text as it is. This module fills it, escaped for a JSON string, with findings in AWS's words; it quotes
-at most a few dozen characters of a value, and is at most MAX_LENGTH characters long.
+validator, such as `[object has missing required properties (["content"])]`. The emulator leaves the
+variable in the text as it is. This module fills it, escaped for a JSON string, with findings in AWS's
+words; it quotes at most a few dozen characters of a value, and is at most MAX_LENGTH characters long.
 """
 
 import json
@@ -49,6 +51,8 @@ def _check_request_validation(
     # The only model there is: the emulator takes this one for any content type.
     models = {_JSON_TYPE: model} if model else {}
     error = original({**method_obj, "requestModels": models}, api_id, request, *args)
+    if error is None and model and _validates_body(method_obj, api_id) and _unreadable(body):
+        error = apigateway_v1._gw_error("BAD_REQUEST_BODY", "Invalid request body")
     if error is not None:
         is_body = error.response_type == "BAD_REQUEST_BODY"
         request[_KEY] = findings(body, *_schema(api_id, str(model))) if is_body else error.message
@@ -84,16 +88,41 @@ def _schema(api_id: str, model: str) -> tuple[Any, Registry[Any]]:
     return apigateway_v1._model_schema(api_id, model), Registry(retrieve=retrieve)  # type: ignore[call-arg]
 
 
+def _validates_body(method: Json, api_id: str) -> bool:
+    validators = apigateway_v1._request_validators.get(api_id, {})
+    return bool(validators.get(method.get("requestValidatorId"), {}).get("validateRequestBody"))
+
+
+def _unreadable(body: bytes) -> str:
+    """Why a body is no JSON document; empty when it is one."""
+    try:
+        _read(body)
+    except json.JSONDecodeError as error:
+        return f"the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+    except UnicodeDecodeError:
+        return "the body is not valid UTF-8"
+    except RecursionError:
+        return "the body is nested too deeply"
+    except ValueError as error:
+        return f"the body is not valid JSON: {error}"
+    return ""
+
+
+def _read(body: bytes) -> Any:
+    document = json.loads(body.decode(), parse_constant=_refuse)
+    json.dumps(document)  # fails where it is nested more deeply than the templates can follow
+    return document
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
+
+
 def findings(body: bytes, schema: Any, registry: Registry[Any]) -> str:
     """What is wrong with a JSON body, in at most MAX_LENGTH characters."""
-    try:
-        document = json.loads(body)
-    except json.JSONDecodeError as error:
-        return f"[the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})]"
-    except UnicodeDecodeError:
-        return "[the body is not valid UTF-8]"
-    except RecursionError:
-        return "[the body is nested too deeply]"
+    if reason := _unreadable(body):
+        return _shortened(f"[{reason}]", MAX_LENGTH)
+    document = _read(body)
     validator = jsonschema.Draft4Validator(schema, registry=registry)
     texts = dict.fromkeys(_finding(error) for error in validator.iter_errors(document))
     return _shortened(f"[{', '.join(texts) or 'Invalid request body'}]", MAX_LENGTH)
@@ -125,6 +154,21 @@ _WORDINGS: Mapping[str, Callable[[Any, Any, Any], str]] = {
     ),
     "maxLength": lambda value, length, _: (
         f"string {_json(value)} is too long (length: {len(value)}, maximum allowed: {length})"
+    ),
+    "minProperties": lambda value, count, _: (
+        f"object has too few properties (found {len(value)} but schema requires at least {count})"
+    ),
+    "enum": lambda value, values, _: (
+        f"instance value ({_json(value)}) not found in enum (possible values: {_json(values)})"
+    ),
+    "minimum": lambda value, minimum, _: (
+        f"numeric instance is lower than the required minimum (minimum: {minimum}, found: {_json(value)})"
+    ),
+    "maximum": lambda value, maximum, _: (
+        f"numeric instance is greater than the required maximum (maximum: {maximum}, found: {_json(value)})"
+    ),
+    "pattern": lambda value, pattern, _: (
+        f"ECMA 262 regex {_json(pattern)} does not match input string {_json(value)}"
     ),
 }
 

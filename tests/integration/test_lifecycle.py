@@ -1,6 +1,7 @@
 """Starting and stopping: one clear sentence when it cannot start, and nothing left when it stops."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -36,17 +37,34 @@ def test_stack_json_says_where_everything_is(stack: Any) -> None:
         "inboxQueueUrl",
         "userPoolId",
         "userPoolClientId",
+        "serviceClientPolicyArn",
+        "usagePlanId",
         "modelUrl",
     }
 
 
-def test_tokens_are_private_and_renewed(stack: Any) -> None:
+@pytest.mark.parametrize(
+    "name", ["token", "agent-token", "admin-token", "passwords.json", "service.json", "service.curl"]
+)
+def test_what_lets_somebody_in_is_private(stack: Any, name: str) -> None:
+    assert (stack.folder / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_a_newcomer_submits_a_ticket_as_a_service_with_one_command(stack: Any) -> None:
+    (said,) = re.findall(r"^  (curl -s -K .*?)\n\n", stack.output.read_text(), re.DOTALL | re.MULTILINE)
+
+    done = subprocess.run(["sh", "-c", said], capture_output=True, text=True, check=True)
+
+    assert set(json.loads(done.stdout)) == {"message", "ticketId"}
+
+
+def test_tokens_are_renewed(stack: Any) -> None:
     before = stack.token()
 
     done = command(stack, "token")
 
     assert done.returncode == 0, done.stderr
-    assert (stack.folder / "token").stat().st_mode & 0o777 == 0o600
     assert stack.post({"content": "I cannot sign in."}).status_code == 202
     assert stack.token().count(".") == before.count(".") == 2
 
@@ -164,7 +182,7 @@ def assert_nothing_is_left(stack: RunningStack, family: list[psutil.Process]) ->
     assert alive == []
     assert list(Path(stack.environment["TMPDIR"]).iterdir()) == []
     left = {path.name for path in stack.folder.iterdir()}
-    assert not left & {"tmp", "stack.json", "token", "agent-token", "passwords.json", "processes.json"}
+    assert left <= {"build", "build.sha256"} | {name for name in left if name.endswith(".log")}
 
 
 def test_ctrl_c_in_the_middle_of_the_start_leaves_nothing(starting: RunningStack) -> None:

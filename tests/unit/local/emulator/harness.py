@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -118,10 +118,13 @@ class Emulator:
 
         return eventually(description) or {}
 
-    def deploy(self, stack: str, resources: dict[str, Any]) -> dict[str, str]:
+    def deploy(
+        self, stack: str, resources: dict[str, Any], capabilities: Sequence[str] = ()
+    ) -> dict[str, str]:
         """Create a stack; returns the physical id of each resource."""
         client = self.client("cloudformation")
-        client.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
+        template = json.dumps({"Resources": resources})
+        client.create_stack(StackName=stack, TemplateBody=template, Capabilities=capabilities)
 
         def status() -> str:
             text: str = client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]

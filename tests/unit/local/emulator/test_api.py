@@ -309,7 +309,10 @@ FINDINGS = [
         '[instance type (integer) does not match any allowed primitive type (allowed: ["string"])]',
     ),
     (b'{"content": ""}', '[string "" is too short (length: 0, required minimum: 1)]'),
-    (b'{"content": "x", "urgency": "NOW"}', "['NOW' is not one of ['LOW', 'HIGH']]"),
+    (
+        b'{"content": "x", "urgency": "NOW"}',
+        '[instance value ("NOW") not found in enum (possible values: ["LOW","HIGH"])]',
+    ),
     (
         b'{"content": "x", "zz": 1, "yy": 2}',
         '[object instance has properties which are not allowed by the schema: ["yy","zz"]]',
@@ -318,6 +321,11 @@ FINDINGS = [
     (b'{"content": ', "[the body is not valid JSON: Expecting value (line 1, column 13)]"),
     (b'{"content": "\xff"}', "[the body is not valid UTF-8]"),
     (b"", "[the body is not valid JSON: Expecting value (line 1, column 1)]"),
+    (b'{"content": NaN}', "[the body is not valid JSON: NaN is no number]"),
+    ('{"content": "x"}'.encode("utf-16-le"), "[the body is not valid JSON: Expecting property name"),
+    (b'\xef\xbb\xbf{"content": "x"}', "[the body is not valid JSON: Unexpected UTF-8 BOM"),
+    (b'{"content": ' + b"9" * 5000 + b"}", "[the body is not valid JSON: Exceeds the limit"),
+    (b'{"content": ' + b"[" * 10**5 + b"]" * 10**5 + b"}", "[the body is nested too deeply]"),
 ]
 
 
@@ -326,7 +334,8 @@ def test_an_invalid_body_is_refused_with_what_is_wrong(submit: Post, body: bytes
     answer = submit(body)
     assert answer.status_code == 422
     assert answer.headers["x-kind"] == "invalid"
-    assert answer.json() == {"message": "Invalid request body", "detail": finding}
+    assert answer.json()["message"] == "Invalid request body"
+    assert answer.json()["detail"].startswith(finding)
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", None])

@@ -17,6 +17,9 @@ class Unlucky(Exception):
 def handler(event, context):
     if event == "die":
         os._exit(3)
+    if event == "stop listening":
+        os.close(0)
+        return None
     if event == "hang":
         while True:
             pass
@@ -57,6 +60,13 @@ def test_the_worker_stays_warm_after_an_exception(emulator: Emulator, failing: s
 
 def test_a_worker_that_dies_is_an_exit_error(emulator: Emulator, failing: str) -> None:
     kind, error = emulator.invoke(failing, "die")
+    assert (kind, error["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert emulator.invoke(failing)[0] is None
+
+
+def test_a_worker_that_cannot_be_reached_any_more_is_an_exit_error(emulator: Emulator, failing: str) -> None:
+    emulator.invoke(failing, "stop listening")
+    kind, error = emulator.invoke(failing)
     assert (kind, error["errorType"]) == ("Unhandled", "Runtime.ExitError")
     assert emulator.invoke(failing)[0] is None
 

@@ -172,3 +172,15 @@ def test_a_yaml_definition_from_s3_runs(emulator: Emulator) -> None:
     resources = {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}
     ended = emulator.run(emulator.deploy(unique("yaml"), resources)["Machine"])
     assert (ended["status"], json.loads(ended["output"])) == ("SUCCEEDED", "Good morning, yes: no")
+
+
+def test_a_throttled_invocation_is_an_error_of_its_own(emulator: Emulator) -> None:
+    name = emulator.function("def handler(event, context):\n    return 1")
+    emulator.client("lambda").put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    arn = f"arn:aws:lambda:{REGION}:000000000000:function:{name}"
+    caught = [{"ErrorEquals": ["Lambda.TooManyRequestsException"], "Next": "Caught"}]
+
+    ended = emulator.run(emulator.machine(machine({"Resource": arn, "Catch": caught})))
+
+    assert ended["status"] == "SUCCEEDED"
+    assert json.loads(ended["output"])["Error"] == "Lambda.TooManyRequestsException"

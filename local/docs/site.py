@@ -1,0 +1,69 @@
+"""What the front door serves about the API: the OpenAPI document, and a page to read it and try it out.
+
+The page is Swagger UI, from the npm package that `vendor/vendored.json` names; no other host is asked.
+To update it, run `npm pack swagger-ui-dist@VERSION`, copy the files named there, and write down the new sums.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+type Document = dict[str, Any]
+
+_HERE = Path(__file__).parent
+_OPENAPI = _HERE.parents[1] / "api" / "openapi.yaml"
+_ASSETS = [
+    _HERE / "page" / "page.css",
+    _HERE / "page" / "initializer.js",
+    _HERE / "vendor" / "swagger-ui.css",
+    _HERE / "vendor" / "swagger-ui-bundle.js",
+]
+_HEADERS = {
+    # Swagger UI's icons are data: URLs in its style sheet.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def routes() -> list[Route]:
+    """`/openapi.json`, `/docs`, and one route for each file of the page: no path leads to any other file."""
+    document = public(yaml.safe_load(_OPENAPI.read_text()))
+
+    async def openapi(request: Request) -> Response:
+        servers = [{"url": str(request.base_url).rstrip("/"), "description": "The local stack"}]
+        return JSONResponse(document | {"servers": servers}, headers=_HEADERS)
+
+    return [
+        Route("/openapi.json", openapi),
+        _file("/docs", _HERE / "page" / "index.html"),
+        *(_file(f"/docs/{asset.name}", asset) for asset in _ASSETS),
+    ]
+
+
+def public(node: Any) -> Any:
+    """A part of the document without API Gateway's extensions and without examples of optional parameters."""
+    if isinstance(node, dict):
+        kept = {key: public(value) for key, value in node.items() if not str(key).startswith("x-amazon-")}
+        if "in" in kept and not kept.get("required"):
+            # The page would fill it in: all lists filtered, and all tickets with one Idempotency-Key.
+            kept.pop("example", None)
+        return kept
+    if isinstance(node, list):
+        return [public(item) for item in node]
+    return node
+
+
+def _file(path: str, file: Path) -> Route:
+    async def serve(_request: Request) -> Response:
+        return FileResponse(file, headers=_HEADERS)
+
+    return Route(path, serve)

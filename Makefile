@@ -32,6 +32,10 @@ recover: .venv ## Start tickets again that only the log still holds (SINCE=14d D
 chaos: .venv ## Prove on this machine that no accepted ticket is lost (N=500 SEED=)
 	@$(PY) -m tests.chaos
 
+fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack (EXAMPLES=2000 SEED=)
+	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
+		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
+
 test: lint ## Run every check and test
 	$(PY) -m pytest --cov --cov-report=term
 
@@ -43,7 +47,7 @@ lint: .venv ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml infra/vpc-endpoints.yaml
 	.venv/bin/sam validate --lint --region us-east-1
 
 deploy: .venv ## Deploy to AWS with your own profile (STAGE=default|prod ARGS=)
@@ -63,4 +67,4 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke replay recover chaos test test-sfn-local lint deploy clean
+.PHONY: help run stop token invoke replay recover chaos fuzz test test-sfn-local lint deploy clean

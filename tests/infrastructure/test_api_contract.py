@@ -1,7 +1,8 @@
-"""The HTTP contract: valid OpenAPI, safe towards the state machine, silent about AWS."""
+"""The HTTP contract: valid OpenAPI, safe towards the state machine, silent about AWS, with uniform errors."""
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,113 +10,252 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from local.emulator.mapping_template import Parameters
 from local.emulator.start_execution import Request, integration_response
+from support.api import problems
 from support.domain import ticket
 
 type Document = dict[str, Any]
 
+SUBMITTING = ["/support-request", "/service/support-request"]
+HEADERS = {
+    "Strict-Transport-Security": "'max-age=63072000; includeSubDomains'",
+    "X-Content-Type-Options": "'nosniff'",
+    "X-Frame-Options": "'DENY'",
+    "Cache-Control": "'no-store'",
+    "Content-Security-Policy": "'default-src 'none'; frame-ancestors 'none''",
+    "Access-Control-Allow-Origin": {"Fn::Sub": "'${AllowedOrigin}'"},
+}
+EXTENSION = "x-amazon-apigateway-integration"
 
-def integration(openapi: Document) -> Document:
-    return dict(openapi["paths"]["/support-request"]["post"]["x-amazon-apigateway-integration"])
+
+def operations(openapi: Document) -> Iterator[tuple[str, str, Document]]:
+    for path, item in openapi["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield path, method, operation
+
+
+def integration(openapi: Document, path: str) -> Document:
+    return dict(openapi["paths"][path]["post"][EXTENSION])
+
+
+def request_template(openapi: Document, path: str) -> str:
+    return str(integration(openapi, path)["requestTemplates"]["application/json"]["Fn::Sub"])
+
+
+def gateway_problem(response: Document) -> Document:
+    text = response["responseTemplates"]["application/json"]
+    return dict(
+        json.loads(
+            text.replace("$context.error.messageString", '"why"').replace(
+                "$context.error.validationErrorString", "why"
+            )
+        )
+    )
 
 
 def test_it_is_valid_openapi(openapi: Document) -> None:
     OpenAPIV30SpecValidator(openapi).validate()
 
 
-def test_it_allows_exactly_the_lengths_that_the_code_allows(openapi: Document) -> None:
-    fields = openapi["components"]["schemas"]["Submission"]["properties"]
+@pytest.mark.parametrize("name", ["Submission", "ServiceSubmission"])
+def test_it_allows_exactly_the_lengths_that_the_code_allows(openapi: Document, name: str) -> None:
+    fields = openapi["components"]["schemas"][name]["properties"]
     assert (fields["content"]["minLength"], fields["content"]["maxLength"]) == (1, ticket.MAX_CONTENT)
     assert fields["subject"]["maxLength"] == ticket.MAX_SUBJECT
     assert fields["customerId"]["maxLength"] == ticket.MAX_CUSTOMER_ID
 
 
 def test_its_ticket_has_exactly_the_fields_of_the_codes_ticket(openapi: Document) -> None:
-    document = openapi["components"]["schemas"]["Ticket"]["properties"]
-    assert set(document) == {ticket._camel(name) for name in ticket.Ticket.__dataclass_fields__}
-    assert set(openapi["components"]["schemas"]["Analysis"]["properties"]) == set(
-        ticket.Analysis.__annotations__
-    )
-    assert set(openapi["components"]["schemas"]["Attempt"]["properties"]) == set(
-        ticket.Attempt.__annotations__
-    )
-    assert set(openapi["components"]["schemas"]["Failure"]["properties"]) == set(
-        ticket.Failure.__annotations__
-    )
+    schemas = openapi["components"]["schemas"]
+    assert set(schemas["Ticket"]["properties"]) == {
+        ticket._camel(name) for name in ticket.Ticket.__dataclass_fields__
+    }
+    for name in ("Analysis", "Attempt", "Failure", "Feedback"):
+        assert set(schemas[name]["properties"]) == set(getattr(ticket, name).__annotations__)
 
 
-def test_every_operation_needs_a_signed_in_caller(openapi: Document) -> None:
+def test_a_listed_ticket_has_exactly_what_the_indexes_hold(openapi: Document, template: Document) -> None:
+    table = template["Resources"]["TicketsTable"]["Properties"]
+    listed = set(openapi["components"]["schemas"]["TicketSummary"]["properties"])
+    for index in table["GlobalSecondaryIndexes"]:
+        if index["IndexName"] != "Pending":
+            keys = {key["AttributeName"] for key in index["KeySchema"] + table["KeySchema"]}
+            assert keys | set(index["Projection"]["NonKeyAttributes"]) == listed, index["IndexName"]
+
+
+def test_only_preflight_requests_need_no_caller(openapi: Document) -> None:
     assert openapi["security"] == [{"customer": []}]
-    assert not [o for path in openapi["paths"].values() for o in path.values() if "security" in o]
+    for path, method, operation in operations(openapi):
+        if path == "/service/support-request":
+            assert operation["security"] == [{"service": [], "apiKey": []}]
+        else:
+            assert ("security" in operation) == (method == "options"), (path, method)
 
 
-def test_only_a_body_that_a_template_reads_reaches_the_state_machine(openapi: Document) -> None:
-    assert integration(openapi)["passthroughBehavior"] == "never"
-    assert list(integration(openapi)["requestTemplates"]) == ["application/json"]
-    template = integration(openapi)["requestTemplates"]["application/json"]["Fn::Sub"]
-    assert "$input.body" not in template
-    assert "$input.json('$')" not in template
+@pytest.mark.parametrize("path", SUBMITTING)
+def test_only_a_body_that_a_template_reads_reaches_the_state_machine(openapi: Document, path: str) -> None:
+    assert integration(openapi, path)["passthroughBehavior"] == "never"
+    assert list(integration(openapi, path)["requestTemplates"]) == ["application/json"]
+    assert "$input.body" not in request_template(openapi, path)
+    assert "$input.json('$')" not in request_template(openapi, path)
 
 
-def test_every_value_that_a_caller_chooses_is_escaped(openapi: Document) -> None:
-    template = integration(openapi)["requestTemplates"]["application/json"]["Fn::Sub"]
+@pytest.mark.parametrize("path", SUBMITTING)
+def test_every_value_that_a_caller_chooses_is_escaped(openapi: Document, path: str) -> None:
     for name in ("content", "subject", "customerId"):
-        assert f"${name} = $util.escapeJavaScript($input.json('$.{name}')).replaceAll(" in template
+        escaped = f"${name} = $util.escapeJavaScript($input.json('$.{name}')).replaceAll("
+        assert escaped in request_template(openapi, path)
 
 
-def test_request_and_response_agree_on_the_tickets_id(openapi: Document) -> None:
-    request = integration(openapi)["requestTemplates"]["application/json"]["Fn::Sub"]
-    response = integration(openapi)["responses"]["200"]["responseTemplates"]["application/json"]
+def started(template: str, body: Document, context: Document) -> Document:
+    """The input of the execution that a request starts."""
+    text = json.dumps(body)
+    return dict(
+        json.loads(json.loads(Request(text, Parameters(), context).render(template, text).text)["input"])
+    )
+
+
+def test_both_ways_to_submit_start_the_same_execution_but_for_the_caller(openapi: Document) -> None:
+    body = {"content": 'It\'s "broken"', "subject": "Help", "customerId": "customer-4711"}
+    context = {
+        "requestId": "11111111-1111-1111-1111-111111111111",
+        "requestTimeEpoch": 1790000000000,
+        "authorizer": {"claims": {"sub": "customer-1", "cognito:groups": "agents"}},
+        "identity": {"userArn": "arn:aws:iam::123456789012:user/shop"},
+    }
+
+    web, service = (started(request_template(openapi, path), body, context) for path in SUBMITTING)
+
+    assert (web.pop("channel"), service.pop("channel")) == ("web", "service")
+    assert web.pop("caller") == {"subject": "customer-1", "groups": "agents"}
+    assert service.pop("caller") == {"subject": "arn:aws:iam::123456789012:user/shop", "groups": ""}
+    assert web == service
+    assert web["request"] == body
+
+
+@pytest.mark.parametrize("path", SUBMITTING)
+def test_request_and_response_agree_on_the_tickets_id(openapi: Document, path: str) -> None:
+    response = integration(openapi, path)["responses"]["200"]["responseTemplates"]["application/json"]
     chosen = re.compile(r"(#set\(\$key.*?#end)", re.DOTALL)
-    assert chosen.search(request)[1] == chosen.search(response)[1]  # type: ignore[index]
+    assert chosen.search(request_template(openapi, path))[1] == chosen.search(response)[1]  # type: ignore[index]
 
 
-def test_no_answer_shows_what_step_functions_said(openapi: Document) -> None:
-    for response in integration(openapi)["responses"].values():
+@pytest.mark.parametrize("path", SUBMITTING)
+def test_no_answer_shows_what_step_functions_said(openapi: Document, path: str) -> None:
+    for response in integration(openapi, path)["responses"].values():
         template = response["responseTemplates"]["application/json"]
         assert "$input.body" not in template
         assert "$input.json" not in template
 
 
-def test_every_refusal_that_a_retry_may_mend_says_when(openapi: Document) -> None:
-    responses = integration(openapi)["responses"]
-    refusals = [responses["4\\d{2}"], responses["default"]]
-    assert all(r["responseParameters"]["method.response.header.Retry-After"] == "'5'" for r in refusals)
-    gateway = openapi["x-amazon-apigateway-gateway-responses"]
-    for kind in ("THROTTLED", "DEFAULT_5XX"):
-        assert gateway[kind]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'5'"
-
-
+@pytest.mark.parametrize("path", SUBMITTING)
 @pytest.mark.parametrize(
-    ("status", "error", "answered"),
+    ("status", "error", "problem"),
     [
-        (400, "com.amazon.coral.availability#ThrottlingException", 429),
-        (400, "com.amazonaws.swf.service.v2.model#StateMachineDoesNotExist", 503),
-        (400, "AccessDeniedException", 503),
-        (500, "InternalFailure", 503),
-        (403, "UnrecognizedClientException", 503),
+        (400, "com.amazon.coral.availability#ThrottlingException", "throttled"),
+        (400, "com.amazonaws.swf.service.v2.model#StateMachineDoesNotExist", "unavailable"),
+        (400, "AccessDeniedException", "unavailable"),
+        (500, "InternalFailure", "unavailable"),
+        (403, "UnrecognizedClientException", "unavailable"),
     ],
 )
 def test_a_start_that_aws_refuses_asks_for_a_retry_in_our_own_words(
-    openapi: Document, status: int, error: str, answered: int
+    openapi: Document, path: str, status: int, error: str, problem: str
 ) -> None:
     said = json.dumps({"__type": error, "message": "arn:aws:states:us-east-1:123456789012:stateMachine:x"})
     request = Request(body="{}", parameters=Parameters(), context={"requestId": "r"})
     responses = {
-        pattern: {"selectionPattern": "" if pattern == "default" else pattern, **response}
-        for pattern, response in integration(openapi)["responses"].items()
+        pattern: {
+            "selectionPattern": "" if pattern == "default" else pattern,
+            **response,
+            # As CloudFormation has resolved them.
+            "responseParameters": {
+                name: value["Fn::Sub"] if isinstance(value, dict) else value
+                for name, value in response["responseParameters"].items()
+            },
+        }
+        for pattern, response in integration(openapi, path)["responses"].items()
     }
 
     code, headers, body = integration_response({"integrationResponses": responses}, status, said, request)
 
-    assert (code, headers["retry-after"]) == (answered, "5")
-    assert json.loads(body).keys() == {"message"}
+    assert (code, headers["retry-after"]) == ({"throttled": 429, "unavailable": 503}[problem], "5")
+    assert json.loads(body)["type"] == f"urn:support-pipeline:{problem}"
+    assert json.loads(body)["status"] == code
     assert b"arn:" not in body
 
 
-def test_every_gateway_response_is_json(openapi: Document) -> None:
-    for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items():
-        text = response["responseTemplates"]["application/json"]
-        rendered = text.replace("$context.error.messageString", '"why"').replace(
-            "$context.error.validationErrorString", "why"
+def sent(response: Document, prefix: str) -> Document:
+    mapped = response["responseParameters"]
+    return {name.removeprefix(prefix): value for name, value in mapped.items()}
+
+
+def test_every_answer_of_the_gateway_carries_the_security_headers_and_the_one_origin(
+    openapi: Document,
+) -> None:
+    answers = [
+        (kind, sent(response, "gatewayresponse.header."))
+        for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items()
+    ]
+    for path, method, operation in operations(openapi):
+        for pattern, response in operation[EXTENSION].get("responses", {}).items():
+            answers.append((f"{method} {path} {pattern}", sent(response, "method.response.header.")))
+    for where, headers in answers:
+        assert HEADERS.items() <= headers.items(), where
+        assert headers.keys() - HEADERS <= {
+            "Content-Type",
+            "Retry-After",
+            "Access-Control-Expose-Headers",
+            "Access-Control-Allow-Methods",
+            "Access-Control-Allow-Headers",
+            "Access-Control-Max-Age",
+        }, where
+
+
+def test_the_functions_send_the_same_headers_as_the_gateway() -> None:
+    same = {name: str(value)[1:-1] for name, value in HEADERS.items() if isinstance(value, str)}
+    assert same.items() <= problems.HEADERS.items()
+
+
+def test_every_documented_answer_declares_the_headers(openapi: Document) -> None:
+    for path, method, operation in operations(openapi):
+        for status, response in operation["responses"].items():
+            reference = response.get("$ref", "").rpartition("/")[2]
+            declared = openapi["components"]["responses"][reference] if reference else response
+            assert set(HEADERS) <= set(declared["headers"]), (path, method, status)
+            assert ("Retry-After" in declared["headers"]) == (status in {"429", "503"}), (path, method)
+
+
+def test_every_path_that_a_page_may_call_answers_its_preflight(openapi: Document) -> None:
+    for path, item in openapi["paths"].items():
+        if path == "/service/support-request":
+            continue
+        methods = {method.upper() for method in item if method != "parameters"}
+        allowed = item["options"][EXTENSION]["responses"]["default"]["responseParameters"]
+        assert (
+            set(allowed["method.response.header.Access-Control-Allow-Methods"].strip("'").split(","))
+            == methods
         )
-        assert json.loads(rendered)["message"], kind
+
+
+def test_every_gateway_response_is_a_problem_with_one_type_one_title_and_its_status(
+    openapi: Document,
+) -> None:
+    titles: dict[str, str] = {p.type: p.title for p in problems.PROBLEMS}
+    for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items():
+        problem = gateway_problem(response)
+        assert problem["status"] == int(response["statusCode"]), kind
+        assert titles.setdefault(problem["type"], problem["title"]) == problem["title"], kind
+        assert sent(response, "gatewayresponse.header.")["Content-Type"] == "'application/problem+json'", kind
+
+
+def test_the_contract_names_exactly_the_problems_that_somebody_says(openapi: Document) -> None:
+    named = set(openapi["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
+    gateway = {gateway_problem(r)["type"] for r in openapi["x-amazon-apigateway-gateway-responses"].values()}
+    assert named == gateway | {problem.type for problem in problems.PROBLEMS}
+
+
+def test_every_refusal_that_time_may_mend_says_when(openapi: Document) -> None:
+    for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items():
+        later = response["statusCode"] in {"429", "503"}
+        assert ("Retry-After" in sent(response, "gatewayresponse.header.")) == later, kind

@@ -27,10 +27,17 @@ def of_type(template: Document, kind: str) -> dict[str, Document]:
 def statements(template: Document) -> list[tuple[str, Document]]:
     found = []
     for name, function in of_type(template, "AWS::Serverless::Function").items():
-        found += [(name, statement) for policy in function["Policies"] for statement in policy["Statement"]]
+        found += [(name, chosen(s)) for policy in function["Policies"] for s in policy["Statement"]]
     for name, role in of_type(template, "AWS::IAM::Role").items():
-        found += [(name, s) for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+        found += [
+            (name, chosen(s)) for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]
+        ]
     return found
+
+
+def chosen(value: Document) -> Document:
+    """What stands there when its condition, if it has one, holds."""
+    return dict(value["Fn::If"][1]) if "Fn::If" in value else value
 
 
 def as_list(value: Any) -> list[Any]:
@@ -45,17 +52,37 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
         for name in of_type(template, "AWS::Serverless::Function")
     }
     assert rights == {
-        "StoreFunction": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-        "ClassifyFunction": ["bedrock:InvokeModel"],
-        "UpdateFunction": ["dynamodb:UpdateItem"],
-        "NotifyFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "sns:Publish"],
-        "TicketsFunction": ["dynamodb:GetItem"],
-        "ReplayFunction": ["dynamodb:PutItem", "dynamodb:UpdateItem", "states:StartExecution"],
+        "StoreFunction": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt"],
+        "ClassifyFunction": ["bedrock:ApplyGuardrail", "bedrock:InvokeModel", "ssm:GetParameter"],
+        "UpdateFunction": ["dynamodb:UpdateItem", "kms:Decrypt"],
+        "NotifyFunction": [
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "sns:Publish",
+        ],
+        "TicketsFunction": [
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "kms:Decrypt",
+            "states:StartExecution",
+        ],
+        "ReplayFunction": [
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "kms:Decrypt",
+            "states:StartExecution",
+        ],
         "SweepFunction": [
             "dynamodb:GetItem",
             "dynamodb:Scan",
             "dynamodb:UpdateItem",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
             "sns:Publish",
+            "ssm:GetParameter",
             "states:StartExecution",
         ],
     }
@@ -70,11 +97,41 @@ def test_no_statement_has_a_wildcard_but_where_aws_allows_nothing_else(template:
 
 
 def test_a_model_may_be_called_in_other_regions_only_through_an_inference_profile(template: Document) -> None:
-    (statement,) = [s for owner, s in statements(template) if owner == "ClassifyFunction"]
+    (statement,) = [s for _, s in statements(template) if s["Sid"] == "AskTheModel"]
     condition, with_profile, without = statement["Resource"]["Fn::If"]
     assert condition == "HasInferenceProfile"
     assert [resource["Fn::Sub"].count("*") for resource in with_profile] == [0, 1]
     assert "*" not in without["Fn::Sub"]
+
+
+def test_without_the_guardrail_nothing_of_it_is_deployed_nor_granted(template: Document) -> None:
+    resources, classify = (
+        template["Resources"],
+        of_type(template, "AWS::Serverless::Function")["ClassifyFunction"],
+    )
+    names = {"GUARDRAIL_ID", "GUARDRAIL_VERSION"}
+    values = [value for name, value in classify["Environment"]["Variables"].items() if name in names]
+    (grant,) = [s for policy in classify["Policies"] for s in policy["Statement"] if "Fn::If" in s]
+
+    assert template["Parameters"]["GuardrailMode"]["Default"] == "off"
+    assert [value["Fn::If"][::2] for value in values] == [["HasGuardrail", ""]] * 2
+    assert grant["Fn::If"][::2] == ["HasGuardrail", {"Ref": "AWS::NoValue"}]
+    assert {name for name, resource in resources.items() if resource.get("Condition") == "HasGuardrail"} == {
+        "TicketGuardrail",
+        "TicketGuardrailVersion",
+    }
+
+
+def test_the_guardrail_judges_tickets_as_strictly_as_bedrock_can(template: Document) -> None:
+    guardrail = template["Resources"]["TicketGuardrail"]["Properties"]
+    filters = {
+        f["Type"]: (f["InputStrength"], f["OutputStrength"])
+        for f in guardrail["ContentPolicyConfig"]["FiltersConfig"]
+    }
+
+    assert filters.pop("PROMPT_ATTACK") == ("HIGH", "NONE")
+    # An angry customer's ticket is not refused.
+    assert set(filters.values()) == {("NONE", "HIGH")}
 
 
 def test_the_state_machine_may_call_exactly_what_its_definition_names(
@@ -99,7 +156,8 @@ def test_time_outs_nest_from_the_clients_to_the_state_machine(
     functions = of_type(template, "AWS::Serverless::Function")
     default = template["Globals"]["Function"]["Timeout"]
     assert seconds(quick) < default
-    assert seconds(model) < functions["ClassifyFunction"]["Timeout"]
+    parameter = clients.ssm().meta.config
+    assert seconds(model) + seconds(parameter) < functions["ClassifyFunction"]["Timeout"]
     for function, state in TASKS.items():
         assert functions[function].get("Timeout", default) <= definition["States"][state]["TimeoutSeconds"], (
             function
@@ -110,7 +168,7 @@ def seconds(config: Any) -> float:
     return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
 
 
-@pytest.mark.parametrize("client", ["dynamodb", "sns", "stepfunctions", "bedrock_runtime"])
+@pytest.mark.parametrize("client", ["dynamodb", "sns", "ssm", "stepfunctions", "bedrock_runtime"])
 def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
     retries = getattr(clients, client)().meta.config.retries
     assert retries["mode"] == "standard"
@@ -162,7 +220,7 @@ def test_every_log_group_is_declared_and_its_logs_expire(template: Document) -> 
     logging = {
         f["LoggingConfig"]["LogGroup"]["Ref"] for f in of_type(template, "AWS::Serverless::Function").values()
     }
-    assert logging | {"TicketPipelineLogGroup"} == set(groups)
+    assert logging | {"TicketPipelineLogGroup", "WebAclLogGroup"} == set(groups)
 
 
 def test_executions_are_logged_whole_and_traced(template: Document) -> None:
@@ -198,6 +256,8 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
         "FailureTopicArn",
         "FailedTicketsQueueUrl",
         "ReplayQueueUrl",
+        "ServiceClientPolicyArn",
+        "UsagePlanId",
         "UserPoolId",
         "UserPoolClientId",
     }

@@ -1,0 +1,112 @@
+"""docs/configuration.md names everything that can be set, as it is in the template and the code."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+type Document = dict[str, Any]
+
+PROJECT = Path(__file__).parents[2]
+GUIDE = (PROJECT / "docs" / "configuration.md").read_text()
+BY_MAKE = {"STAGE", "ARGS", "TASK", "EVENT"}
+# What these read of the environment is not for users to set.
+INTERNAL = {"AWS_ENDPOINT_URL", "TMPDIR", "STATE_DIR"}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under a heading, without its head."""
+    lines = GUIDE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0].splitlines()
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def default(parameter: Document) -> str:
+    return "nothing" if parameter["Default"] == "" else f"`{parameter['Default']}`"
+
+
+def allowed(parameter: Document) -> str:
+    if "AllowedValues" in parameter:
+        return ", ".join(f"`{value}`" for value in parameter["AllowedValues"])
+    if "MaxValue" in parameter:
+        return f"{parameter['MinValue']} to {parameter['MaxValue']}"
+    return str(parameter["ConstraintDescription"]).rstrip(".")
+
+
+def test_every_parameter_has_its_row_and_every_row_its_parameter(template: Document) -> None:
+    rows = {names(row[0])[0]: row[1:] for row in table("Parameters of template.yaml")}
+    expected = {
+        name: [p["Type"], default(p), allowed(p), p["Description"]]
+        for name, p in template["Parameters"].items()
+    }
+    assert rows == expected
+
+
+def variables(template: Document) -> dict[str, set[str]]:
+    """The functions that have each environment variable, by short names; `all` for all of them."""
+    found = {name: {"all"} for name in template["Globals"]["Function"]["Environment"]["Variables"]}
+    for function, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            for name in resource["Properties"].get("Environment", {}).get("Variables", {}):
+                found.setdefault(name, set()).add(function.removesuffix("Function").lower())
+    return found
+
+
+def test_every_variable_of_a_function_has_its_row_and_every_row_its_variable(template: Document) -> None:
+    rows = table("Environment variables of the functions")
+    assert {names(row[0])[0]: set(row[1].split(", ")) for row in rows} == variables(template)
+    assert all(row[2] for row in rows)
+
+
+def test_the_functions_read_exactly_the_variables_that_the_template_sets(template: Document) -> None:
+    sources = (PROJECT / "functions" / "support").rglob("*.py")
+    read = {
+        name for path in sources for name in re.findall(r'environ(?:\.get\(|\[)"(\w+)"', path.read_text())
+    }
+    # Powertools reads its own.
+    assert read == {name for name in variables(template) if not name.startswith("POWERTOOLS_")}
+
+
+def test_every_ssm_parameter_has_its_row(template: Document) -> None:
+    documented = {
+        name.replace("<Stage>", "${Stage}") for row in table("SSM Parameter Store") for name in names(row[0])
+    }
+    made = {
+        resource["Properties"]["Name"]["Fn::Sub"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SSM::Parameter"
+    }
+    resolved = set(re.findall(r"\{\{resolve:ssm:([^}]+}[^}]+)}}", str(template["Resources"])))
+    assert documented == made | resolved
+
+
+def read_by_commands() -> set[str]:
+    """The variables that the local stack, the operators' commands and the storm read, by their sources."""
+    files = [*(PROJECT / "local").rglob("*.py"), *(PROJECT / "ops").glob("*.py")]
+    files += [
+        *(PROJECT / "tests" / "chaos").glob("[!t]*.py"),
+        PROJECT / "tests" / "sfn_local" / "conftest.py",
+    ]
+    source = "\n".join(path.read_text() for path in files)
+    read = re.findall(r'environ(?:ment)?(?:\.get\(|\[)"([A-Z_]+)"', source)
+    read += re.findall(r'default=(?:_\w+\()?value\("([A-Z_]+)"', source)
+    read += re.findall(r'_port\(environment, "([A-Z_]+)"', source)
+    return set(read) - INTERNAL
+
+
+def test_every_variable_of_a_command_has_its_row_and_every_row_its_variable() -> None:
+    documented = {name for row in table("Environment variables of the commands") for name in names(row[0])}
+    assert documented - BY_MAKE == read_by_commands()
+    makefile = (PROJECT / "Makefile").read_text()
+    assert all(f"$({name})" in makefile or f"$(or $({name})," in makefile for name in BY_MAKE)
+
+
+@pytest.mark.parametrize("stage", ["default", "prod", "local"])
+def test_every_stage_is_described(stage: str) -> None:
+    assert f"[{stage}.deploy.parameters]" in (PROJECT / "samconfig.toml").read_text()
+    assert [row for row in table("Stages in samconfig.toml") if stage in row[0]]

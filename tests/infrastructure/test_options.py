@@ -1,0 +1,327 @@
+"""What the options of the template deploy: firewall, key, network, recipients; by default, none of them."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.infrastructure.rendering import render
+
+type Document = dict[str, Any]
+
+PROJECT = Path(__file__).parents[2]
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+NETWORK = {
+    "VpcSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+    "VpcSecurityGroupIds": "sg-0123456789abcdef0",
+}
+VPC_POLICY = "AWSLambdaVPCAccessExecutionRole"
+
+
+def of_type(resources: Document, kind: str) -> dict[str, Document]:
+    return {name: r["Properties"] for name, r in resources.items() if r["Type"] == kind}
+
+
+def text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+@cache
+def rendered(template: str, **parameters: str) -> Document:
+    return render(json.loads(template), **parameters)
+
+
+@pytest.fixture
+def deployed(template: Document) -> Any:
+    """The resources that are deployed with some parameters."""
+    return lambda **parameters: rendered(json.dumps(template), **parameters)
+
+
+def statements(resources: Document, role: str) -> list[Document]:
+    policies = resources[role]["Properties"]["Policies"]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+# ---- The firewall
+
+
+def test_without_the_firewall_nothing_of_it_is_deployed(deployed: Any) -> None:
+    resources = deployed()
+    assert not [r for r in resources.values() if r["Type"].startswith("AWS::WAFv2::")]
+    assert "WebAclLogGroup" not in resources
+
+
+@pytest.mark.parametrize(
+    ("mode", "own", "managed"),
+    [("count", {"Count": {}}, {"Count": {}}), ("block", {"Block": {}}, {"None": {}})],
+)
+def test_every_rule_of_the_firewall_counts_or_blocks_as_the_mode_says(
+    deployed: Any, mode: str, own: Document, managed: Document
+) -> None:
+    rules = deployed(WafMode=mode)["WebAcl"]["Properties"]["Rules"]
+    assert {rule["Name"]: rule.get("Action", rule.get("OverrideAction")) for rule in rules} == {
+        "AWSManagedRulesAmazonIpReputationList": managed,
+        "RateOfOneAddress": own,
+        "SizeOfTheBody": own,
+        "AWSManagedRulesKnownBadInputsRuleSet": managed,
+        "AWSManagedRulesCommonRuleSet": managed,
+    }
+    assert [rule["Priority"] for rule in rules] == list(range(len(rules)))
+
+
+def test_the_firewall_lets_long_tickets_through_and_sees_bodies_to_the_last_byte(deployed: Any) -> None:
+    acl = deployed(WafMode="block", WafRateLimit="77", MaxRequestBytes="50000")["WebAcl"]["Properties"]
+    rules = {rule["Name"]: rule["Statement"] for rule in acl["Rules"]}
+    common = rules["AWSManagedRulesCommonRuleSet"]["ManagedRuleGroupStatement"]
+    size = rules["SizeOfTheBody"]["SizeConstraintStatement"]
+
+    assert common["RuleActionOverrides"] == [{"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}]
+    assert (size["ComparisonOperator"], size["Size"]) == ("GT", "50000")
+    assert size["FieldToMatch"] == {"Body": {"OversizeHandling": "MATCH"}}
+    assert acl["AssociationConfig"]["RequestBody"]["API_GATEWAY"]["DefaultSizeInspectionLimit"] == "KB_64"
+    assert rules["RateOfOneAddress"]["RateBasedStatement"]["Limit"] == "77"
+
+
+def test_the_longest_ticket_is_not_too_large_for_the_firewall(template: Document, openapi: Document) -> None:
+    fields = openapi["components"]["schemas"]["Submission"]["properties"]
+    # Four bytes for each character, as UTF-8 has them at most; and the names, quotes and braces.
+    longest = 4 * sum(field["maxLength"] for field in fields.values()) + 100
+    assert longest < template["Parameters"]["MaxRequestBytes"]["MinValue"]
+
+
+def test_the_firewall_stands_before_the_apis_stage_and_is_logged_without_secrets(deployed: Any) -> None:
+    resources = deployed(WafMode="block")
+    association = resources["WebAclAssociation"]["Properties"]
+    logging = resources["WebAclLogging"]["Properties"]
+    stage = re.search(r"/restapis/\$\{Api}/stages/\$\{(\w+)}", text(association["ResourceArn"]))
+
+    assert stage is not None
+    assert resources[stage[1]]["Type"] == "AWS::ApiGateway::Stage"
+    assert association["WebACLArn"] == logging["ResourceArn"] == {"Fn::GetAtt": ["WebAcl", "Arn"]}
+    redacted = {field["SingleHeader"]["Name"] for field in logging["RedactedFields"]}
+    assert redacted == {"authorization", "x-api-key"}
+    assert "WebAclLogGroup" in text(logging["LogDestinationConfigs"])
+    group = resources["WebAclLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"]
+    assert group.startswith("aws-waf-logs-")
+    assert '"SampledRequestsEnabled": true' not in text(resources["WebAcl"]), "samples hold the headers"
+
+
+# ---- The key
+
+
+def test_by_default_everything_is_encrypted_with_awss_own_keys(deployed: Any) -> None:
+    resources = deployed()
+    queues, topics = of_type(resources, "AWS::SQS::Queue"), of_type(resources, "AWS::SNS::Topic")
+    assert {name: queue.get("SqsManagedSseEnabled") for name, queue in queues.items()} == dict.fromkeys(
+        queues, True
+    )
+    assert {name: topic.get("KmsMasterKeyId") for name, topic in topics.items()} == {
+        "SupportTopic": "alias/aws/sns",
+        "FailureTopic": "alias/aws/sns",
+        "AlarmTopic": None,
+    }
+    assert resources["TicketsTable"]["Properties"]["SSESpecification"] == {
+        "SSEEnabled": True,
+        "SSEType": "KMS",
+    }
+    assert not [g for g in of_type(resources, "AWS::Logs::LogGroup").values() if "KmsKeyId" in g]
+    assert '"kms:' not in text(resources)
+
+
+def test_with_a_key_everything_that_can_hold_a_ticket_is_encrypted_with_it(deployed: Any) -> None:
+    resources = deployed(KmsKeyArn=KEY, WafMode="count")
+    queues, topics = of_type(resources, "AWS::SQS::Queue"), of_type(resources, "AWS::SNS::Topic")
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    assert resources["TicketsTable"]["Properties"]["SSESpecification"]["KMSMasterKeyId"] == KEY
+    assert {r["KmsMasterKeyId"] for r in [*queues.values(), *topics.values()]} == {KEY}
+    assert not [queue for queue in queues.values() if "SqsManagedSseEnabled" in queue]
+    assert {group["KmsKeyId"] for group in groups.values()} == {KEY}
+
+
+# Which services use the key for a role; the state machine publishes, queues, and reads nothing.
+KEY_USERS = {
+    "StoreFunctionRole": {"dynamodb"},
+    "UpdateFunctionRole": {"dynamodb"},
+    "NotifyFunctionRole": {"dynamodb", "sns"},
+    "TicketsFunctionRole": {"dynamodb"},
+    "ReplayFunctionRole": {"dynamodb", "sqs"},
+    "SweepFunctionRole": {"dynamodb", "sns"},
+    "TicketPipelineRole": {"sns", "sqs"},
+}
+
+
+def test_with_a_key_a_role_may_use_it_only_through_the_services_that_it_calls(deployed: Any) -> None:
+    resources = deployed(KmsKeyArn=KEY)
+    for role in of_type(resources, "AWS::IAM::Role"):
+        granted = [s for s in statements(resources, role) if "kms:" in text(s["Action"])]
+        assert [s["Resource"] for s in granted] == [KEY] * len(granted), role
+        via = text([s["Condition"]["StringEquals"]["kms:ViaService"] for s in granted])
+        assert set(re.findall(r"(\w+)\.\$\{AWS::Region}", via)) == KEY_USERS.get(role, set()), role
+        writes = "kms:GenerateDataKey" in text(granted)
+        assert writes == bool(KEY_USERS.get(role, set()) & {"sns"}), role
+
+
+def test_whoever_uses_an_encrypted_service_may_use_its_key(deployed: Any) -> None:
+    """Derived from the rights themselves, so that a new right without the key's fails here."""
+    resources = deployed(KmsKeyArn=KEY)
+    encrypted = {"dynamodb", "sns", "sqs"}
+    for role in of_type(resources, "AWS::IAM::Role"):
+        actions = re.findall(r'"(\w+):\w+"', text([s["Action"] for s in statements(resources, role)]))
+        polls = {"sqs"} if role == "ReplayFunctionRole" else set()
+        assert set(actions) & encrypted | polls == KEY_USERS.get(role, set()), role
+
+
+# ---- The network
+
+
+def test_without_a_vpc_no_function_has_one(deployed: Any) -> None:
+    assert not [f for f in of_type(deployed(), "AWS::Lambda::Function").values() if "VpcConfig" in f]
+
+
+def test_with_a_vpc_every_function_runs_in_it(deployed: Any) -> None:
+    functions = of_type(deployed(**NETWORK), "AWS::Lambda::Function")
+    for name, function in functions.items():
+        assert function["VpcConfig"] == {
+            "SubnetIds": NETWORK["VpcSubnetIds"].split(","),
+            "SecurityGroupIds": [NETWORK["VpcSecurityGroupIds"]],
+        }, name
+
+
+@pytest.mark.parametrize("parameters", [{}, NETWORK])
+def test_no_functions_own_code_may_manage_network_interfaces(
+    deployed: Any, parameters: dict[str, str]
+) -> None:
+    """SAM attaches AWS's policy for functions in a VPC even when VpcConfig comes out as nothing."""
+    resources = deployed(**parameters)
+    policy = resources["FunctionsNetworkPolicy"]["Properties"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    roles = of_type(resources, "AWS::IAM::Role")
+    allowed = {name for name, role in roles.items() if VPC_POLICY in text(role.get("ManagedPolicyArns"))}
+
+    assert {role["Ref"] for role in policy["Roles"]} == allowed
+    assert {
+        f["Role"]["Fn::GetAtt"][0] for f in of_type(resources, "AWS::Lambda::Function").values()
+    } == allowed
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "ec2:*", "*")
+    # The key is there only when a function's own code calls, not when Lambda itself does.
+    assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
+
+
+def test_the_endpoints_are_the_ones_that_the_functions_call(deployed: Any) -> None:
+    endpoints = set(re.findall(r"com\.amazonaws\.\$\{AWS::Region}\.([\w-]+)", endpoints_text()))
+    called = set()
+    resources = deployed()
+    for function in of_type(resources, "AWS::Lambda::Function").values():
+        role = function["Role"]["Fn::GetAtt"][0]
+        granted = text([s["Action"] for s in statements(resources, role)])
+        called |= set(re.findall(r'"(\w+):\w+"', granted))
+    names = {"bedrock": "bedrock-runtime"}
+    assert {names.get(service, service) for service in called} | {"logs", "kms"} == endpoints
+
+
+def endpoints_text() -> str:
+    return (PROJECT / "infra" / "vpc-endpoints.yaml").read_text()
+
+
+def test_cfn_lint_accepts_the_network() -> None:
+    lint = Path(sys.executable).parent / "cfn-lint"
+    path = PROJECT / "infra" / "vpc-endpoints.yaml"
+    done = subprocess.run([lint, path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+# ---- Recipients and tunables
+
+
+def test_by_default_nobody_gets_mail(deployed: Any) -> None:
+    subscriptions = of_type(deployed(), "AWS::SNS::Subscription")
+    assert {subscription["Protocol"] for subscription in subscriptions.values()} == {"sqs"}
+
+
+def test_addresses_come_from_parameter_store_alone(deployed: Any) -> None:
+    resources = deployed(Stage="prod", NotificationEmail="ssm", AlarmEmail="ssm")
+    mails = {
+        n: s for n, s in of_type(resources, "AWS::SNS::Subscription").items() if s["Protocol"] == "email"
+    }
+    assert {name: mail["Endpoint"]["Fn::Sub"] for name, mail in mails.items()} == {
+        "SupportEmailSubscription": "{{resolve:ssm:/support-pipeline/${Stage}/notification-email}}",
+        "AlarmEmailSubscription": "{{resolve:ssm:/support-pipeline/${Stage}/alarm-email}}",
+    }
+
+
+@pytest.mark.parametrize("file", ["template.yaml", "samconfig.toml", "infra/vpc-endpoints.yaml"])
+def test_nothing_personal_is_in_what_is_deployed(file: str) -> None:
+    assert re.findall(r"[\w.+-]+@[\w-]+\.\w+", (PROJECT / file).read_text()) == []
+
+
+def test_the_tunables_are_read_by_exactly_the_functions_that_need_them(deployed: Any) -> None:
+    resources = deployed()
+    readers = {
+        role: [text(s["Resource"]) for s in statements(resources, role) if "ssm:" in text(s["Action"])]
+        for role in of_type(resources, "AWS::IAM::Role")
+    }
+    parameter = "arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter${{{}}}"
+    assert {role: granted for role, granted in readers.items() if granted} == {
+        "ClassifyFunctionRole": [text({"Fn::Sub": parameter.format("ReviewThresholdParameter")})],
+        "SweepFunctionRole": [text({"Fn::Sub": parameter.format("SweepAfterSecondsParameter")})],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("ReviewThreshold", ["0", "0.6", "1", "1.0"], ["", "1.1", "-1", "high", "0,6"]),
+        ("SweepAfterSeconds", ["300", "86400"], ["", "60", "never", "1e3"]),
+    ],
+)
+def test_parameter_store_itself_refuses_most_of_what_is_no_such_number(
+    deployed: Any, name: str, good: list[str], bad: list[str]
+) -> None:
+    parameter = deployed()[f"{name}Parameter"]["Properties"]
+    assert all(re.search(parameter["AllowedPattern"], value) for value in good)
+    assert not [value for value in bad if re.search(parameter["AllowedPattern"], value)]
+
+
+# ---- Everything
+
+
+def test_the_wildcards_are_the_ones_that_are_explained(template: Document) -> None:
+    allowed = {"DeliverLogs", "Trace", "OnlyLambdaItself"}
+    statements = found(template["Resources"], "Sid")
+    on_everything = {s["Sid"] for s in statements if "*" in (s["Resource"], *s["Resource"])}
+    assert on_everything == allowed
+    assert {s["Sid"] for s in statements if "*" in text(s["Action"])} == {"OnlyLambdaItself"}, "a denial"
+
+
+def found(value: Any, key: str) -> list[Document]:
+    """Every mapping with this key in a document."""
+    if isinstance(value, dict):
+        inner = [m for v in value.values() for m in found(v, key)]
+        return [value, *inner] if key in value else inner
+    return [m for v in value for m in found(v, key)] if isinstance(value, list) else []
+
+
+@pytest.mark.parametrize("file", ["template.yaml", "infra/vpc-endpoints.yaml"])
+def test_every_parameter_is_described_and_limited(file: str, template: Document) -> None:
+    document = template if file == "template.yaml" else _plain(PROJECT / file)
+    for name, parameter in document["Parameters"].items():
+        assert parameter["Description"], name
+        limits = {"AllowedPattern", "AllowedValues", "MaxValue"} & set(parameter)
+        assert limits or "AWS::EC2" in parameter["Type"], name
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template; what its short tags stand for is not needed here."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: suffix)
+
+
+def _plain(path: Path) -> Document:
+    return dict(yaml.load(path.read_text(), _Loader))  # noqa: S506

@@ -14,8 +14,8 @@ from boto3.dynamodb.types import TypeDeserializer
 from local.deploy import PROJECT
 from local.settings import aws_environment
 from local.state import Stack
+from support.domain.ticket import timestamp
 
-_SWEEP_AFTER_SECONDS = 1
 _OPS_SECONDS = 300
 # Whatever the caller's environment says: this stack, and all of it.
 _OPS_OPTIONS = dict.fromkeys(("STACK", "PROFILE", "TICKET", "ERROR", "SINCE", "DRY_RUN"), "") | {
@@ -79,18 +79,17 @@ class Pipeline:
         self._waiting |= {json.loads(body)["input"]["ticketId"] for body in bodies}
         return frozenset(self._waiting)
 
-    def is_nothing_fresh(self) -> bool:
-        """Whether every pending ticket has been so for long enough to be swept."""
-        enough = datetime.now(UTC) - timedelta(seconds=_SWEEP_AFTER_SECONDS)
-        pending = (ticket.get("pendingSince") for ticket in self.tickets().values())
-        return all(since is None or datetime.fromisoformat(since) < enough for since in pending)
-
-    def sweep_whatever_is_pending(self) -> None:
-        """From now on, a second of being pending is enough for a ticket to count as stuck."""
-        client, name = self._stack.client("lambda"), self._sweep_function()
-        variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        variables["SWEEP_AFTER_SECONDS"] = str(_SWEEP_AFTER_SECONDS)
-        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    def age_whatever_is_pending(self) -> None:
+        """Make every pending ticket so old that it counts as stuck: nobody waits for ten minutes here."""
+        client, hour_ago = self._stack.client("dynamodb"), datetime.now(UTC) - timedelta(hours=1)
+        for ticket_id, ticket in self.tickets().items():
+            if "pendingSince" in ticket:
+                client.update_item(
+                    TableName=self._stack.tickets_table,
+                    Key={"ticketId": {"S": ticket_id}},
+                    UpdateExpression="SET pendingSince = :since",
+                    ExpressionAttributeValues={":since": {"S": timestamp(hour_ago)}},
+                )
 
     def sweep(self) -> dict[str, int]:
         """Sweep once, as the schedule does; return how many tickets met which outcome.

@@ -26,7 +26,6 @@ class Recovery:
         """Go on until all accepted tickets are final, or for `deadline` seconds; return how long it took."""
         began = time.monotonic()
         self._settle()
-        self.pipeline.sweep_whatever_is_pending()
         for _ in range(_ROUNDS):
             # In this order: what the schedule's next sweep mends is nothing for an operator to replay.
             for step in (self._sweep, self._replay, self._recover):
@@ -45,8 +44,7 @@ class Recovery:
     def _sweep(self) -> None:
         with self._noted("sweep"):
             for _ in range(_SWEEPS):
-                # A ticket counts as stuck only when it has been pending for a while.
-                wait_for(self.pipeline.is_nothing_fresh, 5)
+                self.pipeline.age_whatever_is_pending()
                 outcome = self.pipeline.sweep()
                 self._settle()
                 if not any(outcome.values()):

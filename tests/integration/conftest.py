@@ -12,6 +12,9 @@ from typing import Any, Self
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.processes import free_port, wait_for
 from local.state import Stack
@@ -98,18 +101,30 @@ class RunningStack:
             f"/tickets/{ticket_id}", headers={"Authorization": f"Bearer {token or self.token()}"}
         )
 
+    def send_as_service(
+        self, method: str, path: str, body: Any, *, sent: Any = None, api_key: str | None = None
+    ) -> httpx.Response:
+        """Send a request as the demo service, signed, with its key; `sent` takes the signed body's place."""
+        client = json.loads((self.folder / "service.json").read_text())
+        headers = {"Content-Type": "application/json", "x-api-key": api_key or client["apiKey"]}
+        signed = AWSRequest(method, self.stack.front_door_url + path, headers, json.dumps(body).encode())
+        credentials = Credentials(client["accessKeyId"], client["secretAccessKey"])
+        SigV4Auth(credentials, "execute-api", client["region"]).add_auth(signed)
+        content = signed.body if sent is None else json.dumps(sent).encode()
+        return self.http.request(method, signed.url, content=content, headers=dict(signed.headers))
+
     def submit(self, body: Any, **headers: str) -> str:
         """Submit a ticket that is accepted; return its id."""
         answer = self.post(body, **headers)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["ticketId"])
 
-    def outcome(self, ticket_id: str) -> dict[str, Any]:
-        """The ticket once it is announced or failed."""
+    def outcome(self, ticket_id: str, *, token: str | None = None) -> dict[str, Any]:
+        """The ticket once it is announced or failed, as the demo customer sees it."""
         ticket: dict[str, Any] = {}
 
         def ended() -> bool:
-            answer = self.get(ticket_id)
+            answer = self.get(ticket_id, token=token)
             ticket.update(answer.json() if answer.status_code == 200 else {})
             return ticket.get("status") == "FAILED" or "notifiedAt" in ticket
 

@@ -2,13 +2,14 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.processes import wait_for
+from support.domain.ticket import timestamp
 
 SUBMISSION = json.loads((Path(__file__).parents[2] / "events" / "executions" / "billing.json").read_text())
 
@@ -17,18 +18,6 @@ def invoke(stack: Any, function: str, payload: Any) -> Any:
     answer = stack.stack.invoke(function, json.dumps(payload).encode())
     assert "FunctionError" not in answer
     return json.loads(answer["Payload"].read())
-
-
-@pytest.fixture
-def sweep(stack: Any) -> Iterator[Callable[[], dict[str, int]]]:
-    """The deployed sweep, for which a ticket is stuck after a second."""
-    client, name = stack.stack.client("lambda"), stack.stack.function_name("sweep")
-    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    client.update_function_configuration(
-        FunctionName=name, Environment={"Variables": before | {"SWEEP_AFTER_SECONDS": "1"}}
-    )
-    yield lambda: dict(invoke(stack, "sweep", {}))
-    client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
 
 
 @pytest.fixture
@@ -44,13 +33,20 @@ def read(stack: Any, ticket_id: str) -> dict[str, Any]:
     return dict(stack.get(ticket_id, token=stack.token("agent-token")).json())
 
 
-def swept(sweep: Callable[[], dict[str, int]], outcome: str) -> bool:
-    """Whether a sweep, within seconds, had this outcome for a ticket."""
-    return wait_for(lambda: sweep()[outcome] == 1, 15)
+def sweep(stack: Any, ticket_id: str) -> dict[str, int]:
+    """What the deployed sweep does when the ticket has been pending for an hour."""
+    stack.stack.client("dynamodb").update_item(
+        TableName=stack.stack.tickets_table,
+        Key={"ticketId": {"S": ticket_id}},
+        UpdateExpression="SET pendingSince = :hourAgo",
+        ConditionExpression="attribute_exists(pendingSince)",
+        ExpressionAttributeValues={":hourAgo": {"S": timestamp(datetime.now(UTC) - timedelta(hours=1))}},
+    )
+    return dict(invoke(stack, "sweep", {}))
 
 
-def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, sweep: Any, stuck: str) -> None:
-    assert swept(sweep, "restarted")
+def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, stuck: str) -> None:
+    assert sweep(stack, stuck)["restarted"] == 1
 
     assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 30)
     ticket = read(stack, stuck)
@@ -59,15 +55,13 @@ def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, sweep: Any,
     assert len([a for a in stack.announcements() if json.loads(a["Body"])["ticketId"] == stuck]) == 1
 
 
-def test_a_ticket_whose_executions_are_aborted_is_given_up_after_three_sweeps(
-    stack: Any, sweep: Any, stuck: str
-) -> None:
+def test_a_ticket_whose_executions_are_aborted_is_given_up_after_three_sweeps(stack: Any, stuck: str) -> None:
     stack.fail_model(slow=1.0)
     for number in (2, 3, 4):
-        assert swept(sweep, "restarted")
+        assert sweep(stack, stuck)["restarted"] == 1
         abort(stack, f"{stuck}-s{number}")
 
-    assert swept(sweep, "given_up")
+    assert sweep(stack, stuck)["given_up"] == 1
     ticket = read(stack, stuck)
     (failure,) = [f for f in stack.failures() if f["input"]["ticketId"] == stuck]
     assert (ticket["status"], ticket["failure"]["error"]) == ("FAILED", "TicketStuck")

@@ -1,0 +1,87 @@
+"""What every answer carries, whoever gives it: security headers, and leave for the one origin."""
+
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+CONTRACT = (Path(__file__).parents[2] / "api" / "openapi.yaml").read_text()
+PATHS = [
+    path.replace("{ticketId}", "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f")
+    for path in re.findall(r"^  (/(?:support-request|tickets)\S*):$", CONTRACT, re.MULTILINE)
+]
+SECURITY = {
+    "strict-transport-security": "max-age=63072000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
+    "a ticket accepted": (202, lambda stack: stack.post({"content": "It is broken."})),
+    "a list": (200, lambda stack: stack.http.get("/tickets", headers=bearer(stack))),
+    "a body that the gateway refuses": (400, lambda stack: stack.post({})),
+    "a parameter that the function refuses": (
+        400,
+        lambda stack: stack.http.get("/tickets?limit=0", headers=bearer(stack)),
+    ),
+    "no token": (401, lambda stack: stack.http.get("/tickets")),
+    "a token that is none": (401, lambda stack: stack.get("x", token="not.a.token")),
+    "a role that may not": (
+        403,
+        lambda stack: stack.http.post(f"/tickets/{uuid.uuid4()}/replay", headers=bearer(stack)),
+    ),
+    "an unknown ticket": (404, lambda stack: stack.get(str(uuid.uuid4()))),
+    "an unknown path": (404, lambda stack: stack.http.get("/tickets/x/y/z", headers=bearer(stack))),
+    "an unknown method": (404, lambda stack: stack.http.delete("/tickets", headers=bearer(stack))),
+    "a form": (
+        415,
+        lambda stack: stack.http.post("/support-request", data={"content": "x"}, headers=bearer(stack)),
+    ),
+}
+
+
+def bearer(stack: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {stack.token()}"}
+
+
+@pytest.mark.parametrize(("status", "ask"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_every_answer_carries_the_security_headers_and_the_one_origin(
+    stack: Any, status: int, ask: Callable[[Any], httpx.Response]
+) -> None:
+    answer = ask(stack)
+
+    assert answer.status_code == status, answer.text
+    assert SECURITY.items() <= dict(answer.headers).items()
+    assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
+    if status >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: Any, path: str) -> None:
+    answer = stack.http.options(
+        path,
+        headers={"Origin": stack.stack.front_door_url, "Access-Control-Request-Method": "POST"},
+    )
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert SECURITY.items() <= dict(answer.headers).items()
+    assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
+    assert "Authorization" in answer.headers["access-control-allow-headers"]
+    assert "OPTIONS" in answer.headers["access-control-allow-methods"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])
+def test_no_other_origin_is_ever_named(stack: Any, origin: str) -> None:
+    for answer in (
+        stack.http.options("/tickets", headers={"Origin": origin, "Access-Control-Request-Method": "GET"}),
+        stack.http.get("/tickets", headers=bearer(stack) | {"Origin": origin}),
+        stack.http.get("/tickets", headers={"Origin": origin}),
+    ):
+        assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url

@@ -1,0 +1,105 @@
+"""Limits: too much is refused with a problem that says when to come back, and nothing is started."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+TICKET = {"customerId": "customer-4711", "content": "It is broken."}
+
+
+@contextmanager
+def client_limits(stack: Any, **limits: Any) -> Iterator[None]:
+    """Other limits for the demo service's usage plan, until the block ends."""
+    apigateway = stack.stack.client("apigateway")
+    plan = apigateway.get_usage_plan(usagePlanId=stack.stack.usage_plan_id)
+
+    def set_limits(values: dict[str, Any]) -> None:
+        operations = [{"op": "replace", "path": path, "value": str(value)} for path, value in values.items()]
+        apigateway.update_usage_plan(usagePlanId=plan["id"], patchOperations=operations)
+
+    set_limits({name.replace("_", "/"): value for name, value in limits.items()})
+    try:
+        yield
+    finally:
+        throttle, quota = plan["throttle"], plan["quota"]
+        set_limits(
+            {
+                "/throttle/rateLimit": throttle["rateLimit"],
+                "/throttle/burstLimit": throttle["burstLimit"],
+                "/quota/limit": quota["limit"],
+            }
+        )
+
+
+def problem(answer: httpx.Response) -> str:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return str(answer.json()["type"].rpartition(":")[2])
+
+
+def test_a_client_above_its_rate_is_asked_to_wait(stack: Any) -> None:
+    with client_limits(stack, _throttle_rateLimit=1, _throttle_burstLimit=1), ThreadPoolExecutor() as pool:
+        answers = list(
+            pool.map(lambda _: stack.send_as_service("POST", "/service/support-request", TICKET), range(8))
+        )
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert {answer.status_code for answer in answers} == {202, 429}
+    assert {problem(answer) for answer in refused} == {"throttled"}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+
+
+def test_a_client_whose_quota_is_used_up_is_told_so(stack: Any) -> None:
+    with client_limits(stack, _quota_limit=1):
+        stack.send_as_service("POST", "/service/support-request", TICKET)
+        before = len(stack.executions())
+        answer = stack.send_as_service("POST", "/service/support-request", TICKET)
+
+        assert (answer.status_code, problem(answer)) == (429, "quota-exceeded")
+        assert int(answer.headers["retry-after"]) > 0
+        assert len(stack.executions()) == before
+
+
+def test_the_key_of_a_client_is_counted_and_one_that_is_not_in_the_plan_is_refused(stack: Any) -> None:
+    key = stack.stack.client("apigateway").create_api_key(name="not-in-the-plan", enabled=True)
+
+    answer = stack.send_as_service("POST", "/service/support-request", TICKET, api_key=key["value"])
+
+    assert (answer.status_code, problem(answer)) == (403, "invalid-api-key")
+
+
+def test_a_key_without_a_signature_opens_nothing(stack: Any) -> None:
+    key = json.loads((stack.folder / "service.json").read_text())["apiKey"]
+
+    answer = stack.http.post("/service/support-request", json=TICKET, headers={"x-api-key": key})
+
+    assert (answer.status_code, problem(answer)) == (404, "not-found")
+
+
+def test_a_body_that_was_changed_after_signing_is_refused(stack: Any) -> None:
+    answer = stack.send_as_service(
+        "POST", "/service/support-request", TICKET, sent=TICKET | {"customerId": "somebody-else"}
+    )
+
+    assert (answer.status_code, problem(answer)) == (403, "invalid-signature")
+
+
+def test_the_methods_that_start_executions_have_their_own_limits(stack: Any) -> None:
+    api = stack.stack.client("cloudformation").describe_stack_resource(
+        StackName=stack.stack.stack_name, LogicalResourceId="Api"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    stage = stack.stack.client("apigateway").get_stage(restApiId=api, stageName="local")
+
+    settings = {
+        method.strip("/"): (int(limits["throttlingRateLimit"]), int(limits["throttlingBurstLimit"]))
+        for method, limits in stage["methodSettings"].items()
+    }
+    assert settings == {
+        "support-request/POST": (50, 100),
+        "service/support-request/POST": (50, 100),
+        "*/*": (100, 200),
+    }

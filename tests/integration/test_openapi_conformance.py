@@ -1,0 +1,245 @@
+"""The API answers as api/openapi.yaml says, whatever it is sent and whoever sends it.
+
+Schemathesis makes the requests from the document, valid and invalid ones. FUZZ_EXAMPLES is how many of them
+there are (300 or more, to reach every answer that is awaited), FUZZ_SEED the number that they are drawn from:
+without it they are the same in every run.
+"""
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from schemathesis import Case, GenerationMode, checks, openapi
+from schemathesis.config import SchemathesisConfig
+
+PROJECT = Path(__file__).parents[2]
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
+SEED = int(os.environ.get("FUZZ_SEED", "4"))
+CATEGORIES = list(json.loads((PROJECT / "functions/support/domain/taxonomy.json").read_text())["categories"])
+SCHEMA: Any = openapi.from_path(
+    PROJECT / "api" / "openapi.yaml",
+    config=SchemathesisConfig.from_dict({"generation": {"with-security-parameters": False}}),
+)
+LABELS = [operation.ok().label for operation in SCHEMA.get_all_operations()]
+TOKENS = {"customer": "token", "agent": "agent-token", "admin": "admin-token"}
+SUBMIT = "POST /support-request"
+SUBMIT_AS_SERVICE = "POST /service/support-request"
+SUBMITTING = (SUBMIT, SUBMIT_AS_SERVICE)
+LIST = "GET /tickets"
+READ = "GET /tickets/{ticketId}"
+CHANGE = "PATCH /tickets/{ticketId}"
+REPLAY = "POST /tickets/{ticketId}/replay"
+RATE = "POST /tickets/{ticketId}/feedback"
+
+# Who sends what, and the answers that must be among those that come back: the requests reach the work itself.
+CALLS = [
+    ("customer", SUBMIT, {202, 400}),
+    ("customer", LIST, {200, 400}),
+    ("customer", READ, {200, 404}),
+    ("customer", CHANGE, {403, 400}),
+    ("customer", REPLAY, {403}),
+    ("customer", RATE, {200, 201, 400, 404}),
+    ("agent", SUBMIT, {202, 400}),
+    ("agent", LIST, {200, 400}),
+    ("agent", READ, {200, 404}),
+    ("agent", CHANGE, {200, 400, 404, 409}),
+    ("agent", REPLAY, {403}),
+    ("agent", RATE, {403, 400}),
+    ("admin", SUBMIT, {202, 400}),
+    ("admin", LIST, {200, 400}),
+    ("admin", READ, {200, 404}),
+    ("admin", CHANGE, {200, 400, 404, 409}),
+    ("admin", REPLAY, {202, 404, 409}),
+    ("admin", RATE, {403, 400}),
+    ("service", SUBMIT_AS_SERVICE, {202, 400}),
+    *[
+        ("nobody", operation, {404 if operation == SUBMIT_AS_SERVICE else 401})
+        for operation in (SUBMIT, SUBMIT_AS_SERVICE, LIST, READ, CHANGE, REPLAY, RATE)
+    ],
+    *[("nobody", label, {204}) for label in LABELS if label.startswith("OPTIONS")],
+]
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+    checks.negative_data_rejection,
+    checks.positive_data_acceptance,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The running API: how each caller proves who they are, what there is to work on, what was answered."""
+
+    url: str
+    callers: dict[str, Callable[[Any], Any]]
+    tickets: list[str]
+    version: Callable[[str], int]
+    answers: Counter[int] = field(default_factory=Counter)
+
+    def up_to_date(self, case: Case[Any], category: str) -> Case[Any]:
+        """A change that is about the ticket as it stands, with a category that there is."""
+        body: Any = case.body
+        ticket_id = case.path_parameters["ticketId"]
+        body["version"] = self.version(ticket_id) if ticket_id in self.tickets else 1
+        if "category" in body:
+            body["category"] = category
+        return case
+
+
+@pytest.fixture(scope="module")
+def world(running: Any) -> Iterator[World]:
+    """Tickets of several people, failed and processed."""
+    tokens = {role: running.token(file) for role, file in TOKENS.items()}
+    running.fail_model(deny=1.0)
+    failed = submitted(running, [tokens["customer"]] * 2)
+    running.fail_model()
+    processed = submitted(running, [tokens["customer"], *tokens.values(), running.new_customer()])
+    callers = {role: bearer(token) for role, token in tokens.items()}
+    with unlimited_clients(running):
+        world = World(
+            running.stack.front_door_url,
+            callers | {"service": signature(running.folder), "nobody": lambda request: request},
+            failed + processed,
+            lambda ticket_id: int(running.get(ticket_id, token=tokens["agent"]).json()["version"]),
+        )
+        yield world
+    print(f"\n{world.answers.total()} requests, answered with {dict(sorted(world.answers.items()))}")
+
+
+def submitted(running: Any, tokens: list[str]) -> list[str]:
+    """The ids of new tickets, one for each token, once their processing has ended."""
+    answers = [running.post({"content": "I was charged twice."}, token=token) for token in tokens]
+    ids = [str(answer.json()["ticketId"]) for answer in answers]
+    for ticket_id in ids:
+        running.outcome(ticket_id, token=running.token("agent-token"))
+    return ids
+
+
+@contextmanager
+def unlimited_clients(running: Any) -> Iterator[None]:
+    """Until the block ends, no limit of a service client's rate, which would refuse most requests."""
+    apigateway = running.stack.client("apigateway")
+    plan = apigateway.get_usage_plan(usagePlanId=running.stack.usage_plan_id)
+
+    def limit(throttle: dict[str, Any]) -> None:
+        values = {f"/throttle/{name}": str(value) for name, value in throttle.items()}
+        operations = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
+        apigateway.update_usage_plan(usagePlanId=plan["id"], patchOperations=operations)
+
+    limit({"rateLimit": 10000, "burstLimit": 5000})
+    yield
+    limit(plan["throttle"])
+
+
+def bearer(token: str) -> Callable[[Any], Any]:
+    def authenticate(request: Any) -> Any:
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return authenticate
+
+
+def signature(folder: Path) -> Callable[[Any], Any]:
+    client = json.loads((folder / "service.json").read_text())
+    signer = SigV4Auth(
+        Credentials(client["accessKeyId"], client["secretAccessKey"]), "execute-api", client["region"]
+    )
+
+    def authenticate(request: Any) -> Any:
+        request.headers["x-api-key"] = client["apiKey"]
+        signed = AWSRequest(request.method, request.url, data=request.body or b"")
+        signer.add_auth(signed)
+        request.headers.update(dict(signed.headers))
+        return request
+
+    return authenticate
+
+
+@pytest.mark.parametrize(("caller", "label", "expected"), CALLS)
+def test_every_answer_is_as_documented(world: World, caller: str, label: str, expected: set[int]) -> None:
+    operation = SCHEMA.find_operation_by_label(label)
+    assert operation is not None
+    seen: Counter[int] = Counter()
+
+    def send(case: Case[Any]) -> None:
+        answer = case.call(world.url, auth=world.callers[caller])
+        seen[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS)
+
+    number = math.ceil(EXAMPLES * share(caller) / sum(share(caller) for caller, _, _ in CALLS))
+    invalid = number // 2 if operation.body or operation.query else 0
+    if label in SUBMITTING and caller != "nobody":
+        # What is accepted is processed, too, which costs more than all the rest.
+        invalid = number - max(number // 10, 2)
+    examples(valid(operation, world), number - invalid, send)
+    if invalid:
+        examples(operation.as_strategy(GenerationMode.NEGATIVE), invalid, send)
+
+    world.answers.update(seen)
+    assert expected <= seen.keys(), seen
+    assert seen[429] <= 2, seen
+
+
+def test_the_front_door_publishes_the_document_with_its_own_address(stack: Any) -> None:
+    document = stack.http.get("/openapi.json").json()
+
+    assert document["servers"][0]["url"] == stack.url
+    assert document["paths"].keys() == set(SCHEMA)
+    assert stack.http.get("/docs").status_code == 200
+
+
+def share(caller: str) -> int:
+    """A caller's weight: nobody is refused, whatever they send."""
+    return 1 if caller == "nobody" else 4
+
+
+def examples(strategy: SearchStrategy[Case[Any]], number: int, send: Callable[[Case[Any]], None]) -> None:
+    """Send as many examples, always the same for the same SEED."""
+    limits = settings(
+        max_examples=number,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    limits(seed(SEED)(given(strategy)(send)))()
+
+
+def valid(operation: Any, world: World) -> SearchStrategy[Case[Any]]:
+    """Valid requests, most of them about tickets that there are."""
+    any_request: SearchStrategy[Case[Any]] = operation.as_strategy()
+    if operation.label == LIST:
+        return any_request.map(without_cursor)
+    if "{ticketId}" not in operation.path:
+        return any_request
+    existing = st.sampled_from(world.tickets).flatmap(
+        lambda ticket_id: operation.as_strategy(path_parameters={"ticketId": ticket_id})
+    )
+    requests = st.one_of(existing, existing, existing, any_request)
+    return (
+        st.builds(world.up_to_date, requests, st.sampled_from(CATEGORIES))
+        if operation.label == CHANGE
+        else requests
+    )
+
+
+def without_cursor(case: Case[Any]) -> Case[Any]:
+    """No cursor can be made up: to the API they are like any text."""
+    case.query.pop("cursor", None)
+    return case

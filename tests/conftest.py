@@ -2,11 +2,14 @@
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -106,7 +109,8 @@ def aws() -> Iterator[None]:
             ("REVIEW_THRESHOLD_PARAMETER", "0.6"),
         ):
             boto3.client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
-        yield
+        with _strict_dynamodb():
+            yield
 
 
 @pytest.fixture
@@ -117,6 +121,22 @@ def log() -> Iterator[io.StringIO]:
     stream = logger.registered_handler.setStream(log := io.StringIO())  # type: ignore[attr-defined]
     yield log
     logger.registered_handler.setStream(stream)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _strict_dynamodb() -> Iterator[None]:
+    """DynamoDB refuses a name or a value that no expression uses; moto lets it pass."""
+    from support.aws import clients  # noqa: PLC0415 - after the environment is set
+
+    def check(params: dict[str, Any], **_: object) -> None:
+        text = " ".join(str(value) for name, value in params.items() if name.endswith("Expression"))
+        declared = params.get("ExpressionAttributeNames", {}) | params.get("ExpressionAttributeValues", {})
+        assert set(declared) <= set(re.findall(r"[#:]\w+", text)), text
+
+    events = clients.dynamodb().meta.events
+    events.register("provide-client-params.dynamodb", check)
+    yield
+    events.unregister("provide-client-params.dynamodb", check)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.aws import clients
+from support.domain.ticket import Status
 
 type Document = dict[str, Any]
 
@@ -158,6 +159,7 @@ def test_time_outs_nest_from_the_clients_to_the_state_machine(
     assert seconds(quick) < default
     parameter = clients.ssm().meta.config
     assert seconds(model) + seconds(parameter) < functions["ClassifyFunction"]["Timeout"]
+    assert (len(Status) + 1) * seconds(quick) < functions["TicketsFunction"]["Timeout"] < 29
     for function, state in TASKS.items():
         assert functions[function].get("Timeout", default) <= definition["States"][state]["TimeoutSeconds"], (
             function

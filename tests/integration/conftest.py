@@ -107,11 +107,12 @@ class RunningStack:
         """Send a request as the demo service, signed, with its key; `sent` takes the signed body's place."""
         client = json.loads((self.folder / "service.json").read_text())
         headers = {"Content-Type": "application/json", "x-api-key": api_key or client["apiKey"]}
-        signed = AWSRequest(method, self.stack.front_door_url + path, headers, json.dumps(body).encode())
+        url = self.stack.front_door_url + path
+        signed = AWSRequest(method, url, headers, json.dumps(body).encode())
         credentials = Credentials(client["accessKeyId"], client["secretAccessKey"])
         SigV4Auth(credentials, "execute-api", client["region"]).add_auth(signed)
         content = signed.body if sent is None else json.dumps(sent).encode()
-        return self.http.request(method, signed.url, content=content, headers=dict(signed.headers))
+        return self.http.request(method, url, content=content, headers=dict(signed.headers))
 
     def submit(self, body: Any, **headers: str) -> str:
         """Submit a ticket that is accepted; return its id."""

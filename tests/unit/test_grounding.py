@@ -2,7 +2,7 @@
 
 # ruff: noqa: RUF001 - letters that look like others are what it is about
 import re
-from re import _constants, _parser  # type: ignore[attr-defined]
+from re import _constants, _parser
 from typing import Any
 
 import pytest

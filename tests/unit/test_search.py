@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.aws import clients, table
+from support.aws import clients
+from support.aws import search as indexes
+from support.aws.search import TicketIndexes
 from support.aws.table import TicketTable
 from support.domain.search import Position, Search
 from support.domain.ticket import Analysis, Status, Ticket, timestamp
@@ -51,11 +53,12 @@ def expected(condition: Callable[[Ticket], bool]) -> list[str]:
     return [ticket.ticket_id for ticket in ordered]
 
 
-def read(tickets: TicketTable, search: Search, between: Callable[[int], None] = lambda _: None) -> list[str]:
+def read(search: Search, between: Callable[[int], None] = lambda _: None) -> list[str]:
     """The ids that all pages show, in their order."""
+    ask = TicketIndexes(clients.dynamodb(), os.environ["TICKETS_TABLE"]).search
     found: list[str] = []
     for number in range(100):
-        page = tickets.search(search)
+        page = ask(search)
         assert len(page.summaries) <= search.limit
         found += [summary["ticketId"] for summary in page.summaries]
         if page.position is None:
@@ -101,23 +104,43 @@ CONDITIONS: dict[str, tuple[Search, Callable[[Ticket], bool]]] = {
 def test_the_pages_hold_what_was_asked_for_newest_first_and_each_ticket_once(
     tickets: TicketTable, search: Search, condition: Callable[[Ticket], bool], limit: int
 ) -> None:
-    assert read(tickets, replace(search, limit=limit)) == expected(condition)
+    assert read(replace(search, limit=limit)) == expected(condition)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected_count"), [("createdAfter", 0), ("createdBefore", 1)], ids=["after it", "before"]
+)
+def test_a_moment_between_two_milliseconds_parts_them(aws: None, name: str, expected_count: int) -> None:
+    store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+    store.add(a_ticket(0))
+    just_after = (NOW + timedelta(microseconds=1)).isoformat()
+    search = Search.from_query({name: just_after}, customer_id=None)
+
+    assert len(read(search)) == expected_count
 
 
 def test_a_rare_filter_goes_on_over_empty_pages(
     tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "MAX_READ", 2)
+    monkeypatch.setattr(indexes, "MAX_READ", 2)
 
-    assert read(tickets, Search(category="OTHER")) == expected(lambda ticket: ticket.category == "OTHER")
+    assert read(Search(category="OTHER")) == expected(lambda ticket: ticket.category == "OTHER")
+
+
+def test_a_slow_table_gives_short_pages_and_loses_nothing(
+    tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "MAX_SECONDS", -1.0)
+
+    assert read(Search()) == expected(lambda ticket: True)
 
 
 def test_small_reads_of_the_index_change_nothing(
     tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "_READ_AT_ONCE", 1)
+    monkeypatch.setattr(indexes, "_READ_AT_ONCE", 1)
 
-    assert read(tickets, Search(limit=4)) == expected(lambda ticket: True)
+    assert read(Search(limit=4)) == expected(lambda ticket: True)
 
 
 def test_tickets_that_come_in_or_change_between_pages_shift_nothing(tickets: TicketTable) -> None:
@@ -127,7 +150,7 @@ def test_tickets_that_come_in_or_change_between_pages_shift_nothing(tickets: Tic
         )
         tickets.record_analysis(f"{page:02}", ANALYSIS, execution="e", now=NOW)
 
-    assert read(tickets, Search(limit=3), between=meanwhile) == expected(lambda ticket: True)
+    assert read(Search(limit=3), between=meanwhile) == expected(lambda ticket: True)
 
 
 def test_a_ticket_that_an_index_shows_twice_for_a_moment_is_listed_once(tickets: TicketTable) -> None:
@@ -135,7 +158,7 @@ def test_a_ticket_that_an_index_shows_twice_for_a_moment_is_listed_once(tickets:
         {"ticketId": "x", "createdAt": timestamp(NOW), "status": status} for status in ("RECEIVED", "FAILED")
     ]
 
-    class Lagging(TicketTable):
+    class Lagging(TicketIndexes):
         """An index follows the table a moment later, one partition after the other."""
 
         def _newest_first(self, search: Search):  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ import pytest
 from support.aws import clients
 from support.aws.table import TicketTable
 from support.domain.errors import StoreRejected, TicketConflict, TicketNotFound
-from support.domain.ticket import Analysis, Failure, Status, Ticket
+from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
 EVENTS = Path(__file__).parents[2] / "events"
@@ -190,6 +190,21 @@ def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: 
 def test_a_table_that_is_not_there_is_no_passing_fault(aws: None, ticket: Ticket) -> None:
     with pytest.raises(StoreRejected, match="ResourceNotFoundException"):
         TicketTable(clients.dynamodb(), "no-such-table").add(ticket)
+
+
+def test_a_write_that_leaves_a_ticket_abandoned_does_not_stop_its_replay(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    table.add(ticket)
+    seen = table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    assert seen is not None
+    table.add_feedback(ticket.ticket_id, {"rating": 1, "givenAt": timestamp(NOW)})
+
+    reopened = table.reopen(seen, NOW)
+
+    assert reopened is not None
+    assert (reopened.status, reopened.attempts) == (Status.RECEIVED, 2)
+    assert table.reopen(seen, NOW) is None, "somebody else has it"
 
 
 def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket) -> None:

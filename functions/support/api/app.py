@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.api import feedback, problems, replay, tickets
 from support.aws.telemetry import logger
-from support.domain.errors import PipelineError
+from support.domain.errors import PipelineError, TicketNotFound
 from support.domain.refusals import Refusal
 
 app = APIGatewayRestResolver()
@@ -29,6 +29,12 @@ def refused(refusal: Refusal) -> Response[str]:
     """What the caller asked for is not done."""
     logger.info("request refused", refusal=type(refusal).__name__)
     return problems.of_refusal(refusal).response(str(refusal))
+
+
+@app.exception_handler(TicketNotFound)  # type: ignore[untyped-decorator]
+def gone(_error: TicketNotFound) -> Response[str]:
+    """The ticket was deleted while it was being changed."""
+    return problems.NOT_FOUND.response("There is no such ticket, or it is not yours.")
 
 
 @app.exception_handler(PipelineError)  # type: ignore[untyped-decorator]

@@ -25,11 +25,11 @@ def give_feedback(ticket_id: str) -> Response[Feedback]:
         raise Forbidden("Only the ticket's customer may give feedback.")
     earlier = ticket.feedback or TABLE.add_feedback(ticket_id, new)
     if earlier is None:
-        logger.info("feedback given", rating=new["rating"])
+        logger.info("feedback given", by=who.subject, rating=new["rating"])
         return _answer(HTTPStatus.CREATED, new)
     changed = feedback.changed(earlier, new)
     TABLE.replace_feedback(ticket_id, changed)
-    logger.info("feedback changed", rating=new["rating"])
+    logger.info("feedback changed", by=who.subject, rating=new["rating"])
     return _answer(HTTPStatus.OK, changed)
 
 

@@ -25,7 +25,7 @@ def replay_ticket(ticket_id: str) -> Response[dict[str, str]]:
     if not who.is_admin:
         raise Forbidden("Only admins may replay tickets.")
     ticket = stored_ticket(ticket_id)
-    claimed = TABLE.claim(ticket, sweeps=0, now=datetime.now(UTC)) if ticket.is_abandoned else None
+    claimed = TABLE.reopen(ticket, datetime.now(UTC))
     if claimed is None:
         raise NothingToReplay(f"The ticket is {ticket.status}, and needs no replay or is being replayed.")
     execution = f"{ticket_id}-r{claimed.attempts}"

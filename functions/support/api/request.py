@@ -1,4 +1,4 @@
-"""What the endpoints have in common: the table, who calls, and which ticket is meant."""
+"""What the endpoints have in common: the tickets, who calls, and which ticket is meant."""
 
 import os
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from support.aws import clients
+from support.aws.search import TicketIndexes
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger
 from support.domain.caller import Caller
@@ -13,6 +14,7 @@ from support.domain.refusals import Forbidden, NotFound
 from support.domain.ticket import MAX_TICKET_ID, Ticket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+INDEXES = TicketIndexes(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 
 
 def caller(router: APIGatewayRouter) -> Caller:

@@ -5,11 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from support.api.request import TABLE, caller, readable_ticket, require_staff, stored_ticket
+from support.api.request import INDEXES, TABLE, caller, readable_ticket, require_staff, stored_ticket
 from support.aws.telemetry import logger
 from support.domain.change import Change
 from support.domain.refusals import VersionConflict
 from support.domain.search import Search
+from support.domain.ticket import for_customer
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
@@ -20,7 +21,8 @@ def list_tickets() -> dict[str, Any]:
     who = caller(router)
     query = router.current_event.query_string_parameters or {}
     search = Search.from_query(query, customer_id=None if who.is_staff else who.subject)
-    return TABLE.search(search).to_document()
+    page = INDEXES.search(search).to_document()
+    return page if who.is_staff else page | {"tickets": [for_customer(one) for one in page["tickets"]]}
 
 
 @router.get("/tickets/<ticket_id>")

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import heapq
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from support.aws.errors import translated
+from support.aws.items import to_document, to_item
 from support.domain.errors import StoreRejected, StoreUnavailable, TicketConflict, TicketNotFound
-from support.domain.search import Page, Position, Search
 from support.domain.ticket import Analysis, Attempt, Failure, Feedback, Status, Ticket, timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from support.domain.change import Change
-
-# Summaries that one search reads: some tenths of a second, well below the function's time-out.
-MAX_READ = 1_000
-_READ_AT_ONCE = 100
-# Before and after every time that a ticket can have.
-_ALWAYS, _NEVER = "0", "9"
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 class TicketTable:
@@ -57,7 +42,7 @@ class TicketTable:
             with _translated():
                 self._client.put_item(
                     TableName=self._name,
-                    Item=_item(ticket.to_document()),
+                    Item=to_item(ticket.to_document()),
                     ConditionExpression="attribute_not_exists(ticketId)",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -152,20 +137,21 @@ class TicketTable:
         restarts were the schedule's own.
         """
         try:
-            return self._update(
-                seen.ticket_id,
-                "SET #status = :status, attempts = attempts + :one, sweeps = :sweeps, "
-                "pendingSince = :now, updatedAt = :now",
-                condition="version = :seen",
-                values={
-                    ":status": Status.RECEIVED if seen.status is Status.FAILED else seen.status,
-                    ":sweeps": sweeps,
-                    ":now": timestamp(now),
-                    ":seen": seen.version,
-                },
-            )
+            return self._claimed(seen, sweeps, now)
         except _ConditionFailedError:
             return None
+
+    def reopen(self, seen: Ticket, now: datetime) -> Ticket | None:
+        """Claim an abandoned ticket; None when it is not abandoned any more.
+
+        A write that leaves it abandoned, such as its customer's feedback, does not stop the claim.
+        """
+        while seen.is_abandoned:
+            try:
+                return self._claimed(seen, 0, now)
+            except _ConditionFailedError as failed:
+                seen = failed.ticket()
+        return None
 
     def give_up(self, seen: Ticket, failure: Failure) -> Ticket | None:
         """End a pending ticket's sweeps; RECEIVED becomes FAILED. None when it changed meanwhile."""
@@ -239,70 +225,13 @@ class TicketTable:
         except _ConditionFailedError as failed:
             raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?") from failed
 
-    def search(self, search: Search) -> Page:
-        """One page of the tickets that a search finds, as the indexes show them.
-
-        It reads at most MAX_READ summaries: the page of a search that finds few may be short, or even empty,
-        and still have a position from which to go on.
-        """
-        found: list[dict[str, Any]] = []
-        position: Position | None = None
-        for read, summary in enumerate(self._newest_first(search)):
-            if len(found) == search.limit or read == MAX_READ:
-                return Page(found, position)
-            # A ticket that has just changed its status may for a moment be in two partitions.
-            if search.finds(summary) and position != _position(summary):
-                found.append(summary)
-            position = _position(summary)
-        return Page(found, None)
-
-    def _newest_first(self, search: Search) -> Iterator[dict[str, Any]]:
-        """The summaries after the search's position, in its order, read as they are asked for."""
-        if search.customer_id is not None:
-            return self._partition("ByCustomer", "customerId", search.customer_id, search)
-        statuses = [search.status] if search.status else list(Status)
-        partitions = [self._partition("ByStatus", "status", status, search) for status in statuses]
-        return heapq.merge(*partitions, key=_position, reverse=True)
-
-    def _partition(self, index: str, key: str, value: str, search: Search) -> Iterator[dict[str, Any]]:
-        """One partition of an index. DynamoDB does not order equal times, so they are ordered here."""
-        for _, simultaneous in groupby(self._read(index, key, value, search), itemgetter("createdAt")):
-            for summary in sorted(simultaneous, key=_position, reverse=True):
-                if search.after is None or _position(summary) < search.after:
-                    yield summary
-
-    def _read(self, index: str, key: str, value: str, search: Search) -> Iterator[dict[str, Any]]:
-        newest = min(search.created_before or _NEVER, search.after.created_at if search.after else _NEVER)
-        oldest = search.created_after or _ALWAYS
-        arguments: dict[str, Any] = {
-            "TableName": self._name,
-            "IndexName": index,
-            "KeyConditionExpression": "#key = :value AND createdAt BETWEEN :oldest AND :newest",
-            "ExpressionAttributeNames": {"#key": key},
-            "ExpressionAttributeValues": _item({":value": value, ":oldest": oldest, ":newest": newest}),
-            "ScanIndexForward": False,
-            "Limit": _READ_AT_ONCE,
-        }
-        if oldest > newest:
-            return
-        while True:
-            with _translated():
-                page = self._client.query(**arguments)
-            for item in page["Items"]:
-                summary = _document(item)
-                if summary["createdAt"] != search.created_before:
-                    yield summary
-            if "LastEvaluatedKey" not in page:
-                return
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
     def pending_since_before(self, moment: datetime) -> Iterator[str]:
         """The ids of the tickets that owe something since before the moment, read page by page."""
         arguments: dict[str, Any] = {
             "TableName": self._name,
             "IndexName": "Pending",
             "FilterExpression": "pendingSince < :moment",
-            "ExpressionAttributeValues": _item({":moment": timestamp(moment)}),
+            "ExpressionAttributeValues": to_item({":moment": timestamp(moment)}),
         }
         while True:
             with _translated():
@@ -313,8 +242,21 @@ class TicketTable:
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _reopened(self, failed: Ticket, now: datetime) -> Ticket:
-        reopened = self.claim(failed, sweeps=0, now=now)
-        return reopened or self.get(failed.ticket_id) or failed
+        return self.reopen(failed, now) or self.get(failed.ticket_id) or failed
+
+    def _claimed(self, seen: Ticket, sweeps: int, now: datetime) -> Ticket:
+        return self._update(
+            seen.ticket_id,
+            "SET #status = :status, attempts = attempts + :one, sweeps = :sweeps, "
+            "pendingSince = :now, updatedAt = :now",
+            condition="version = :seen",
+            values={
+                ":status": Status.RECEIVED if seen.status is Status.FAILED else seen.status,
+                ":sweeps": sweeps,
+                ":now": timestamp(now),
+                ":seen": seen.version,
+            },
+        )
 
     def _update(
         self, ticket_id: str, expression: str, *, condition: str, values: Mapping[str, Any]
@@ -327,7 +269,7 @@ class TicketTable:
                 UpdateExpression=expression.replace("SET ", "SET version = version + :one, ", 1),
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=_item({**values, ":one": 1}),
+                ExpressionAttributeValues=to_item({**values, ":one": 1}),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -370,30 +312,5 @@ def _key(ticket_id: str) -> dict[str, Any]:
     return {"ticketId": {"S": ticket_id}}
 
 
-def _item(document: Mapping[str, Any]) -> dict[str, Any]:
-    # DynamoDB has exact decimals and boto3 refuses floats: 0.9 goes in as the number that JSON shows.
-    exact = json.loads(json.dumps(document), parse_float=Decimal)
-    return {name: _serialize(value) for name, value in exact.items()}
-
-
 def _ticket(item: Mapping[str, Any]) -> Ticket:
-    return Ticket.from_document(_document(item))
-
-
-def _document(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(_deserialize(value)) for name, value in item.items()}
-
-
-def _position(summary: Mapping[str, Any]) -> Position:
-    return Position(summary["createdAt"], summary["ticketId"])
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dict():
-            return {name: _plain(item) for name, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-    return value
+    return Ticket.from_document(to_document(item))

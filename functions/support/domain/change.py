@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from support.domain.analysis import CATEGORIES, URGENCIES
+from support.domain.plain_text import readable_line
 from support.domain.refusals import InvalidRequest, NotAnalysed, TransitionNotAllowed, VersionConflict
 from support.domain.request_fields import one_of, parse_object, text, whole_number
 from support.domain.ticket import MAX_VERSION, Status, Ticket
@@ -40,7 +41,7 @@ class Change:
         return cls(
             version=whole_number(document, "version", 1, MAX_VERSION),
             status=Status(status) if status else None,
-            assignee=text(document, "assignee", 0, MAX_ASSIGNEE),
+            assignee=_name(text(document, "assignee", 0, MAX_ASSIGNEE)),
             urgency=one_of(document, "urgency", URGENCIES),
             category=one_of(document, "category", CATEGORIES),
         )
@@ -66,3 +67,8 @@ class Change:
             )
         if (self.urgency or self.category) and ticket.analysis is None:
             raise NotAnalysed("Only a ticket that the model has analysed has an urgency and a category.")
+
+
+def _name(assignee: str | None) -> str | None:
+    # It stands in lists beside others' names.
+    return None if assignee is None else readable_line(assignee)

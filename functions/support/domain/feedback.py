@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from support.domain.plain_text import readable
 from support.domain.refusals import FeedbackClosed
 from support.domain.request_fields import parse_object, text, whole_number
 from support.domain.ticket import Feedback, timestamp
@@ -18,7 +19,7 @@ def given(body: str | None, now: datetime) -> Feedback:
     """
     document = parse_object(body, ("rating", "comment"))
     feedback: Feedback = {"rating": whole_number(document, "rating", 1, 5), "givenAt": timestamp(now)}
-    comment = text(document, "comment", 1, MAX_COMMENT)
+    comment = readable(text(document, "comment", 1, MAX_COMMENT) or "")
     return feedback | {"comment": comment} if comment else feedback
 
 

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from support.domain.analysis import URGENCIES
@@ -79,6 +79,13 @@ class Search:
             after=Position.from_cursor(cursor) if cursor else None,
         )
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it passes over tickets in the partitions of the index that it reads."""
+        inside = (self.urgency, self.category, self.needs_review)
+        by_status = self.customer_id is not None and self.status is not None
+        return by_status or any(value is not None for value in inside)
+
     def finds(self, summary: Mapping[str, Any]) -> bool:
         """Whether a ticket's summary is among those asked for, whatever its time and whosever it is."""
         wanted = {
@@ -115,6 +122,8 @@ def _time(query: Mapping[str, str], name: str) -> str | None:
     try:
         moment = datetime.fromisoformat(query[name])
         # A moment near year 1 or 9999 has none in UTC.
+        # Tickets' times are whole milliseconds: up to the next, a moment between two parts them as before.
+        moment += timedelta(microseconds=-moment.microsecond % 1000)
         return timestamp(moment) if moment.tzinfo else _no_time(name)
     except (ValueError, OverflowError):
         return _no_time(name)

@@ -163,10 +163,7 @@ class Ticket:
 
     def to_customers_document(self) -> dict[str, Any]:
         """The ticket as its customer may see it, without internals like AWS's words in a failure's cause."""
-        document = {name: value for name, value in self.to_document().items() if name not in _INTERNAL}
-        if self.failure:
-            document["failure"] = {"error": self.failure["error"], "failedAt": self.failure["failedAt"]}
-        return document
+        return for_customer(self.to_document())
 
     @property
     def is_abandoned(self) -> bool:
@@ -198,6 +195,14 @@ class Ticket:
             other.subject,
             other.content,
         )
+
+
+def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A ticket's document or summary as its customer may see it."""
+    shown = {name: value for name, value in document.items() if name not in _INTERNAL}
+    if failure := shown.get("failure"):
+        shown["failure"] = {"error": failure["error"], "failedAt": failure["failedAt"]}
+    return shown
 
 
 def timestamp(moment: datetime) -> str:

@@ -45,7 +45,7 @@ def _replay(record: SQSRecord) -> None:
         _start(f"{asked.ticket_id}-r1", submission)
     elif not known.is_same_submission_as(asked):
         raise TicketConflict(f"Another ticket is stored under the id {asked.ticket_id}.")
-    elif known.is_abandoned and (claimed := TABLE.claim(known, sweeps=0, now=now)):
+    elif claimed := TABLE.reopen(known, now):
         _start(f"{asked.ticket_id}-r{claimed.attempts}", submission)
     else:
         logger.info("nothing to replay", status=known.status)

@@ -7,6 +7,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+STACK_TESTS := tests/integration tests/chaos
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,8 +37,10 @@ fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
 		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
 
+# What needs no stack runs on every core; then what has the machine to itself, because it starts stacks and storms.
 test: lint ## Run every check and test
-	$(PY) -m pytest --cov --cov-report=term
+	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(addprefix --ignore=,$(STACK_TESTS))
+	$(PY) -m pytest --cov --cov-append --cov-report=term $(STACK_TESTS)
 
 test-sfn-local: .venv ## Play the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
 	$(PY) -m pytest -q tests/sfn_local --sfn-local

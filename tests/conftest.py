@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,23 +95,30 @@ def model(model_server: str) -> Model:
 def aws() -> Iterator[None]:
     """AWS as moto plays it, with the table, the topic and the parameters of the template."""
     with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        resources = yaml.load((PROJECT / "template.yaml").read_text(), _Loader)["Resources"]  # noqa: S506
-        table = resources["TicketsTable"]["Properties"]
-        boto3.client("dynamodb").create_table(
-            TableName=os.environ["TICKETS_TABLE"],
-            **{
-                name: table[name]
-                for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-            },
-        )
-        boto3.client("sns").create_topic(Name="support")
+        _client("dynamodb").create_table(TableName=os.environ["TICKETS_TABLE"], **_table())
+        _client("sns").create_topic(Name="support")
         for variable, value in (
             ("SWEEP_AFTER_SECONDS_PARAMETER", "600"),
             ("REVIEW_THRESHOLD_PARAMETER", "0.6"),
         ):
-            boto3.client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
+            _client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
         with _strict_dynamodb():
             yield
+
+
+@cache
+def _client(service: str) -> Any:
+    """A client for the whole run: to make one takes longer than most tests."""
+    return boto3.client(service)  # type: ignore[call-overload]
+
+
+@cache
+def _table() -> dict[str, Any]:
+    """The tickets table as the template has it."""
+    resources = yaml.load((PROJECT / "template.yaml").read_text(), _Loader)["Resources"]  # noqa: S506
+    table = resources["TicketsTable"]["Properties"]
+    names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    return {name: table[name] for name in names}
 
 
 @pytest.fixture

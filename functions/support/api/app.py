@@ -3,12 +3,13 @@
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.api import feedback, problems, replay, tickets
 from support.aws.telemetry import logger
 from support.domain.errors import PipelineError, TicketNotFound
-from support.domain.refusals import Refusal
+from support.domain.refusals import NotFound, Refusal
 
 app = APIGatewayRestResolver()
 app.include_router(tickets.router)
@@ -28,13 +29,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def refused(refusal: Refusal) -> Response[str]:
     """What the caller asked for is not done."""
     logger.info("request refused", refusal=type(refusal).__name__)
-    return problems.of_refusal(refusal).response(str(refusal))
+    return problems.of_refusal(refusal)
 
 
-@app.exception_handler(TicketNotFound)  # type: ignore[untyped-decorator]
-def gone(_error: TicketNotFound) -> Response[str]:
-    """The ticket was deleted while it was being changed."""
-    return problems.NOT_FOUND.response("There is no such ticket, or it is not yours.")
+@app.exception_handler([NotFoundError, TicketNotFound])  # type: ignore[untyped-decorator]
+def not_found(_error: Exception) -> Response[str]:
+    """A ticket that was deleted meanwhile, or an id with characters that no id has and no route matches."""
+    return problems.of_refusal(NotFound())
 
 
 @app.exception_handler(PipelineError)  # type: ignore[untyped-decorator]
@@ -49,9 +50,3 @@ def unforeseen(_error: Exception) -> Response[str]:
     """A defect: the caller gets an answer in the contract's form, the log the stack trace."""
     logger.exception("request failed")
     return problems.UNAVAILABLE.response("Please send the request again in a few seconds.")
-
-
-@app.not_found
-def not_found(_error: Exception) -> Response[str]:
-    """A path that API Gateway knows and no route matches: an id with characters that no id has."""
-    return problems.NOT_FOUND.response("There is no such ticket, or it is not yours.")

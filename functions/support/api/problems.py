@@ -50,12 +50,11 @@ class Problem:
 
 
 UNAVAILABLE = Problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot answer right now")
-NOT_FOUND = Problem("not-found", HTTPStatus.NOT_FOUND, "There is nothing here")
 _CONFLICT = HTTPStatus.CONFLICT
 _OF_REFUSAL: dict[type[Refusal], Problem] = {
     refusals.InvalidRequest: Problem("invalid-request", HTTPStatus.BAD_REQUEST, "The request is not valid"),
     refusals.Forbidden: Problem("forbidden", HTTPStatus.FORBIDDEN, "You may not do this"),
-    refusals.NotFound: NOT_FOUND,
+    refusals.NotFound: Problem("not-found", HTTPStatus.NOT_FOUND, "There is nothing here"),
     refusals.VersionConflict: Problem("version-conflict", _CONFLICT, "The ticket has changed"),
     refusals.TransitionNotAllowed: Problem(
         "transition-not-allowed", _CONFLICT, "The ticket's status does not allow this"
@@ -67,6 +66,6 @@ _OF_REFUSAL: dict[type[Refusal], Problem] = {
 PROBLEMS = (*_OF_REFUSAL.values(), UNAVAILABLE)
 
 
-def of_refusal(refusal: Refusal) -> Problem:
-    """The problem that a refusal is."""
-    return _OF_REFUSAL[type(refusal)]
+def of_refusal(refusal: Refusal) -> Response[str]:
+    """The answer to a request that is refused."""
+    return _OF_REFUSAL[type(refusal)].response(str(refusal))

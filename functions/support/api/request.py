@@ -34,7 +34,7 @@ def stored_ticket(ticket_id: str) -> Ticket:
     logger.append_keys(ticketId=ticket_id[:MAX_TICKET_ID])
     ticket = TABLE.get(ticket_id) if len(ticket_id) <= MAX_TICKET_ID else None
     if ticket is None:
-        raise NotFound("There is no such ticket, or it is not yours.")
+        raise NotFound
     return ticket
 
 
@@ -42,5 +42,5 @@ def readable_ticket(ticket_id: str, who: Caller) -> Ticket:
     """The ticket, if the caller may see it. Raises NotFound, as for one that does not exist."""
     ticket = stored_ticket(ticket_id)
     if not who.may_read_tickets_of(ticket.customer_id):
-        raise NotFound("There is no such ticket, or it is not yours.")
+        raise NotFound
     return ticket

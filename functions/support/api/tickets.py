@@ -42,6 +42,6 @@ def change_ticket(ticket_id: str) -> dict[str, Any]:
     change.require_allowed_for(stored_ticket(ticket_id))
     changed = TABLE.change(ticket_id, change, datetime.now(UTC))
     if changed is None:
-        raise VersionConflict("Read the ticket again, and send the change with its present version.")
+        raise VersionConflict
     logger.info("ticket changed", by=who.subject, fields=sorted(change.values), version=changed.version)
     return changed.to_document()

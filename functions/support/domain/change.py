@@ -58,7 +58,7 @@ class Change:
             VersionConflict, TransitionNotAllowed, NotAnalysed
         """
         if self.version != ticket.version:
-            raise VersionConflict("Read the ticket again, and send the change with its present version.")
+            raise VersionConflict
         if self.status and TRANSITIONS.get(ticket.status) is not self.status:
             after = TRANSITIONS.get(ticket.status)
             raise TransitionNotAllowed(

@@ -17,11 +17,17 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no such ticket, or it is not the caller's."""
+    """There is no such ticket, or it is not the caller's: the answer does not say which."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such ticket, or it is not yours.")
 
 
 class VersionConflict(Refusal):
     """The ticket has changed since the caller read it."""
+
+    def __init__(self) -> None:
+        super().__init__("Read the ticket again, and send the change with its present version.")
 
 
 class TransitionNotAllowed(Refusal):

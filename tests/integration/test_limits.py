@@ -54,7 +54,8 @@ def test_a_client_above_its_rate_is_asked_to_wait(stack: Any) -> None:
 
 
 def test_a_client_whose_quota_is_used_up_is_told_so(stack: Any) -> None:
-    with client_limits(stack, _quota_limit=1):
+    # A rate at which no earlier request counts any more.
+    with client_limits(stack, _quota_limit=1, _throttle_rateLimit=1000, _throttle_burstLimit=1000):
         stack.send_as_service("POST", "/service/support-request", TICKET)
         before = len(stack.executions())
         answer = stack.send_as_service("POST", "/service/support-request", TICKET)

@@ -28,14 +28,18 @@ def contract(schema: str) -> dict[str, Any]:
 
 def test_the_readmes_curl_is_accepted_and_its_ticket_processed(stack: Any) -> None:
     readme = (PROJECT / "README.md").read_text()
-    (curl,) = re.findall(r"^curl .*?/support-request.*?(?<!\\)$", readme, re.DOTALL | re.MULTILINE)
-    curl = curl.replace("http://localhost:3000", stack.url).replace(".local/", f"{stack.folder}/")
+    submit, _read, list_for_agents = re.findall(r"^curl .*?[^\\]$", readme, re.DOTALL | re.MULTILINE)
 
-    done = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True)
+    def typed(curl: str) -> Any:
+        command = curl.replace("http://localhost:3000", stack.url).replace(".local/", f"{stack.folder}/")
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
 
-    ticket = stack.outcome(json.loads(done.stdout)["ticketId"])
+    accepted = typed(submit)
+    ticket = stack.outcome(accepted["ticketId"])
     assert ticket["status"] == "PROCESSED"
-    jsonschema.validate(json.loads(done.stdout), contract("Accepted"))
+    jsonschema.validate(accepted, contract("Accepted"))
+    jsonschema.validate(typed(list_for_agents), contract("TicketPage"))
     jsonschema.validate(ticket, contract("Ticket"))
     assert ticket["analysis"]["category"] == "BILLING"
     assert ticket["subject"] == "Double charge"

@@ -54,6 +54,17 @@ def executions(stack: Any, ticket_id: str) -> list[str]:
     return sorted(one["name"] for one in stack.executions() if one["name"].startswith(ticket_id))
 
 
+def test_an_admin_replays_a_failed_ticket_by_the_api(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    admin = {"Authorization": f"Bearer {stack.token('admin-token')}"}
+
+    answer = stack.http.post(f"/tickets/{ticket_id}/replay", headers=admin)
+
+    assert (answer.status_code, answer.json()["execution"]) == (202, f"{ticket_id}-r2")
+    assert announced(stack, ticket_id)["status"] == "PROCESSED"
+    assert len(stack.announcements()) == 1
+
+
 def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
     ticket_id = failed_ticket(stack)
 
@@ -65,7 +76,7 @@ def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
     assert listed.endswith(" ago  attempts 1  in table+queue")
     assert outcome == f"{ticket_id}  processed"
     assert summary == "1 of 1 processed."
-    ticket = stack.get(ticket_id).json()
+    ticket = stack.get(ticket_id, token=stack.token("agent-token")).json()
     assert (ticket["status"], ticket["attempts"]) == ("PROCESSED", 2)
     assert [(attempt["execution"], attempt["outcome"]) for attempt in ticket["history"]] == [
         (ticket_id, "ModelRejected"),

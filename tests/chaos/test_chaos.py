@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -68,7 +69,11 @@ def test_a_storm_loses_no_ticket_that_was_accepted(chaos: Chaos, folder: Path) -
     counts = json.loads((folder / "chaos.json").read_text())
     assert counts["seed"] == SEED
     assert counts["accepted"] == counts["processed"] == 40
-    assert counts["replayed"] + counts["swept"] + counts["recovered"] > 0, "or the storm was none"
+    # Retries may ride out the whole of so small a storm: that there was one is seen by its faults.
+    storm = re.search(r"functions killed (\d+) times, calls (\{.*\})", chaos.said())
+    assert storm is not None
+    assert int(storm[1]) > 0
+    assert all(calls.keys() > {"passed"} for calls in json.loads(storm[2]).values())
     assert [counts[name] for name in ("lost", "announcedNever", "wrongContent", "cannedAnalyses")] == [0] * 4
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -105,14 +106,42 @@ class RunningStack:
         self, method: str, path: str, body: Any, *, sent: Any = None, api_key: str | None = None
     ) -> httpx.Response:
         """Send a request as the demo service, signed, with its key; `sent` takes the signed body's place."""
+        url, content = self.stack.front_door_url + path, json.dumps(body).encode()
+        headers = self.service_headers(method, url, content) | ({"x-api-key": api_key} if api_key else {})
+        content = content if sent is None else json.dumps(sent).encode()
+        return self.http.request(
+            method, url, content=content, headers=headers | {"Content-Type": "application/json"}
+        )
+
+    def service_headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
+        """By what the demo service proves itself: the request's signature, and its API key."""
         client = json.loads((self.folder / "service.json").read_text())
-        headers = {"Content-Type": "application/json", "x-api-key": api_key or client["apiKey"]}
-        url = self.stack.front_door_url + path
-        signed = AWSRequest(method, url, headers, json.dumps(body).encode())
         credentials = Credentials(client["accessKeyId"], client["secretAccessKey"])
+        signed = AWSRequest(method, url, data=content)
         SigV4Auth(credentials, "execute-api", client["region"]).add_auth(signed)
-        content = signed.body if sent is None else json.dumps(sent).encode()
-        return self.http.request(method, url, content=content, headers=dict(signed.headers))
+        return dict(signed.headers) | {"x-api-key": client["apiKey"]}
+
+    @contextmanager
+    def client_limits(self, **limits: int) -> Iterator[None]:
+        """Other limits of service clients until the block ends: `rateLimit`, `burstLimit` and `quota`."""
+        paths = {
+            "rateLimit": "/throttle/rateLimit",
+            "burstLimit": "/throttle/burstLimit",
+            "quota": "/quota/limit",
+        }
+        apigateway = self.stack.client("apigateway")
+        plan = apigateway.get_usage_plan(usagePlanId=self.stack.usage_plan_id)
+        before = {**plan["throttle"], "quota": plan["quota"]["limit"]}
+
+        def limit(values: Mapping[str, Any]) -> None:
+            changes = [{"op": "replace", "path": paths[n], "value": str(v)} for n, v in values.items()]
+            apigateway.update_usage_plan(usagePlanId=plan["id"], patchOperations=changes)
+
+        limit(limits)
+        try:
+            yield
+        finally:
+            limit({name: before[name] for name in limits})
 
     def submit(self, body: Any, **headers: str) -> str:
         """Submit a ticket that is accepted; return its id."""

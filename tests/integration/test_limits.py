@@ -1,38 +1,12 @@
 """Limits: too much is refused with a problem that says when to come back, and nothing is started."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
 TICKET = {"customerId": "customer-4711", "content": "It is broken."}
-
-
-@contextmanager
-def client_limits(stack: Any, **limits: Any) -> Iterator[None]:
-    """Other limits for the demo service's usage plan, until the block ends."""
-    apigateway = stack.stack.client("apigateway")
-    plan = apigateway.get_usage_plan(usagePlanId=stack.stack.usage_plan_id)
-
-    def set_limits(values: dict[str, Any]) -> None:
-        operations = [{"op": "replace", "path": path, "value": str(value)} for path, value in values.items()]
-        apigateway.update_usage_plan(usagePlanId=plan["id"], patchOperations=operations)
-
-    set_limits({name.replace("_", "/"): value for name, value in limits.items()})
-    try:
-        yield
-    finally:
-        throttle, quota = plan["throttle"], plan["quota"]
-        set_limits(
-            {
-                "/throttle/rateLimit": throttle["rateLimit"],
-                "/throttle/burstLimit": throttle["burstLimit"],
-                "/quota/limit": quota["limit"],
-            }
-        )
 
 
 def problem(answer: httpx.Response) -> str:
@@ -41,7 +15,7 @@ def problem(answer: httpx.Response) -> str:
 
 
 def test_a_client_above_its_rate_is_asked_to_wait(stack: Any) -> None:
-    with client_limits(stack, _throttle_rateLimit=1, _throttle_burstLimit=1), ThreadPoolExecutor() as pool:
+    with stack.client_limits(rateLimit=1, burstLimit=1), ThreadPoolExecutor() as pool:
         answers = list(
             pool.map(lambda _: stack.send_as_service("POST", "/service/support-request", TICKET), range(8))
         )
@@ -55,7 +29,7 @@ def test_a_client_above_its_rate_is_asked_to_wait(stack: Any) -> None:
 
 def test_a_client_whose_quota_is_used_up_is_told_so(stack: Any) -> None:
     # A rate at which no earlier request counts any more.
-    with client_limits(stack, _quota_limit=1, _throttle_rateLimit=1000, _throttle_burstLimit=1000):
+    with stack.client_limits(quota=1, rateLimit=1000, burstLimit=1000):
         stack.send_as_service("POST", "/service/support-request", TICKET)
         before = len(stack.executions())
         answer = stack.send_as_service("POST", "/service/support-request", TICKET)

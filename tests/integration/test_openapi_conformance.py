@@ -10,15 +10,11 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -111,10 +107,11 @@ def world(running: Any) -> Iterator[World]:
     running.fail_model()
     processed = submitted(running, [tokens["customer"], *tokens.values(), running.new_customer()])
     callers = {role: bearer(token) for role, token in tokens.items()}
-    with unlimited_clients(running):
+    # The limits of a service client would refuse most requests.
+    with running.client_limits(rateLimit=10000, burstLimit=5000, quota=1_000_000):
         world = World(
             running.stack.front_door_url,
-            callers | {"service": signature(running.folder), "nobody": lambda request: request},
+            callers | {"service": service(running), "nobody": lambda request: request},
             failed + processed,
             lambda ticket_id: int(running.get(ticket_id, token=tokens["agent"]).json()["version"]),
         )
@@ -131,22 +128,6 @@ def submitted(running: Any, tokens: list[str]) -> list[str]:
     return ids
 
 
-@contextmanager
-def unlimited_clients(running: Any) -> Iterator[None]:
-    """Until the block ends, no limit of a service client's rate, which would refuse most requests."""
-    apigateway = running.stack.client("apigateway")
-    plan = apigateway.get_usage_plan(usagePlanId=running.stack.usage_plan_id)
-
-    def limit(throttle: dict[str, Any]) -> None:
-        values = {f"/throttle/{name}": str(value) for name, value in throttle.items()}
-        operations = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
-        apigateway.update_usage_plan(usagePlanId=plan["id"], patchOperations=operations)
-
-    limit({"rateLimit": 10000, "burstLimit": 5000})
-    yield
-    limit(plan["throttle"])
-
-
 def bearer(token: str) -> Callable[[Any], Any]:
     def authenticate(request: Any) -> Any:
         request.headers["Authorization"] = f"Bearer {token}"
@@ -155,17 +136,9 @@ def bearer(token: str) -> Callable[[Any], Any]:
     return authenticate
 
 
-def signature(folder: Path) -> Callable[[Any], Any]:
-    client = json.loads((folder / "service.json").read_text())
-    signer = SigV4Auth(
-        Credentials(client["accessKeyId"], client["secretAccessKey"]), "execute-api", client["region"]
-    )
-
+def service(running: Any) -> Callable[[Any], Any]:
     def authenticate(request: Any) -> Any:
-        request.headers["x-api-key"] = client["apiKey"]
-        signed = AWSRequest(request.method, request.url, data=request.body or b"")
-        signer.add_auth(signed)
-        request.headers.update(dict(signed.headers))
+        request.headers.update(running.service_headers(request.method, request.url, request.body or b""))
         return request
 
     return authenticate

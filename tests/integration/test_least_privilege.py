@@ -49,11 +49,17 @@ FUNCTIONS = {
         must_not=[("dynamodb:DeleteItem", "table"), ("sns:Publish", "failure topic")],
     ),
     "TicketsFunction": Rights(
-        needs=[("dynamodb:GetItem", "table")],
+        needs=[
+            ("dynamodb:GetItem", "table"),
+            ("dynamodb:UpdateItem", "table"),
+            ("states:StartExecution", "state machine"),
+        ],
         must_not=[
             ("dynamodb:DeleteItem", "table"),
+            ("dynamodb:PutItem", "table"),
             ("dynamodb:Scan", "table"),
             ("sns:Publish", "support topic"),
+            ("states:StartExecution", "another state machine"),
         ],
     ),
     "ReplayFunction": Rights(

@@ -10,7 +10,7 @@ type Document = dict[str, Any]
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "configuration.md").read_text()
-BY_MAKE = {"STAGE", "ARGS", "TASK", "EVENT"}
+BY_MAKE = {"EXAMPLES", "STAGE", "ARGS", "TASK", "EVENT"}
 # What these read of the environment is not for users to set.
 INTERNAL = {"AWS_ENDPOINT_URL", "TMPDIR", "STATE_DIR"}
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
@@ -55,6 +56,31 @@ def gateway_problem(response: Document) -> Document:
 
 def test_it_is_valid_openapi(openapi: Document) -> None:
     OpenAPIV30SpecValidator(openapi).validate()
+
+
+def bodies(openapi: Document) -> Iterator[tuple[str, Document]]:
+    """Where each documented body stands, with its schema and examples: of requests, and of answers."""
+    shared = openapi["components"]["responses"]
+    for path, method, operation in operations(openapi):
+        described = {"request": operation.get("requestBody", {})} | operation["responses"]
+        for name, body in described.items():
+            resolved = shared[body["$ref"].rpartition("/")[2]] if "$ref" in body else body
+            for media in resolved.get("content", {}).values():
+                yield f"{method} {path} {name}", media
+
+
+def test_every_body_has_an_example_and_every_example_is_valid(openapi: Document) -> None:
+    for where, media in bodies(openapi):
+        examples = [
+            openapi["components"]["examples"][example["$ref"].rpartition("/")[2]]
+            if "$ref" in example
+            else example
+            for example in media.get("examples", {"only": {"value": media.get("example")}}).values()
+        ]
+        assert examples, where
+        for example in examples:
+            schema = {**media["schema"], "components": openapi["components"]}
+            jsonschema.validate(example["value"], schema)
 
 
 @pytest.mark.parametrize("name", ["Submission", "ServiceSubmission"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 REGION = "us-east-1"
 HOST = "127.0.0.1"
+# The emulator's own credentials: they may do everything, like those of an account's root user.
+ACCESS_KEY = "local"
 
 
 class StackError(Exception):
@@ -63,11 +65,15 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
 def aws_environment(endpoint_url: str) -> dict[str, str]:
     """An environment in which AWS tools reach the embedded AWS, and nothing of the user's own AWS."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {
+    return kept | aws_variables(endpoint_url)
+
+
+def aws_variables(endpoint_url: str) -> dict[str, str]:
+    """The variables by which AWS tools reach the embedded AWS."""
+    return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_DEFAULT_REGION": REGION,
-        # The emulator's own credentials: they may do everything, like those of an account's root user.
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -11,10 +11,8 @@ from typing import Any
 
 import boto3
 
-from local.settings import StackError
+from local.settings import ACCESS_KEY, StackError, aws_variables
 
-# The emulator's own credentials, which may do everything.
-_KEY = "local"
 # Where the AWS CLI is, among other commands of the virtual environment.
 _COMMANDS = Path(sys.executable).parent
 
@@ -49,12 +47,8 @@ class Stack:
 
     def save_shell_settings(self, folder: Path) -> None:
         """Write aws.env, by which a shell's AWS CLI works on this stack: `. .local/aws.env`."""
-        settings = {
-            "AWS_ENDPOINT_URL": self.endpoint_url,
+        settings = aws_variables(self.endpoint_url) | {
             "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": _KEY,
-            "AWS_SECRET_ACCESS_KEY": _KEY,
             "AWS_PAGER": "",
             "STACK": self.stack_name,
             "API": self.front_door_url,
@@ -96,7 +90,9 @@ class Stack:
 @cache
 def local_client(service: str, endpoint_url: str, region: str) -> Any:
     """A boto3 client of the embedded AWS, whatever AWS settings the user has."""
-    session = boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=region)
+    session = boto3.Session(
+        aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=region
+    )
     return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
 
 

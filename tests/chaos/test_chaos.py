@@ -89,5 +89,6 @@ def test_ctrl_c_in_the_middle_of_a_storm_leaves_nothing(chaos: Chaos, folder: Pa
     assert list(chaos.temporary.iterdir()) == []
     left = {path.name for path in chaos.stack_folder.iterdir()}
     assert not left & {"tmp", "stack.json", "token", "agent-token", "passwords.json", "processes.json"}
+    assert not left & {"aws.env", "admin-token", "service.json", "service.curl"}
     assert "Traceback" not in chaos.said()
     assert not (folder / "chaos.json").exists()

@@ -30,7 +30,7 @@ def get_ticket(ticket_id: str) -> dict[str, Any]:
     """The ticket; whoever may not see it cannot tell that it exists."""
     who = caller(router)
     ticket = readable_ticket(ticket_id, who)
-    return ticket.to_document() if who.is_staff else ticket.to_customers_document()
+    return ticket.to_document() if who.is_staff else for_customer(ticket.to_document())
 
 
 @router.patch("/tickets/<ticket_id>")

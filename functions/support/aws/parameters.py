@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
-
-from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from typing import TYPE_CHECKING
 
 from support.aws.errors import translated
 from support.aws.telemetry import logger
@@ -36,11 +33,11 @@ class NumberParameter:
         max_age: int = MAX_AGE_SECONDS,
         pause: int = PAUSE_SECONDS,
     ) -> None:
-        self._provider = SSMProvider(boto3_client=client)
+        self._client = client
         self._name = name
         self._minimum, self._maximum = minimum, maximum
         self._max_age, self._pause = max_age, pause
-        self._known: float | None = None
+        self._text: str | None = None
         self._ask_again_at = 0.0
 
     def value(self) -> float:
@@ -50,27 +47,23 @@ class NumberParameter:
             ConfigurationUnavailable: it was never read; a repeat may succeed.
             ConfigurationInvalid: it may not be read, does not exist, or is no number between the limits.
         """
-        if self._known is not None and time.monotonic() < self._ask_again_at:
-            return self._known
+        if self._text is None or time.monotonic() >= self._ask_again_at:
+            self._text = self._read()
+        return self._number(self._text)
+
+    def _read(self) -> str:
+        """The text in Parameter Store, or the one that was read last."""
         try:
-            text = self._read()
+            with translated(unavailable=ConfigurationUnavailable, rejected=ConfigurationInvalid):
+                text = self._client.get_parameter(Name=self._name)["Parameter"]["Value"]
         except PipelineError as error:
-            if self._known is None:
+            if self._text is None:
                 raise
             logger.warning("parameter not refreshed", parameter=self._name, reason=str(error))
             self._ask_again_at = time.monotonic() + self._pause
-            return self._known
-        self._known = self._number(text)
-        return self._known
-
-    def _read(self) -> str:
-        with translated(unavailable=ConfigurationUnavailable, rejected=ConfigurationInvalid):
-            try:
-                text: Any = self._provider.get(self._name, max_age=self._max_age)
-            except GetParameterError as error:
-                # Powertools keeps botocore's error only here.
-                raise (error.__context__ or error) from None
-        return str(text)
+            return self._text
+        self._ask_again_at = time.monotonic() + self._max_age
+        return text
 
     def _number(self, text: str) -> float:
         try:

@@ -77,7 +77,7 @@ class TicketTable:
         try:
             return self._update(
                 ticket_id,
-                "SET #status = :processed, analysis = :analysis, urgency = :urgency, category = :category, "
+                "#status = :processed, analysis = :analysis, urgency = :urgency, category = :category, "
                 "updatedAt = :now, pendingSince = if_not_exists(pendingSince, :now), " + _APPEND_TO_HISTORY,
                 condition="#status IN (:received, :failed)",
                 values={
@@ -99,7 +99,7 @@ class TicketTable:
         try:
             return self._update(
                 ticket_id,
-                "SET #status = :failed, failure = :failure, updatedAt = :now, "
+                "#status = :failed, failure = :failure, updatedAt = :now, "
                 + _APPEND_TO_HISTORY
                 + " REMOVE pendingSince",
                 condition="#status = :received",
@@ -123,7 +123,7 @@ class TicketTable:
         try:
             return self._update(
                 ticket_id,
-                "SET notifiedAt = if_not_exists(notifiedAt, :now), updatedAt = :now REMOVE pendingSince",
+                "notifiedAt = if_not_exists(notifiedAt, :now), updatedAt = :now REMOVE pendingSince",
                 condition="attribute_exists(#status)",
                 values={":now": timestamp(now)},
             )
@@ -158,7 +158,7 @@ class TicketTable:
         try:
             return self._update(
                 seen.ticket_id,
-                "SET #status = :status, failure = :failure, updatedAt = :now REMOVE pendingSince",
+                "#status = :status, failure = :failure, updatedAt = :now REMOVE pendingSince",
                 condition="version = :seen",
                 values={
                     ":status": Status.FAILED if seen.status is Status.RECEIVED else seen.status,
@@ -178,8 +178,7 @@ class TicketTable:
         try:
             return self._update(
                 ticket_id,
-                "SET "
-                + "".join(f"{places.get(name, name)} = :{name}, " for name in values)
+                "".join(f"{places.get(name, name)} = :{name}, " for name in values)
                 + "updatedAt = :now"
                 + (f" REMOVE {', '.join(removed)}" if removed else ""),
                 condition="attribute_exists(#status) AND version = :seen",
@@ -197,7 +196,7 @@ class TicketTable:
         try:
             self._update(
                 ticket_id,
-                "SET feedback = :feedback, updatedAt = :now",
+                "feedback = :feedback, updatedAt = :now",
                 condition="attribute_exists(#status) AND attribute_not_exists(feedback)",
                 values={":feedback": feedback, ":now": feedback["givenAt"]},
             )
@@ -214,7 +213,7 @@ class TicketTable:
         try:
             self._update(
                 ticket_id,
-                "SET feedback = :feedback, updatedAt = :now",
+                "feedback = :feedback, updatedAt = :now",
                 condition="attribute_exists(#status) AND feedback.givenAt = :givenAt",
                 values={
                     ":feedback": feedback,
@@ -247,7 +246,7 @@ class TicketTable:
     def _claimed(self, seen: Ticket, sweeps: int, now: datetime) -> Ticket:
         return self._update(
             seen.ticket_id,
-            "SET #status = :status, attempts = attempts + :one, sweeps = :sweeps, "
+            "#status = :status, attempts = attempts + :one, sweeps = :sweeps, "
             "pendingSince = :now, updatedAt = :now",
             condition="version = :seen",
             values={
@@ -258,15 +257,14 @@ class TicketTable:
             },
         )
 
-    def _update(
-        self, ticket_id: str, expression: str, *, condition: str, values: Mapping[str, Any]
-    ) -> Ticket:
+    def _update(self, ticket_id: str, changes: str, *, condition: str, values: Mapping[str, Any]) -> Ticket:
+        """Write one version more; `changes` are an update expression's, without its first SET."""
         with _translated():
             answer = self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket_id),
-                # In front of what may be a REMOVE: every write is a version of its own.
-                UpdateExpression=expression.replace("SET ", "SET version = version + :one, ", 1),
+                # Every write is a version of its own.
+                UpdateExpression=f"SET version = version + :one, {changes}",
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=to_item({**values, ":one": 1}),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, cast
@@ -42,39 +42,34 @@ def cleaned(answer: Any) -> Any:
     if not isinstance(answer, Mapping):
         return answer
     known = {name: answer[name] for name in SCHEMA["properties"] if name in answer}
-    return known | {name: clean(known[name]) for name, clean in _CLEANERS.items() if name in known}
+    return known | {
+        name: clean(known[name])
+        for name, (kind, clean) in _CLEANERS.items()
+        if isinstance(known.get(name), kind)
+    }
 
 
-def _line(value: Any) -> Any:
-    return readable_line(value) if isinstance(value, str) else value
-
-
-def _lines(value: Any) -> Any:
-    return [_line(item) for item in value] if isinstance(value, list) else value
-
-
-def _text(value: Any) -> Any:
-    return readable(value) if isinstance(value, str) else value
-
-
-def _language(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    first, *rest = value.split("-")
+def _usual_case(tag: str) -> str:
+    first, *rest = tag.split("-")
     return "-".join([first.lower(), *(part.title() if len(part) == 4 else part.upper() for part in rest)])
 
 
-def _number(value: Any) -> Any:
+def _lines(items: list[Any]) -> list[Any]:
+    return [readable_line(item) if isinstance(item, str) else item for item in items]
+
+
+def _number(value: float) -> float | None:
     # NaN lies in every range that a validator compares it with, and in no table.
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if math.isnan(value) else value
 
 
-_CLEANERS = {
-    "language": _language,
-    "summary": _line,
-    "response": _text,
-    "tags": _lines,
-    "confidence": _number,
+# By field, the type that it should have, and what makes it fit to be shown.
+_CLEANERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
+    "language": (str, _usual_case),
+    "summary": (str, readable_line),
+    "response": (str, readable),
+    "tags": (list, _lines),
+    "confidence": (float, _number),
 }
 
 

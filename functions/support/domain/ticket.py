@@ -161,10 +161,6 @@ class Ticket:
         """The ticket as a JSON object."""
         return {_camel(name): value for name, value in asdict(self).items() if value is not None}
 
-    def to_customers_document(self) -> dict[str, Any]:
-        """The ticket as its customer may see it, without internals like AWS's words in a failure's cause."""
-        return for_customer(self.to_document())
-
     @property
     def is_abandoned(self) -> bool:
         """Whether work is owed that no execution and no sweep will do: an operator has to replay it."""
@@ -198,7 +194,7 @@ class Ticket:
 
 
 def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A ticket's document or summary as its customer may see it."""
+    """A ticket's document or summary as its customer may see it, without AWS's words and other internals."""
     shown = {name: value for name, value in document.items() if name not in _INTERNAL}
     if failure := shown.get("failure"):
         shown["failure"] = {"error": failure["error"], "failedAt": failure["failedAt"]}

@@ -55,7 +55,7 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
     assert rights == {
         "StoreFunction": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "kms:Decrypt"],
         "ClassifyFunction": ["bedrock:ApplyGuardrail", "bedrock:InvokeModel", "ssm:GetParameter"],
-        "UpdateFunction": ["dynamodb:UpdateItem", "kms:Decrypt"],
+        "UpdateFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Decrypt"],
         "NotifyFunction": [
             "dynamodb:GetItem",
             "dynamodb:UpdateItem",

@@ -37,7 +37,7 @@ FUNCTIONS = {
         ],
     ),
     "UpdateFunction": Rights(
-        needs=[("dynamodb:UpdateItem", "table")],
+        needs=[("dynamodb:GetItem", "table"), ("dynamodb:UpdateItem", "table")],
         must_not=[
             ("dynamodb:DeleteItem", "table"),
             ("dynamodb:Scan", "table"),

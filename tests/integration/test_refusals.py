@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,38 @@ def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: Any) -> No
         == 202
     )
 
-    def ended() -> bool:
-        return all(execution["status"] != "RUNNING" for execution in stack.executions()[:2])
-
-    assert wait_for(ended, 30)
-    assert [failure["error"] for failure in stack.failures()] == ["TicketConflict"]
+    (own,) = announced(stack, stranger, 1)
+    assert own["idempotencyKey"] == ticket_id != own["ticketId"]
+    assert stack.get(own["ticketId"], token=stranger).json()["content"] == "Mine now."
+    assert stack.get(ticket_id, token=stranger).status_code == 404
     assert stack.get(ticket_id).json() == before
+
+
+def test_one_key_for_many_tickets_makes_a_ticket_of_each_and_no_work_for_operators(stack: Any) -> None:
+    customer, key = stack.new_customer(), str(uuid.uuid4())
+
+    for _ in range(2):
+        for number in range(20):
+            body = {"content": f"Parcel {number} has not arrived."}
+            assert stack.post(body, token=customer, **{"Idempotency-Key": key}).status_code == 202
+        tickets = announced(stack, customer, 20)
+        assert wait_for(lambda: all(one["status"] != "RUNNING" for one in stack.executions()), 60)
+
+    assert {ticket["status"] for ticket in tickets} == {"PROCESSED"}
+    assert [ticket.get("idempotencyKey", key) for ticket in tickets] == [key] * 20
+    assert len(stack.announcements()) == 20
+    assert stack.failures() == []
+
+
+def announced(stack: Any, customer: str, count: int) -> list[dict[str, Any]]:
+    """All tickets of a customer, once there are so many and all are announced."""
+    tickets: list[dict[str, Any]] = []
+
+    def ended() -> bool:
+        page = stack.http.get("/tickets?limit=100", headers={"Authorization": f"Bearer {customer}"}).json()
+        ids = [ticket["ticketId"] for ticket in page["tickets"]]
+        tickets[:] = [stack.get(ticket_id, token=customer).json() for ticket_id in ids]
+        return len(tickets) == count and all("notifiedAt" in ticket for ticket in tickets)
+
+    assert wait_for(ended, 60), tickets
+    return tickets

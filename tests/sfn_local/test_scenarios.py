@@ -70,9 +70,8 @@ SCENARIOS = {
     "HappyPath": succeeds(*NOTIFIED),
     "RepeatedExecution": succeeds(*STORED, "Notify Support"),
     "EveryTaskRecovers": succeeds(*NOTIFIED),
-    # Nothing of these two is in the table: there is no ticket to record a failure of.
+    # There is no ticket to record a failure of.
     "StoreFindsNoSubmission": fails("Store Ticket", "Publish Failure"),
-    "StoreFindsAnotherTicket": fails("Store Ticket", "Publish Failure"),
     "StoreRejected": fails("Store Ticket", *FAILURE),
     "StoreUnavailable": fails("Store Ticket", *FAILURE),
     "StoreUnforeseen": fails("Store Ticket", *FAILURE),

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from support.aws import clients
 from support.aws.table import TicketTable
+from support.domain.ticket import Status, Ticket
 from support.tasks import classify
 
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
@@ -295,20 +297,43 @@ def test_a_failed_ticket_that_is_started_again_is_processed_and_counts_its_attem
     assert len(inbox()) == 1
 
 
-def test_another_ticket_under_the_same_id_is_refused_and_does_the_first_no_harm(pipeline: Any) -> None:
-    pipeline.functions.fail("classify", "KeyError")
-    pipeline.run(submission())
-    pipeline.failure_messages()
-    before = require(submission()["ticketId"])
+def reused_id() -> dict[str, Any]:
+    """Another submission with the same id."""
     other = copy.deepcopy(submission())
     other["request"]["content"] = "Something else entirely."
+    return other
 
-    execution = pipeline.run(other)
 
-    (message,) = pipeline.failure_messages()
-    assert execution.states == ["Store Ticket", "Publish Failure", "Ticket Failed"]
-    assert (message["input"], message["error"]) == (other, "TicketConflict")
+def test_another_submission_with_a_used_id_is_processed_once_under_an_id_of_its_own(
+    pipeline: Any, inbox: Inbox
+) -> None:
+    pipeline.run(submission())
+    before = require(submission()["ticketId"])
+
+    first, again = pipeline.run(reused_id()), pipeline.run(reused_id())
+
+    ids = [json.loads(announcement["Body"])["ticketId"] for announcement in inbox()]
+    assert (first.status, again.status, len(ids)) == ("SUCCEEDED", "SUCCEEDED", 2)
+    own = require(ids[1])
+    assert (own["content"], own["status"]) == ("Something else entirely.", "PROCESSED")
+    assert own["idempotencyKey"] == ids[0] == submission()["ticketId"]
     assert require(submission()["ticketId"]) == before
+    assert pipeline.failure_messages() == []
+
+
+def test_the_failure_of_a_submission_with_a_used_id_does_the_first_ticket_no_harm(pipeline: Any) -> None:
+    pipeline.functions.fail("classify", "KeyError", "KeyError")
+    pipeline.run(submission())
+    before = require(submission()["ticketId"])
+    table = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+
+    pipeline.run(reused_id())
+
+    own = table.find(Ticket.from_submission(reused_id(), now=datetime.now(UTC), retention_days=0))
+    assert own is not None
+    assert (own.status, own.failure and own.failure["error"]) == (Status.FAILED, "KeyError")
+    assert require(submission()["ticketId"]) == before
+    assert [message["input"] for message in pipeline.failure_messages()] == [submission(), reused_id()]
 
 
 @pytest.mark.parametrize("case", ["missing-content", "missing-ticket-id", "content-of-wrong-type"])

@@ -160,12 +160,16 @@ def test_a_poison_message_stays_in_the_queue_and_holds_up_no_other(
     assert list(started()) == [f"{TICKET_ID}-r2"]
 
 
-def test_a_message_about_another_ticket_under_the_same_id_is_kept(table: TicketTable, started: Any) -> None:
+def test_two_failed_submissions_with_one_id_are_both_replayed(table: TicketTable, started: Any) -> None:
     failed(table)
     other = SUBMISSION | {"request": {"content": "Something else entirely."}}
 
-    assert replayed(message(input=other), message()) == ["0"]
-    assert list(started()) == [f"{TICKET_ID}-r2"]
+    assert replayed(message(input=other), message(), message(input=other)) == []
+
+    own = table.find(Ticket.from_submission(other, now=LONG_AGO, retention_days=0))
+    assert own is not None
+    assert own.ticket_id != TICKET_ID
+    assert started() == {f"{own.ticket_id}-r1": other, f"{TICKET_ID}-r2": SUBMISSION}
 
 
 def test_a_message_whose_execution_cannot_be_started_is_kept(table: TicketTable) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.domain.errors import StoreRejected, TicketConflict, TicketNotFound
+from support.domain.errors import StoreRejected, TicketNotFound
 from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
@@ -64,14 +64,50 @@ def test_storing_again_returns_what_is_known_and_changes_nothing(table: TicketTa
     assert table.get(ticket.ticket_id) == processed
 
 
-def test_another_ticket_under_the_same_id_is_a_conflict(table: TicketTable, ticket: Ticket) -> None:
-    table.add(ticket)
+OTHER_SUBMISSIONS: list[dict[str, Any]] = [
+    {"content": "Something else."},
+    {"customer_id": "somebody-else"},
+    {"subject": None},
+    {"channel": "service"},
+]
 
-    with pytest.raises(TicketConflict):
-        table.store(replace(ticket, content="Something else."), NOW, execution="another")
-    with pytest.raises(TicketConflict):
-        table.store(replace(ticket, customer_id="somebody-else"), NOW, execution="another")
-    assert table.get(ticket.ticket_id) == ticket
+
+@pytest.mark.parametrize("other", OTHER_SUBMISSIONS)
+def test_another_submission_under_a_used_id_is_stored_once_and_takes_nothing(
+    table: TicketTable, ticket: Ticket, other: dict[str, Any]
+) -> None:
+    table.add(ticket)
+    submitted = replace(ticket, **other)
+
+    stored = table.store(submitted, NOW, execution="e-1")
+
+    assert stored == replace(submitted, ticket_id=stored.ticket_id, idempotency_key=ticket.ticket_id)
+    assert table.store(submitted, NOW, execution="e-2") == stored
+    assert table.find(submitted) == stored
+    assert table.find(ticket) == table.get(ticket.ticket_id) == ticket
+    assert sorted(pending()) == sorted([ticket.ticket_id, stored.ticket_id])
+
+
+def test_even_under_a_derived_id_nothing_is_overwritten(table: TicketTable, ticket: Ticket) -> None:
+    submitted = replace(ticket, content="Something else.")
+    squatter = replace(ticket, ticket_id=submitted.under_derived_id().ticket_id, content="Mine.")
+    table.add(ticket)
+    table.add(squatter)
+
+    stored = table.store(submitted, NOW, execution="e")
+
+    assert table.get(squatter.ticket_id) == squatter
+    assert table.find(submitted) == stored
+    assert stored.idempotency_key == ticket.ticket_id
+
+
+def test_a_restart_of_a_ticket_under_a_derived_id_finds_it_again(table: TicketTable, ticket: Ticket) -> None:
+    table.add(ticket)
+    stored = table.store(replace(ticket, content="Something else."), NOW, execution="e")
+
+    again = Ticket.from_submission(stored.to_submission(), now=NOW, retention_days=0)
+
+    assert table.find_or_add(again) == (stored, False)
 
 
 def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable, ticket: Ticket) -> None:

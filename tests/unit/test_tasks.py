@@ -15,7 +15,7 @@ from tests.lambda_context import lambda_context
 EVENTS = Path(__file__).parents[2] / "events"
 OUTCOMES = {
     "store/billing": "RECEIVED",
-    "store/conflict-with-billing": "TicketConflict",
+    "store/reused-id": "RECEIVED",
     "store/content-too-long": "InvalidTicket",
     "store/missing-content": "InvalidTicket",
     "classify/billing": "RECEIVED",
@@ -114,6 +114,25 @@ def test_recording_the_failure_of_a_ticket_that_was_never_stored_changes_nothing
     assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
 
 
+def test_a_failure_marks_the_ticket_of_its_own_submission_alone(stored: None) -> None:
+    other = run("store/reused-id")["ticket"]
+    failure = event("update/failure")["failure"]
+    submission = event("store/reused-id")["submission"]
+    update = {"execution": "e", "submission": submission, "failure": failure}
+
+    marked = importlib.import_module("support.tasks.update").handler(update, lambda_context())["ticket"]
+
+    assert (marked["ticketId"], marked["status"]) == (other["ticketId"], "FAILED")
+    assert run("store/billing")["ticket"]["status"] == "RECEIVED"
+
+
+def test_the_failure_of_a_submission_that_was_never_stored_marks_no_ticket_under_its_id(stored: None) -> None:
+    before = run("store/billing")["ticket"]
+
+    assert run("update/failure", {"submission": event("store/reused-id")["submission"]}) == {"ticket": None}
+    assert run("store/billing")["ticket"] == before
+
+
 def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
     aws: None, model: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,14 +145,14 @@ def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
         "update/failure",
     ):
         run(name)
-    outcome("store/conflict-with-billing")
+    own_id = run("store/reused-id")["ticket"]["ticketId"]
     outcome("store/content-too-long")
 
     output = log.getvalue()
     lines = [json.loads(line) for line in output.splitlines()]
-    assert len(lines) == 7
+    ticket_id = event("store/billing")["submission"]["ticketId"]
+    assert [line["ticketId"] for line in lines] == [ticket_id] * 5 + [own_id, ticket_id]
     for line in lines:
-        assert line["ticketId"] == event("store/billing")["submission"]["ticketId"]
         assert line["execution"] == "manual"
         assert line["xray_trace_id"] == "1-00000000-000000000000000000000001"
     for text in (

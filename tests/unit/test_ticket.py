@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,27 @@ def test_the_same_submission_is_recognised_however_often_it_arrives() -> None:
 
     assert first.is_same_submission_as(again)
     assert not first.is_same_submission_as(other)
+
+
+def test_a_derived_id_depends_on_the_submission_alone_and_is_no_idempotency_key() -> None:
+    first, again = received(execution_input()), received(execution_input(receivedAt=1767268900000))
+    other = received(execution_input(request__content="Something else."))
+
+    derived = first.under_derived_id()
+
+    assert derived.ticket_id == again.under_derived_id().ticket_id != other.under_derived_id().ticket_id
+    assert re.fullmatch("[0-9a-f]{32}", derived.ticket_id), "an Idempotency-Key has hyphens"
+    assert derived.idempotency_key == first.ticket_id
+    assert derived.is_same_submission_as(first)
+
+
+def test_a_ticket_under_a_derived_id_is_started_again_as_itself() -> None:
+    derived = received(execution_input()).under_derived_id()
+
+    again = received(derived.to_submission())
+
+    assert (again.ticket_id, again.idempotency_key) == (derived.ticket_id, derived.idempotency_key)
+    assert again.is_same_submission_as(derived)
 
 
 def test_timestamps_are_utc_and_sort_as_text() -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from support.aws.errors import translated
 from support.aws.items import to_document, to_item
-from support.domain.errors import StoreRejected, StoreUnavailable, TicketConflict, TicketNotFound
+from support.domain.errors import StoreRejected, StoreUnavailable, TicketNotFound
 from support.domain.ticket import Analysis, Attempt, Failure, Feedback, Status, Ticket, timestamp
 
 if TYPE_CHECKING:
@@ -36,6 +36,21 @@ class TicketTable:
             answer = self._client.get_item(TableName=self._name, Key=_key(ticket_id), ConsistentRead=True)
         return _ticket(answer["Item"]) if "Item" in answer else None
 
+    def find(self, submitted: Ticket) -> Ticket | None:
+        """The stored ticket of a submission, under its id or the one derived from it; None for none."""
+        while (known := self.get(submitted.ticket_id)) and not known.is_same_submission_as(submitted):
+            submitted = submitted.under_derived_id()
+        return known
+
+    def find_or_add(self, submitted: Ticket) -> tuple[Ticket, bool]:
+        """The stored ticket of a submission, and whether it is new.
+
+        Where another submission's ticket has the id, this one's is added under the id derived from it.
+        """
+        while (known := self.add(submitted)) and not known.is_same_submission_as(submitted):
+            submitted = submitted.under_derived_id()
+        return known or submitted, known is None
+
     def add(self, ticket: Ticket) -> Ticket | None:
         """Add a new ticket: None when it was added, else the ticket that is stored under its id."""
         try:
@@ -50,21 +65,14 @@ class TicketTable:
             return failed.ticket()
         return None
 
-    def store(self, ticket: Ticket, now: datetime, *, execution: str) -> Ticket:
-        """Add a new ticket, or return the one that an earlier execution stored.
+    def store(self, submitted: Ticket, now: datetime, *, execution: str) -> Ticket:
+        """Add a submission's ticket, or return the one that an earlier execution stored.
 
         A FAILED one is reopened, unless it is this execution that failed: then the call is a late repeat.
-
-        Raises:
-            TicketConflict: another ticket is stored under the id.
         """
-        known = self.add(ticket)
-        if known is None:
-            return ticket
-        if not known.is_same_submission_as(ticket):
-            raise TicketConflict(f"Another ticket is stored under the id {ticket.ticket_id}.")
-        is_reopened = known.status is Status.FAILED and not known.was_ended_by(execution)
-        return self._reopened(known, now) if is_reopened else known
+        ticket, _ = self.find_or_add(submitted)
+        is_reopened = ticket.status is Status.FAILED and not ticket.was_ended_by(execution)
+        return self._reopened(ticket, now) if is_reopened else ticket
 
     def record_analysis(self, ticket_id: str, analysis: Analysis, *, execution: str, now: datetime) -> Ticket:
         """Make the ticket PROCESSED, or return it as it is when another execution already has.

@@ -11,7 +11,6 @@
     │   └── StartUnavailable      (operations only)
     └── PermanentError            the same call will fail again: a person has to look
         ├── InvalidTicket
-        ├── TicketConflict
         ├── TicketNotFound
         ├── StoreRejected
         ├── ModelRejected
@@ -68,10 +67,6 @@ class StartUnavailable(TransientError):
 
 class InvalidTicket(PermanentError):
     """The execution's input is no submission: a field is missing or has the wrong form."""
-
-
-class TicketConflict(PermanentError):
-    """Another ticket is stored under the same id."""
 
 
 class TicketNotFound(PermanentError):

@@ -4,9 +4,11 @@ Inside the code a ticket is a frozen dataclass; between the steps, in the table 
 *document*: a JSON object with the camelCase names of the contract, without the fields that have no value.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NotRequired, Self, TypedDict, cast
@@ -91,7 +93,8 @@ class Ticket:
     """One support ticket. Times are ISO 8601 in UTC, `expires_at` is in epoch seconds for DynamoDB's TTL.
 
     `version` counts up with every write. `urgency` and `category` are the model's until an agent corrects
-    them; `analysis` keeps the model's.
+    them; `analysis` keeps the model's. `idempotency_key` is the id under which a submission came that is
+    stored under another one, because the id was taken.
     """
 
     ticket_id: str
@@ -103,6 +106,7 @@ class Ticket:
     updated_at: str
     version: int = 1
     attempts: int = 1
+    idempotency_key: str | None = None
     subject: str | None = None
     urgency: str | None = None
     category: str | None = None
@@ -130,9 +134,10 @@ class Ticket:
         channel = _field(execution_input, "channel", str)
         return cls(
             ticket_id=_text(execution_input, "ticketId", MAX_TICKET_ID),
+            idempotency_key=_optional_text(execution_input, "idempotencyKey", MAX_TICKET_ID),
             customer_id=_customer(caller, channel, request),
             content=_text(request, "content", MAX_CONTENT),
-            subject=_text(request, "subject", MAX_SUBJECT) if request.get("subject") else None,
+            subject=_optional_text(request, "subject", MAX_SUBJECT),
             channel=channel,
             status=Status.RECEIVED,
             created_at=timestamp(_moment(execution_input, "receivedAt")),
@@ -174,8 +179,10 @@ class Ticket:
     def to_submission(self) -> dict[str, Any]:
         """An execution's input that starts this ticket's processing again."""
         request = {"content": self.content} | ({"subject": self.subject} if self.subject else {})
+        key = {"idempotencyKey": self.idempotency_key} if self.idempotency_key else {}
         return {
             "ticketId": self.ticket_id,
+            **key,
             "receivedAt": round(datetime.fromisoformat(self.created_at).timestamp() * 1000),
             "channel": self.channel,
             "caller": {"subject": self.customer_id, "groups": ""},
@@ -183,14 +190,25 @@ class Ticket:
         }
 
     def is_same_submission_as(self, other: Self) -> bool:
-        """Whether both come from one submission, sent or started more than once."""
-        return (self.ticket_id, self.customer_id, self.channel, self.subject, self.content) == (
-            other.ticket_id,
-            other.customer_id,
-            other.channel,
-            other.subject,
-            other.content,
-        )
+        """Whether both come from one submission, sent or started more than once, under whichever id."""
+        return self._submitted == other._submitted
+
+    def under_derived_id(self) -> Self:
+        """The same submission's ticket for where another submission's ticket has its id.
+
+        The new id depends on the submission alone, so that a repeat finds the ticket again. It is 32
+        hexadecimal digits without hyphens: an Idempotency-Key is a UUID, so no caller can take it first.
+        """
+        digest = hashlib.sha256(json.dumps([self.ticket_id, *self._submitted]).encode()).hexdigest()
+        return replace(self, ticket_id=digest[:32], idempotency_key=self._submitted_id)
+
+    @property
+    def _submitted_id(self) -> str:
+        return self.idempotency_key or self.ticket_id
+
+    @property
+    def _submitted(self) -> tuple[str | None, ...]:
+        return (self._submitted_id, self.customer_id, self.channel, self.subject, self.content)
 
 
 def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +242,10 @@ def _text(source: Mapping[str, Any], name: str, limit: int) -> str:
     if not 1 <= len(text) <= limit:
         raise InvalidTicket(f"{name} has {len(text)} characters; it needs 1 to {limit}.")
     return without_lone_surrogates(text)
+
+
+def _optional_text(source: Mapping[str, Any], name: str, limit: int) -> str | None:
+    return _text(source, name, limit) if source.get(name) else None
 
 
 def without_lone_surrogates(text: str) -> str:

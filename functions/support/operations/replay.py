@@ -16,7 +16,7 @@ from support.aws import clients
 from support.aws.pipeline import TicketPipeline
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger, metrics
-from support.domain.errors import InvalidTicket, TicketConflict
+from support.domain.errors import InvalidTicket
 from support.domain.ticket import Ticket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
@@ -40,15 +40,14 @@ def _replay(record: SQSRecord) -> None:
     logger.append_keys(ticketId=asked.ticket_id)
     # Added or claimed first: of several who replay a ticket, one starts it. Should the start then fail, the
     # ticket is pending, and so the sweep's.
-    known = TABLE.add(asked)
-    if known is None:
-        _start(f"{asked.ticket_id}-r1", submission)
-    elif not known.is_same_submission_as(asked):
-        raise TicketConflict(f"Another ticket is stored under the id {asked.ticket_id}.")
-    elif claimed := TABLE.reopen(known, now):
-        _start(f"{asked.ticket_id}-r{claimed.attempts}", submission)
+    ticket, is_new = TABLE.find_or_add(asked)
+    logger.append_keys(ticketId=ticket.ticket_id)
+    if is_new:
+        _start(f"{ticket.ticket_id}-r1", submission)
+    elif claimed := TABLE.reopen(ticket, now):
+        _start(f"{ticket.ticket_id}-r{claimed.attempts}", submission)
     else:
-        logger.info("nothing to replay", status=known.status)
+        logger.info("nothing to replay", status=ticket.status)
 
 
 def _start(name: str, submission: Mapping[str, Any]) -> None:

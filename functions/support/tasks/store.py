@@ -20,11 +20,14 @@ RETENTION_DAYS = int(os.environ["TICKET_RETENTION_DAYS"])
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Store the submission; return the ticket with all that is already known of it.
 
+    Its id is the submission's, or one derived from it where that is taken by another submission's ticket.
+
     Event: `{"execution": str, "submission": execution input}`. Result: `{"ticket": ticket document}`.
-    Raises: InvalidTicket, TicketConflict, StoreUnavailable, StoreRejected.
+    Raises: InvalidTicket, StoreUnavailable, StoreRejected.
     """
     now = datetime.now(UTC)
-    ticket = Ticket.from_submission(event["submission"], now=now, retention_days=RETENTION_DAYS)
-    stored = TABLE.store(ticket, now, execution=event["execution"])
+    submitted = Ticket.from_submission(event["submission"], now=now, retention_days=RETENTION_DAYS)
+    stored = TABLE.store(submitted, now, execution=event["execution"])
+    logger.append_keys(ticketId=stored.ticket_id)
     logger.info("ticket stored", status=stored.status, attempts=stored.attempts)
     return {"ticket": stored.to_document()}

@@ -43,11 +43,12 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
 
 
 def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
-    ticket_id = event["submission"].get("ticketId")
-    if not isinstance(ticket_id, str):
-        raise InvalidTicket("ticketId is missing: the failure message alone holds this submission.")
     failure = _failure(event["failure"])
-    ticket = TABLE.record_failure(ticket_id, failure, execution=event["execution"])
+    # Found by the whole submission: under its id there may be another submission's ticket.
+    submitted = Ticket.from_submission(event["submission"], now=datetime.now(UTC), retention_days=0)
+    stored = TABLE.find(submitted)
+    logger.append_keys(ticketId=(stored or submitted).ticket_id)
+    ticket = TABLE.record_failure(stored.ticket_id, failure, execution=event["execution"]) if stored else None
     # Not the cause: the words of an error that nobody foresaw may quote the ticket.
     logger.error("ticket failed", status=ticket.status if ticket else "NOT STORED", error=failure["error"])
     return ticket

@@ -1,4 +1,5 @@
-# Everything runs in .venv, which uv makes from uv.lock. `make run` and `make test` set up all that they need.
+# Everything runs in .venv, and the local stack's functions in .venv-lambda; uv makes both from uv.lock.
+# `make run` and `make test` set up all that they need.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
@@ -7,7 +8,10 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# Where it is set, each of the many processes would compile all its packages again.
+export PYTHONDONTWRITEBYTECODE :=
 STACK_TESTS := tests/integration tests/chaos
+EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,7 +49,13 @@ test: lint ## Run every check and test
 test-sfn-local: .venv ## Play the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
 	$(PY) -m pytest -q tests/sfn_local --sfn-local
 
-lint: .venv ## ruff, mypy, import-linter, cfn-lint, sam validate
+requirements: | $(UV) ## After a change of dependencies: write uv.lock and functions/requirements.txt
+	@$(UV) lock
+	@$(UV) $(EXPORT) > functions/requirements.txt
+
+lint: .venv ## locked requirements, ruff, mypy, import-linter, cfn-lint, sam validate
+	@$(UV) lock --check --offline --quiet && $(UV) $(EXPORT) | diff functions/requirements.txt - \
+		|| { echo "Dependencies have changed: run make requirements."; exit 1; }
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -58,16 +68,21 @@ deploy: .venv ## Deploy to AWS with your own profile (STAGE=default|prod ARGS=)
 	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 
 clean: ## Remove what the targets made
-	rm -rf .venv .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lambda .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 # The lock file is the truth; touching the directory tells make that it is up to date.
-.venv: pyproject.toml uv.lock functions/requirements.txt .python-version | $(UV)
+.venv: pyproject.toml uv.lock .python-version | $(UV) .venv-lambda
 	@$(UV) sync --frozen --quiet
 	@touch .venv
+
+# Lambda's own runtime: its boto3, and nothing of ours.
+.venv-lambda: pyproject.toml uv.lock .python-version | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-lambda $(UV) sync --frozen --quiet --only-group lambda-runtime --compile-bytecode
+	@touch .venv-lambda
 
 .uv/bin/uv:
 	@echo "Installing uv $(UV_VERSION) into .uv …"
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke replay recover chaos fuzz test test-sfn-local lint deploy clean
+.PHONY: help run stop token invoke replay recover chaos fuzz test test-sfn-local requirements lint deploy clean

@@ -4,8 +4,10 @@ from local.emulator import (
     caller_identity,
     execution_log,
     function_log,
+    function_runtime,
     gateway_errors,
     handler_errors,
+    invocation_log,
     method_settings,
     mock_integration,
     mocked_responses,
@@ -23,7 +25,9 @@ from local.emulator import (
 
 def install() -> None:
     """Extend the emulator. Raises guard.EmulatorChangedError."""
+    function_runtime.install()
     handler_errors.install()
+    invocation_log.install()
     shutdown.install()
     worker_limit.install()  # around shutdown: what still waits for a worker then must not start one
     function_log.install()  # around all of them: it logs what they report

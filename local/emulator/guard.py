@@ -6,7 +6,7 @@ therefore stop the start, not lose an extension in silence.
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import wraps
 from importlib.metadata import version
 from typing import Any
 
@@ -49,7 +49,27 @@ def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         raise EmulatorChangedError(
             f"{_name(owner)}.{name} takes {actual}, not {expected}: local/emulator cannot extend it."
         )
-    setattr(owner, name, partial(wrapper, original))
+
+    @wraps(original)
+    def extended(*args: Any, **kwargs: Any) -> Any:
+        return wrapper(original, *args, **kwargs)
+
+    setattr(owner, name, extended)
+
+
+def replace_constant(owner: Any, name: str, old: float, new: float) -> None:
+    """Replace a number that occurs exactly once in the code of a function; do so before it is wrapped."""
+    function = getattr(owner, name, None)
+    if not inspect.isfunction(function):
+        raise EmulatorChangedError(f"{_name(owner)} has no function {name}: local/emulator cannot extend it.")
+    constants = function.__code__.co_consts
+    if constants.count(old) != 1:
+        raise EmulatorChangedError(
+            f"{_name(owner)}.{name} has the constant {old} {constants.count(old)} times, not once: "
+            "local/emulator cannot extend it."
+        )
+    replaced = tuple(new if constant == old else constant for constant in constants)
+    function.__code__ = function.__code__.replace(co_consts=replaced)
 
 
 def replace_line(owner: Any, name: str, line: str, new: str) -> None:

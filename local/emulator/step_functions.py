@@ -1,8 +1,10 @@
-"""Retry, time-out and missing paths of a state machine.
+"""Start, retry, time-out and missing paths of a state machine.
 
-The emulator ignores `MaxDelaySeconds` and `JitterStrategy` of a Retry and `TimeoutSeconds` of a state
-machine, gives null for a JSON path that points nowhere, and lets `States.ALL` match every error. On AWS
+The emulator sleeps 150 ms before the first state, ignores `MaxDelaySeconds` and `JitterStrategy` of a Retry
+and `TimeoutSeconds` of a state machine, gives null for a JSON path that points nowhere, and lets `States.ALL`
+match every error. On AWS
 
+- an execution begins at once;
 - a retry waits at most MaxDelaySeconds, and with `JitterStrategy: FULL` a random part of it;
 - a state machine that runs longer than TimeoutSeconds ends as TIMED_OUT, whatever its states catch. Here
   that is found out between states and in waits; a running task is not interrupted;
@@ -42,6 +44,7 @@ class _MachineTimeoutError(BaseException):
 
 def install() -> None:
     """Extend the emulator."""
+    guard.replace_constant(stepfunctions, "_run_execution", 0.15, 0)
     guard.wrap(stepfunctions, "_call_lambda", _call_lambda)
     guard.wrap(stepfunctions, "_find_matching_retrier", _find_matching_retrier)
     guard.wrap(stepfunctions, "_error_matches", _error_matches)

@@ -99,6 +99,21 @@ def test_what_a_function_logs_is_appended_to_the_file_line_by_line(emulator: Emu
     assert eventually(lambda: [line, "two"] == emulator.log.read_text().splitlines()[-2:])
 
 
+def test_a_line_that_is_not_ended_is_logged_with_its_invocation(emulator: Emulator) -> None:
+    function = emulator.function("def handler(event, context):\n    print(event, end='')")
+    for event in ("first", "second"):
+        emulator.invoke(function, event)
+        assert emulator.log.read_text().splitlines()[-1] == event
+
+
+def test_a_function_that_closes_its_log_stays_warm(emulator: Emulator) -> None:
+    function = emulator.function(
+        "import os\ndef handler(event, context):\n    os.close(2) if event else None\n    return os.getpid()"
+    )
+    pids = {emulator.invoke(function, event)[1] for event in (False, True, False)}
+    assert len(pids) == 1
+
+
 def test_an_exception_is_logged(emulator: Emulator, failing: str) -> None:
     emulator.invoke(failing, "no luck at all")
     assert eventually(lambda: "[ERROR] Unlucky: no luck at all\n" in emulator.log.read_text())

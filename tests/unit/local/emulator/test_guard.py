@@ -39,6 +39,32 @@ def test_an_attribute_that_is_gone_is_refused(module: types.ModuleType) -> None:
         guard.replace(module, "PATTERN", "x")
 
 
+def test_a_wrapped_method_gets_its_object() -> None:
+    class Counter:
+        def count(self, step: int) -> int:
+            return step
+
+    guard.wrap(Counter, "count", lambda original, self, step: original(self, step) + 1)
+    assert Counter().count(2) == 3
+
+
+def test_a_number_that_occurs_once_in_a_function_is_replaced(module: types.ModuleType) -> None:
+    def triple(number: int) -> int:
+        return 3 * number
+
+    vars(module)["triple"] = triple
+    guard.replace_constant(module, "triple", 3, 4)
+    assert module.triple(5) == 20
+
+
+@pytest.mark.parametrize(("name", "reason"), [("double", "constant 7 0 times"), ("triple", "no function")])
+def test_a_number_that_does_not_occur_once_in_a_function_is_refused(
+    module: types.ModuleType, name: str, reason: str
+) -> None:
+    with pytest.raises(guard.EmulatorChangedError, match=reason):
+        guard.replace_constant(module, name, 7, 8)
+
+
 def test_a_line_that_occurs_once_is_replaced(module: types.ModuleType) -> None:
     guard.replace_line(module, "SCRIPT", "two\n", "2\n")
     assert module.SCRIPT == "one\n2\none\n"

@@ -149,6 +149,14 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
     assert granted["PublishFailures"]["Resource"] == substitutions["FailureTopicArn"]
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["template.yaml", "infra/vpc-endpoints.yaml", "api/openapi.yaml", "statemachine/ticket_pipeline.asl.yaml"],
+)
+def test_what_is_deployed_names_no_partition_so_that_it_works_in_china_and_govcloud(file: str) -> None:
+    assert re.findall(r"arn:aws[\w-]*:.*|\barn:(?!\$\{|\[).*", (PROJECT / file).read_text()) == []
+
+
 def test_time_outs_nest_from_the_clients_to_the_state_machine(
     template: Document, definition: Document
 ) -> None:

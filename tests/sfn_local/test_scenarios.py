@@ -24,6 +24,7 @@ PROJECT = Path(__file__).parents[2]
 def definition_with_arns() -> dict[str, Any]:
     """The state machine's definition, with ARNs of nothing: every task is mocked."""
     text = (PROJECT / "statemachine" / "ticket_pipeline.asl.yaml").read_text()
+    text = text.replace("${Partition}", "aws")
     text = re.sub(r"\$\{(\w+)FunctionArn}", r"arn:aws:lambda:us-east-1:123456789012:function:\1", text)
     text = text.replace("${FailureTopicArn}", "arn:aws:sns:us-east-1:123456789012:failures")
     text = text.replace("${FailedTicketsQueueUrl}", "https://sqs.us-east-1.amazonaws.com/123456789012/failed")

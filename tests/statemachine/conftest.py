@@ -173,7 +173,7 @@ def _failure_topic_with_queue() -> str:
 
 
 def _definition(failed_queue_url: str) -> str:
-    text = DEFINITION.read_text()
+    text = DEFINITION.read_text().replace("${Partition}", "aws")
     for task in TASKS:
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{task}"
         text = text.replace(f"${{{task.capitalize()}FunctionArn}}", arn)

@@ -1,5 +1,6 @@
 """What the options of the template deploy: firewall, key, network, recipients; by default, none of them."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from support.aws import clients
 from tests.infrastructure.rendering import render
 
 type Document = dict[str, Any]
@@ -213,16 +215,11 @@ def test_no_functions_own_code_may_manage_network_interfaces(
     assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
 
 
-def test_the_endpoints_are_the_ones_that_the_functions_call(deployed: Any) -> None:
-    endpoints = set(re.findall(r"com\.amazonaws\.\$\{AWS::Region}\.([\w-]+)", endpoints_text()))
-    called = set()
-    resources = deployed()
-    for function in of_type(resources, "AWS::Lambda::Function").values():
-        role = function["Role"]["Fn::GetAtt"][0]
-        granted = text([s["Action"] for s in statements(resources, role)])
-        called |= set(re.findall(r'"(\w+):\w+"', granted))
-    names = {"bedrock": "bedrock-runtime"}
-    assert {names.get(service, service) for service in called} | {"logs", "kms"} == endpoints
+def test_the_endpoints_are_the_ones_of_the_functions_clients() -> None:
+    names = re.findall(r"^def (\w+)\(", inspect.getsource(clients), re.MULTILINE)
+    called = [getattr(clients, name)().meta.service_model.endpoint_prefix for name in names]
+    endpoints = re.findall(r"com\.amazonaws\.\$\{AWS::Region}\.([\w-]+)", endpoints_text())
+    assert sorted(endpoints) == sorted(called)
 
 
 def endpoints_text() -> str:

@@ -151,7 +151,12 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
 
 @pytest.mark.parametrize(
     "file",
-    ["template.yaml", "infra/vpc-endpoints.yaml", "api/openapi.yaml", "statemachine/ticket_pipeline.asl.yaml"],
+    [
+        "template.yaml",
+        "infra/vpc-endpoints.yaml",
+        "api/openapi.yaml",
+        "statemachine/ticket_pipeline.asl.yaml",
+    ],
 )
 def test_what_is_deployed_names_no_partition_so_that_it_works_in_china_and_govcloud(file: str) -> None:
     assert re.findall(r"arn:aws[\w-]*:.*|\barn:(?!\$\{|\[).*", (PROJECT / file).read_text()) == []
@@ -206,10 +211,12 @@ def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_la
     assert parameter["MinValue"] > definition["TimeoutSeconds"]
 
 
-def test_data_outlives_the_stack(template: Document) -> None:
-    for name in ("TicketsTable", "FailedTicketsQueue", "UserPool"):
-        resource = template["Resources"][name]
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+@pytest.mark.parametrize(
+    "name", ["TicketsTable", "FailedTicketsQueue", "ReplayQueue", "TicketPipelineLogGroup", "UserPool"]
+)
+def test_what_may_hold_a_ticket_or_a_user_outlives_the_stack(template: Document, name: str) -> None:
+    resource = template["Resources"][name]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Document) -> None:

@@ -17,6 +17,7 @@ from local.emulator import (
     shutdown,
     start_execution,
     step_functions,
+    user_names,
     validation_error,
     worker_limit,
     yaml_definition,
@@ -44,3 +45,4 @@ def install() -> None:
     mocked_responses.install()
     execution_log.install()  # around step_functions: an event that it refuses is not logged
     yaml_definition.install()
+    user_names.install()

@@ -233,6 +233,34 @@ def test_cfn_lint_accepts_the_network() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+# ---- The guardrail
+
+
+@pytest.mark.parametrize(("profile", "tier"), [("", "CLASSIC"), ("eu", "STANDARD")])
+def test_the_guardrails_tier_is_the_one_that_its_profile_allows(
+    deployed: Any, profile: str, tier: str
+) -> None:
+    resources = deployed(GuardrailMode="block", GuardrailProfile=profile)
+    guardrail = resources["TicketGuardrail"]["Properties"]
+    assert guardrail["ContentPolicyConfig"]["ContentFiltersTierConfig"] == {"TierName": tier}
+    assert ("CrossRegionConfig" in guardrail) == (tier == "STANDARD"), "Bedrock wants both or neither"
+
+
+def test_the_model_may_be_called_with_the_guardrails_profile_in_each_of_its_regions(deployed: Any) -> None:
+    def judged_with(**parameters: str) -> list[str]:
+        granted = statements(deployed(GuardrailMode="block", **parameters), "ClassifyFunctionRole")
+        (statement,) = [s for s in granted if s["Sid"] == "HaveTicketsJudged"]
+        return re.findall(r"guardrail-profile/[^\"]+", text(statement["Resource"]))
+
+    assert judged_with() == []
+    assert judged_with(GuardrailProfile="eu") == ["guardrail-profile/${GuardrailProfile}.guardrail.v1:0"]
+
+
+def test_a_guardrail_of_another_tier_is_another_version(deployed: Any) -> None:
+    version = deployed(GuardrailMode="block")["TicketGuardrailVersion"]["Properties"]
+    assert "${GuardrailProfile}" in version["Description"]["Fn::Sub"]
+
+
 # ---- Recipients and tunables
 
 

@@ -13,6 +13,12 @@ from support.domain.ticket import Status
 type Document = dict[str, Any]
 
 PROJECT = Path(__file__).parents[2]
+DEPLOYED_FILES = [
+    "template.yaml",
+    "infra/vpc-endpoints.yaml",
+    "api/openapi.yaml",
+    "statemachine/ticket_pipeline.asl.yaml",
+]
 TASKS = {
     "StoreFunction": "Store Ticket",
     "ClassifyFunction": "Classify Ticket",
@@ -217,6 +223,27 @@ def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_la
 def test_what_may_hold_a_ticket_or_a_user_outlives_the_stack(template: Document, name: str) -> None:
     resource = template["Resources"][name]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_a_user_is_the_same_in_every_case_because_that_can_never_be_changed(template: Document) -> None:
+    pool = of_type(template, "AWS::Cognito::UserPool")["UserPool"]
+    assert pool["UsernameAttributes"] == ["email"]
+    assert pool["UsernameConfiguration"] == {"CaseSensitive": False}
+
+
+def test_what_cognito_would_choose_by_itself_is_chosen_on_purpose(template: Document) -> None:
+    pool = of_type(template, "AWS::Cognito::UserPool")["UserPool"]
+    client = of_type(template, "AWS::Cognito::UserPoolClient")["UserPoolClient"]
+    assert pool["UserPoolTier"] == "LITE"
+    assert pool["DeletionProtection"] == "ACTIVE"
+    assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
+    recovery = pool["AccountRecoverySetting"]["RecoveryMechanisms"]
+    assert [mechanism["Name"] for mechanism in recovery] == ["verified_email"]
+    validity = {
+        name: f"{client[f'{name}Validity']} {unit}" for name, unit in client["TokenValidityUnits"].items()
+    }
+    assert validity == {"IdToken": "60 minutes", "AccessToken": "60 minutes", "RefreshToken": "7 days"}
+    assert client["EnableTokenRevocation"]
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Document) -> None:

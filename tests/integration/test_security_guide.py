@@ -13,6 +13,8 @@ GUIDE = (PROJECT / "docs" / "security.md").read_text()
 def test_the_guides_commands_create_an_agent_and_a_service_client_who_can_call_the_api(stack: Any) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     script = "\n".join([f". {stack.folder}/aws.env", *blocks])
+    # People type their address in any case.
+    script = script.replace("USERNAME=new-agent@example.com", "USERNAME=New-Agent@Example.com")
 
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False

@@ -11,19 +11,27 @@ import boto3
 import pytest
 
 from support.aws import clients
+from support.aws.changes import TicketChanges
 from support.aws.table import TicketTable
+from support.domain.change import Change
 from support.domain.errors import StoreRejected, TicketNotFound
-from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
+from support.domain.ticket import Analysis, Failure, Feedback, Status, Ticket, timestamp
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
 EVENTS = Path(__file__).parents[2] / "events"
 ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
 FAILURE: Failure = {"error": "ModelRejected", "cause": "no access", "failedAt": "2026-01-01T12:00:07.000Z"}
+FEEDBACK: Feedback = {"rating": 1, "givenAt": "2026-01-01T12:00:08.000Z"}
 
 
 @pytest.fixture
 def table(aws: None) -> TicketTable:
     return TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+
+
+@pytest.fixture
+def changes(aws: None) -> TicketChanges:
+    return TicketChanges(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 
 
 @pytest.fixture
@@ -130,16 +138,105 @@ def test_a_late_repeat_of_the_execution_that_failed_reopens_nothing(
     assert pending() == []
 
 
-def test_every_write_is_a_version_of_its_own(table: TicketTable, ticket: Ticket) -> None:
+def test_a_version_counts_what_an_agent_has_to_see_before_a_change(
+    table: TicketTable, changes: TicketChanges, ticket: Ticket
+) -> None:
     table.add(ticket)
-    versions = [
-        table.record_failure(ticket.ticket_id, FAILURE, execution="e"),
-        table.store(ticket, NOW, execution="another"),
-        table.record_analysis(ticket.ticket_id, ANALYSIS, execution="another", now=NOW),
-        table.mark_announced(ticket.ticket_id, NOW),
+    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    reopened = table.store(ticket, NOW, execution="another")
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="another", now=NOW)
+    changed = changes.change(ticket.ticket_id, Change(version=4, assignee="agent"), NOW)
+
+    assert [one and one.version for one in (failed, reopened, processed, changed)] == [2, 3, 4, 5]
+
+
+def test_feedback_and_the_pipelines_bookkeeping_are_no_version(
+    table: TicketTable, changes: TicketChanges, ticket: Ticket
+) -> None:
+    table.add(ticket)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+
+    claimed = table.claim(processed, sweeps=1, now=NOW)
+    assert claimed is not None
+    table.give_up(claimed, FAILURE)
+    changes.add_feedback(ticket.ticket_id, FEEDBACK)
+    changes.replace_feedback(ticket.ticket_id, {**FEEDBACK, "rating": 5, "changedAt": timestamp(NOW)})
+    announced = table.mark_announced(ticket.ticket_id, NOW)
+
+    assert announced.version == processed.version
+    assert (announced.attempts, announced.feedback and announced.feedback["rating"]) == (2, 5)
+
+
+def stuck(table: TicketTable, ticket: Ticket) -> Ticket:
+    """A ticket whose execution vanished."""
+    table.add(ticket)
+    return ticket
+
+
+def failed(table: TicketTable, ticket: Ticket) -> Ticket:
+    table.add(ticket)
+    return present(table.record_failure(ticket.ticket_id, FAILURE, execution="e"))
+
+
+def processed(table: TicketTable, ticket: Ticket) -> Ticket:
+    table.add(ticket)
+    return table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+
+
+def abandoned(table: TicketTable, ticket: Ticket) -> Ticket:
+    """Processed, and given up unannounced."""
+    return present(table.give_up(processed(table, ticket), FAILURE))
+
+
+def present(ticket: Ticket | None) -> Ticket:
+    assert ticket is not None
+    return ticket
+
+
+def claims(table: TicketTable, seen: Ticket) -> list[Ticket | None]:
+    """What everybody who restarts tickets gets of one, as they saw it."""
+    return [
+        table.claim(seen, sweeps=1, now=NOW),
+        table.claim(seen, sweeps=0, now=NOW),
+        table.reopen(seen, NOW),
+        table.give_up(seen, FAILURE),
     ]
 
-    assert [written.version for written in versions if written] == [2, 3, 4, 5]
+
+@pytest.mark.parametrize("given", [stuck, failed, processed, abandoned])
+def test_of_all_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
+    table: TicketTable, changes: TicketChanges, ticket: Ticket, given: Any
+) -> None:
+    seen = given(table, ticket)
+    changes.add_feedback(ticket.ticket_id, FEEDBACK)
+    changes.change(ticket.ticket_id, Change(version=seen.version, assignee="agent"), NOW)
+
+    first, *others = claims(table, seen)
+
+    assert first is not None
+    assert (first.attempts, first.feedback, first.assignee) == (seen.attempts + 1, FEEDBACK, "agent")
+    assert others == [None, None, None]
+
+
+@pytest.mark.parametrize("given", [stuck, failed, processed, abandoned])
+def test_a_claim_loses_to_a_success_that_came_between(table: TicketTable, ticket: Ticket, given: Any) -> None:
+    seen = given(table, ticket)
+    table.record_analysis(ticket.ticket_id, ANALYSIS, execution="late", now=NOW)
+    announced = table.mark_announced(ticket.ticket_id, NOW)
+
+    assert claims(table, seen) == [None] * 4
+    assert table.get(ticket.ticket_id) == announced
+
+
+@pytest.mark.parametrize("given", [stuck, failed])
+def test_a_claim_loses_to_an_analysis_that_came_between(
+    table: TicketTable, ticket: Ticket, given: Any
+) -> None:
+    seen = given(table, ticket)
+    analysed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="late", now=NOW)
+
+    assert claims(table, seen) == [None] * 4
+    assert table.get(ticket.ticket_id) == analysed
 
 
 def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketTable, ticket: Ticket) -> None:
@@ -226,21 +323,6 @@ def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: 
 def test_a_table_that_is_not_there_is_no_passing_fault(aws: None, ticket: Ticket) -> None:
     with pytest.raises(StoreRejected, match="ResourceNotFoundException"):
         TicketTable(clients.dynamodb(), "no-such-table").add(ticket)
-
-
-def test_a_write_that_leaves_a_ticket_abandoned_does_not_stop_its_replay(
-    table: TicketTable, ticket: Ticket
-) -> None:
-    table.add(ticket)
-    seen = table.record_failure(ticket.ticket_id, FAILURE, execution="e")
-    assert seen is not None
-    table.add_feedback(ticket.ticket_id, {"rating": 1, "givenAt": timestamp(NOW)})
-
-    reopened = table.reopen(seen, NOW)
-
-    assert reopened is not None
-    assert (reopened.status, reopened.attempts) == (Status.RECEIVED, 2)
-    assert table.reopen(seen, NOW) is None, "somebody else has it"
 
 
 def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket) -> None:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from support.api.request import TABLE, caller, readable_ticket
+from support.api.request import CHANGES, caller, readable_ticket
 from support.aws.telemetry import logger
 from support.domain import feedback
 from support.domain.refusals import Forbidden
@@ -23,12 +23,12 @@ def give_feedback(ticket_id: str) -> Response[Feedback]:
     ticket = readable_ticket(ticket_id, who)
     if who.subject != ticket.customer_id:
         raise Forbidden("Only the ticket's customer may give feedback.")
-    earlier = ticket.feedback or TABLE.add_feedback(ticket_id, new)
+    earlier = ticket.feedback or CHANGES.add_feedback(ticket_id, new)
     if earlier is None:
         logger.info("feedback given", by=who.subject, rating=new["rating"])
         return _answer(HTTPStatus.CREATED, new)
     changed = feedback.changed(earlier, new)
-    TABLE.replace_feedback(ticket_id, changed)
+    CHANGES.replace_feedback(ticket_id, changed)
     logger.info("feedback changed", by=who.subject, rating=new["rating"])
     return _answer(HTTPStatus.OK, changed)
 

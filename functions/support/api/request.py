@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from support.aws import clients
+from support.aws.changes import TicketChanges
 from support.aws.search import TicketIndexes
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger
@@ -14,6 +15,7 @@ from support.domain.refusals import Forbidden, NotFound
 from support.domain.ticket import MAX_TICKET_ID, Ticket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+CHANGES = TicketChanges(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 INDEXES = TicketIndexes(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 
 

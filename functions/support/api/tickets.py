@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from support.api.request import INDEXES, TABLE, caller, readable_ticket, require_staff, stored_ticket
+from support.api.request import CHANGES, INDEXES, caller, readable_ticket, require_staff, stored_ticket
 from support.aws.telemetry import logger
 from support.domain.change import Change
 from support.domain.refusals import VersionConflict
@@ -40,7 +40,7 @@ def change_ticket(ticket_id: str) -> dict[str, Any]:
     require_staff(who)
     change = Change.from_body(router.current_event.body)
     change.require_allowed_for(stored_ticket(ticket_id))
-    changed = TABLE.change(ticket_id, change, datetime.now(UTC))
+    changed = CHANGES.change(ticket_id, change, datetime.now(UTC))
     if changed is None:
         raise VersionConflict
     logger.info("ticket changed", by=who.subject, fields=sorted(change.values), version=changed.version)

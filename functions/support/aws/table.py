@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from botocore.exceptions import ClientError
-
-from support.aws.errors import translated
-from support.aws.items import to_document, to_item
-from support.domain.errors import StoreRejected, StoreUnavailable, TicketNotFound
-from support.domain.ticket import Analysis, Attempt, Failure, Feedback, Status, Ticket, timestamp
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-    from support.domain.change import Change
+from support.aws.items import to_item
+from support.aws.ticket_items import ConditionFailedError, TicketItems, store_errors
+from support.domain.ticket import Analysis, Attempt, Failure, Status, Ticket, timestamp
 
 
-class TicketTable:
-    """Tickets in DynamoDB, by ticket id.
-
-    Every method raises StoreUnavailable when a repeat may succeed, and StoreRejected when it cannot.
-    """
-
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def get(self, ticket_id: str) -> Ticket | None:
-        """The ticket as last written, or None."""
-        with _translated():
-            answer = self._client.get_item(TableName=self._name, Key=_key(ticket_id), ConsistentRead=True)
-        return _ticket(answer["Item"]) if "Item" in answer else None
+class TicketTable(TicketItems):
+    """What the pipeline, and those who restart it, write about a ticket."""
 
     def find(self, submitted: Ticket) -> Ticket | None:
         """The stored ticket of a submission, under its id or the one derived from it; None for none."""
@@ -54,14 +31,14 @@ class TicketTable:
     def add(self, ticket: Ticket) -> Ticket | None:
         """Add a new ticket: None when it was added, else the ticket that is stored under its id."""
         try:
-            with _translated():
+            with store_errors():
                 self._client.put_item(
                     TableName=self._name,
                     Item=to_item(ticket.to_document()),
                     ConditionExpression="attribute_not_exists(ticketId)",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
-        except _ConditionFailedError as failed:
+        except ConditionFailedError as failed:
             return failed.ticket()
         return None
 
@@ -98,8 +75,9 @@ class TicketTable:
                     ":now": timestamp(now),
                     **_history(execution, Status.PROCESSED, timestamp(now)),
                 },
+                is_new_version=True,
             )
-        except _ConditionFailedError as failed:
+        except ConditionFailedError as failed:
             return failed.ticket()
 
     def record_failure(self, ticket_id: str, failure: Failure, *, execution: str) -> Ticket | None:
@@ -118,8 +96,9 @@ class TicketTable:
                     ":now": failure["failedAt"],
                     **_history(execution, failure["error"], failure["failedAt"]),
                 },
+                is_new_version=True,
             )
-        except _ConditionFailedError as failed:
+        except ConditionFailedError as failed:
             return failed.ticket() if failed.item else None
 
     def mark_announced(self, ticket_id: str, now: datetime) -> Ticket:
@@ -135,188 +114,71 @@ class TicketTable:
                 condition="attribute_exists(#status)",
                 values={":now": timestamp(now)},
             )
-        except _ConditionFailedError as failed:
+        except ConditionFailedError as failed:
             return failed.ticket()
 
     def claim(self, seen: Ticket, *, sweeps: int, now: datetime) -> Ticket | None:
-        """Take a ticket for one more execution, exclusively; None when it changed since then.
+        """Take an unannounced ticket for one more execution, exclusively; None when it went on since then.
 
         FAILED becomes RECEIVED again, `attempts` counts up, and `sweeps` notes how many of the latest
         restarts were the schedule's own.
         """
+        is_failed = seen.status is Status.FAILED
         try:
-            return self._claimed(seen, sweeps, now)
-        except _ConditionFailedError:
+            return self._update(
+                seen.ticket_id,
+                "#status = :status, attempts = attempts + :one, sweeps = :sweeps, "
+                "pendingSince = :now, updatedAt = :now",
+                condition=_IS_AS_SEEN,
+                values={
+                    ":status": Status.RECEIVED if is_failed else seen.status,
+                    ":one": 1,
+                    ":sweeps": sweeps,
+                    ":now": timestamp(now),
+                    **_seen(seen),
+                },
+                is_new_version=is_failed,
+            )
+        except ConditionFailedError:
             return None
 
     def reopen(self, seen: Ticket, now: datetime) -> Ticket | None:
-        """Claim an abandoned ticket; None when it is not abandoned any more.
-
-        A write that leaves it abandoned, such as its customer's feedback, does not stop the claim.
-        """
-        while seen.is_abandoned:
-            try:
-                return self._claimed(seen, 0, now)
-            except _ConditionFailedError as failed:
-                seen = failed.ticket()
-        return None
+        """Claim an abandoned ticket; None when it is not abandoned, or somebody else has claimed it."""
+        return self.claim(seen, sweeps=0, now=now) if seen.is_abandoned else None
 
     def give_up(self, seen: Ticket, failure: Failure) -> Ticket | None:
-        """End a pending ticket's sweeps; RECEIVED becomes FAILED. None when it changed meanwhile."""
+        """End a pending ticket's sweeps; RECEIVED becomes FAILED. None when it went on meanwhile."""
+        is_unread = seen.status is Status.RECEIVED
         try:
             return self._update(
                 seen.ticket_id,
                 "#status = :status, failure = :failure, updatedAt = :now REMOVE pendingSince",
-                condition="version = :seen",
+                condition=_IS_AS_SEEN,
                 values={
-                    ":status": Status.FAILED if seen.status is Status.RECEIVED else seen.status,
+                    ":status": Status.FAILED if is_unread else seen.status,
                     ":failure": failure,
                     ":now": failure["failedAt"],
-                    ":seen": seen.version,
+                    **_seen(seen),
                 },
+                is_new_version=is_unread,
             )
-        except _ConditionFailedError:
+        except ConditionFailedError:
             return None
-
-    def change(self, ticket_id: str, change: Change, now: datetime) -> Ticket | None:
-        """Make an agent's change to the version that the agent read; None when there is a later one."""
-        values = {name: value for name, value in change.values.items() if value != ""}
-        removed = [name for name, value in change.values.items() if value == ""]
-        places = {"status": "#status"}
-        try:
-            return self._update(
-                ticket_id,
-                "".join(f"{places.get(name, name)} = :{name}, " for name in values)
-                + "updatedAt = :now"
-                + (f" REMOVE {', '.join(removed)}" if removed else ""),
-                condition="attribute_exists(#status) AND version = :seen",
-                values={
-                    **{f":{name}": value for name, value in values.items()},
-                    ":now": timestamp(now),
-                    ":seen": change.version,
-                },
-            )
-        except _ConditionFailedError:
-            return None
-
-    def add_feedback(self, ticket_id: str, feedback: Feedback) -> Feedback | None:
-        """Add a ticket's first feedback: None when it was added, else the one that was there before."""
-        try:
-            self._update(
-                ticket_id,
-                "feedback = :feedback, updatedAt = :now",
-                condition="attribute_exists(#status) AND attribute_not_exists(feedback)",
-                values={":feedback": feedback, ":now": feedback["givenAt"]},
-            )
-        except _ConditionFailedError as failed:
-            return failed.ticket().feedback
-        return None
-
-    def replace_feedback(self, ticket_id: str, feedback: Feedback) -> None:
-        """Put a ticket's changed feedback in the place of the one given at the same time.
-
-        Raises:
-            TicketNotFound: there is none such any more.
-        """
-        try:
-            self._update(
-                ticket_id,
-                "feedback = :feedback, updatedAt = :now",
-                condition="attribute_exists(#status) AND feedback.givenAt = :givenAt",
-                values={
-                    ":feedback": feedback,
-                    ":now": feedback["changedAt"],
-                    ":givenAt": feedback["givenAt"],
-                },
-            )
-        except _ConditionFailedError as failed:
-            raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?") from failed
-
-    def pending_since_before(self, moment: datetime) -> Iterator[str]:
-        """The ids of the tickets that owe something since before the moment, read page by page."""
-        arguments: dict[str, Any] = {
-            "TableName": self._name,
-            "IndexName": "Pending",
-            "FilterExpression": "pendingSince < :moment",
-            "ExpressionAttributeValues": to_item({":moment": timestamp(moment)}),
-        }
-        while True:
-            with _translated():
-                page = self._client.scan(**arguments)
-            yield from (item["ticketId"]["S"] for item in page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _reopened(self, failed: Ticket, now: datetime) -> Ticket:
         return self.reopen(failed, now) or self.get(failed.ticket_id) or failed
 
-    def _claimed(self, seen: Ticket, sweeps: int, now: datetime) -> Ticket:
-        return self._update(
-            seen.ticket_id,
-            "#status = :status, attempts = attempts + :one, sweeps = :sweeps, "
-            "pendingSince = :now, updatedAt = :now",
-            condition="version = :seen",
-            values={
-                ":status": Status.RECEIVED if seen.status is Status.FAILED else seen.status,
-                ":sweeps": sweeps,
-                ":now": timestamp(now),
-                ":seen": seen.version,
-            },
-        )
 
-    def _update(self, ticket_id: str, changes: str, *, condition: str, values: Mapping[str, Any]) -> Ticket:
-        """Write one version more; `changes` are an update expression's, without its first SET."""
-        with _translated():
-            answer = self._client.update_item(
-                TableName=self._name,
-                Key=_key(ticket_id),
-                # Every write is a version of its own.
-                UpdateExpression=f"SET version = version + :one, {changes}",
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=to_item({**values, ":one": 1}),
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        return _ticket(answer["Attributes"])
-
-
-class _ConditionFailedError(Exception):
-    """A write's condition did not hold; `item` is what is stored instead, if anything."""
-
-    def __init__(self, item: Mapping[str, Any] | None) -> None:
-        super().__init__()
-        self.item = item
-
-    def ticket(self) -> Ticket:
-        if not self.item:
-            raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?")
-        return _ticket(self.item)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    with translated(unavailable=StoreUnavailable, rejected=StoreRejected):
-        try:
-            yield
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
-            raise _ConditionFailedError(cast(Any, error.response).get("Item")) from error
-
-
+# Every claim counts `attempts` up, and every execution's end changes the status or notes the announcement. An
+# agent's other changes and feedback do not matter to either.
+_IS_AS_SEEN = "attempts = :attempts AND #status = :seen AND attribute_not_exists(notifiedAt)"
 _APPEND_TO_HISTORY = "history = list_append(if_not_exists(history, :empty), :attempt)"
+
+
+def _seen(ticket: Ticket) -> dict[str, Any]:
+    return {":attempts": ticket.attempts, ":seen": ticket.status}
 
 
 def _history(execution: str, outcome: str, ended_at: str) -> dict[str, Any]:
     attempt: Attempt = {"execution": execution, "outcome": outcome, "endedAt": ended_at}
     return {":empty": [], ":attempt": [attempt]}
-
-
-def _key(ticket_id: str) -> dict[str, Any]:
-    return {"ticketId": {"S": ticket_id}}
-
-
-def _ticket(item: Mapping[str, Any]) -> Ticket:
-    return Ticket.from_document(to_document(item))

@@ -92,9 +92,10 @@ class Attempt(TypedDict):
 class Ticket:
     """One support ticket. Times are ISO 8601 in UTC, `expires_at` is in epoch seconds for DynamoDB's TTL.
 
-    `version` counts up with every write. `urgency` and `category` are the model's until an agent corrects
-    them; `analysis` keeps the model's. `idempotency_key` is the id under which a submission came that is
-    stored under another one, because the id was taken.
+    `version` counts up with what an agent has to see before changing the ticket: other agents' changes, and
+    the pipeline's changes of status and analysis. `urgency` and `category` are the model's until an agent
+    corrects them; `analysis` keeps the model's. `idempotency_key` is the id with which a submission came
+    that is stored under another one, because the id was taken.
     """
 
     ticket_id: str

@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.parameters import NumberParameter
+from support.aws.pending import PendingTickets
 from support.aws.pipeline import TicketPipeline
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger, metrics
@@ -19,6 +20,7 @@ from support.domain.errors import PipelineError
 from support.domain.ticket import Failure, Ticket, timestamp
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+PENDING = PendingTickets(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
 TOPIC = FailureTopic(clients.sns(), os.environ["FAILURE_TOPIC_ARN"])
 # Longer than an execution lasts: what one still works on is not stuck.
@@ -37,7 +39,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     now = datetime.now(UTC)
     stuck_since = now - timedelta(seconds=SWEEP_AFTER_SECONDS.value())
     outcomes = Counter(restarted=0, given_up=0, left=0, fault=0)
-    for ticket_id in islice(TABLE.pending_since_before(stuck_since), MAX_TICKETS):
+    for ticket_id in islice(PENDING.since_before(stuck_since), MAX_TICKETS):
         logger.append_keys(ticketId=ticket_id)
         outcomes[_sweep(ticket_id, now, stuck_since)] += 1
     logger.remove_keys(["ticketId"])

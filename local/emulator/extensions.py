@@ -3,6 +3,7 @@
 from local.emulator import (
     caller_identity,
     execution_log,
+    execution_name,
     function_log,
     function_runtime,
     gateway_errors,
@@ -42,6 +43,7 @@ def install() -> None:
     start_execution.install()
     mock_integration.install()
     step_functions.install()
+    execution_name.install()
     mocked_responses.install()
     execution_log.install()  # around step_functions: an event that it refuses is not logged
     yaml_definition.install()

@@ -7,6 +7,7 @@ them with the VTL engine `airspeed`, changed where it differs from AWS:
 - a string literal knows no backslash escapes; a doubled quote stands for one;
 - `&&` and `||` decide from left to right, and a null operand is no error;
 - only null and false count as false, so `#if("")` holds;
+- `#set` to null changes nothing, and a `$context.responseOverride` can be set once only;
 - a text has the methods of Java's String, and nothing of Python's;
 - a reference to nothing renders as the empty string, and so does a whole map of `$context`;
 - an inserted value is never read as a template again.
@@ -20,7 +21,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 from local.emulator import guard
@@ -56,7 +57,7 @@ def render(template: str, *, body: str, parameters: Parameters, context: Mapping
     `body` is the request's body for a request template, the integration's answer for a response template;
     `parameters` are the request's for both. Raises MappingTemplateError.
     """
-    override = _Opaque(status=None, header=_Opaque())
+    override = _Override(header=_Override())
     namespace = {
         "input": _input(body, parameters),
         "context": _Opaque({**_opaque(context), "responseOverride": override}),
@@ -66,7 +67,7 @@ def render(template: str, *, body: str, parameters: Parameters, context: Mapping
         text = _compiled(template).merge(namespace)
     except _engine().TemplateError as error:
         raise MappingTemplateError(str(error)) from error
-    status = override["status"]
+    status = override.get("status")
     headers = {name: _text(value) for name, value in override["header"].items()}
     return Rendering(text, None if status is None else int(status), headers)
 
@@ -76,6 +77,15 @@ def render(template: str, *, body: str, parameters: Parameters, context: Mapping
 
 class _Opaque(dict[str, Any]):
     """A map whose members can be read, but which is null as a whole, as those of `$context` are on AWS."""
+
+
+class _Override(_Opaque):
+    """`$context.responseOverride`, or its headers: each can be set once, a second time is an error on AWS."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            raise ValueError(f"$context.responseOverride sets {name} twice")
+        super().__setitem__(name, value)
 
 
 def _opaque(value: Any) -> Any:
@@ -316,6 +326,7 @@ def _engine() -> Any:
         (engine.FormalReference, "evaluate_raw", _write_reference),
         (engine.SetDirective, "PLACE", _PLACE),
         (engine.SetDirective, "parse", _set_parser(engine)),
+        (engine.SetDirective, "evaluate_raw", _set),
         (engine.Condition, "parse", _condition_parser(engine.Condition.parse)),
         (engine.UnaryOperatorValue, "calculate", _calculate_not),
         (engine.BinaryOperator, "OPERATORS", _BINARY | {word: _BINARY[op] for word, op in _WORDS.items()}),
@@ -411,6 +422,17 @@ def _set_parser(engine: Any) -> Callable[[Any], None]:
         self.require_match(self.END, "closing paren")
 
     return parse
+
+
+def _set(self: Any, _stream: Any, namespace: Any, loader: Any) -> None:
+    value = self.value.calculate(namespace, loader)
+    if value is None:
+        return
+    *owners, name = self.terms
+    if owners:
+        reduce(operator.getitem, owners, namespace)[name] = value
+    else:
+        namespace.set_inherited(name, value)
 
 
 def _condition_parser(original: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -133,7 +133,7 @@ def test_anybody_else_cannot_tell_it_from_one_that_does_not_exist(
     assert (answer.status, answer.problem) == (404, "not-found")
 
 
-@pytest.mark.parametrize("ticket_id", ["x" * 129, "x" * 5000, "%00", "ü", "a/b", " ", "\ud800"])
+@pytest.mark.parametrize("ticket_id", ["x" * 65, "x" * 5000, "%00", "ü", "a/b", " ", "\ud800"])
 def test_an_id_that_no_ticket_has_is_not_found(processed: Ticket, ticket_id: str) -> None:
     assert call("GET", path(ticket_id), AGENT).problem == "not-found"
 

@@ -19,7 +19,8 @@ from support.domain.errors import InvalidTicket
 MAX_CONTENT = 8_000
 MAX_SUBJECT = 200
 MAX_CUSTOMER_ID = 128
-MAX_TICKET_ID = 128
+# An execution has at most 80 characters in its name, which is the ticket id with `-r` or `-s` and a number.
+MAX_TICKET_ID = 64
 # More writes than a ticket will see; DynamoDB takes no number of more than 38 digits.
 MAX_VERSION = 10**9
 

@@ -32,7 +32,11 @@ INPUT = ",".join(
 )
 ACCEPTED_TEMPLATE = """
 #set($context.responseOverride.header.X-Started = $input.path('$.executionArn'))
-{"requestId": "$context.requestId", "key": "$input.params('idempotency-key')"}
+{
+  "requestId": "$context.requestId",
+  "extended": "$context.extendedRequestId",
+  "key": "$input.params('idempotency-key')"
+}
 """
 REFUSED_TEMPLATE = """
 #if($input.path('$.__type').contains('ThrottlingException'))
@@ -252,6 +256,24 @@ def test_one_request_id_is_in_input_name_body_and_headers(emulator: Emulator, su
     assert re.fullmatch("[0-9a-f-]{36}", request_id)
     assert answer.json()["requestId"] == answer.headers["x-request-id"] == request_id
     assert answer.headers["x-started"].endswith(f":{request_id}")
+    assert answer.json()["extended"] == answer.headers["x-amz-apigw-id"]
+
+
+@pytest.mark.parametrize("chosen", ["x", '"', "a b", "x" * 2000, "é😀"])
+def test_the_client_chooses_the_request_id(submit: Post, chosen: str) -> None:
+    answer = submit({"content": "x"}, headers={"X-Amzn-RequestId": chosen.encode()})
+    raw = {name.lower(): value for name, value in answer.headers.raw}
+    assert raw[b"x-amzn-requestid"].decode() == chosen
+
+
+@pytest.mark.parametrize("path", ["/tickets", "/unknown"])
+def test_every_answer_has_an_extended_request_id_that_the_client_cannot_choose(
+    submit: Post, path: str
+) -> None:
+    headers = {"x-amz-apigw-id": "mine", "x-amzn-RequestId": "mine"}
+    answers = [submit(body, path, headers=headers) for body in ({"content": "x"}, {}, {"content": "x"})]
+    assert len({answer.headers["x-amz-apigw-id"] for answer in answers}) == len(answers)
+    assert all(re.fullmatch("[A-Za-z0-9+/]{15}=", answer.headers["x-amz-apigw-id"]) for answer in answers)
 
 
 def test_both_templates_see_the_parameters_of_the_request(emulator: Emulator, submit: Post) -> None:

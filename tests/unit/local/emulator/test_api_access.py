@@ -423,6 +423,24 @@ def test_a_proxy_answers_for_itself(api: Api) -> None:
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
 
+def test_a_proxy_sees_the_ids_of_the_answer(api: Api) -> None:
+    code = "{'statusCode': 200, 'body': event['requestContext'][%r]}"
+    for name, header in (("requestId", "x-amzn-requestid"), ("extendedRequestId", "x-amz-apigw-id")):
+        answer = httpx.get(
+            f"{api.url}/proxy", params={"answer": code % name}, headers={"X-Amzn-RequestId": "chosen"}
+        )
+        assert answer.text == answer.headers[header]
+        assert (answer.text == "chosen") == (name == "requestId")
+
+
+def test_a_bad_signature_is_refused_under_the_id_that_the_client_chose(api: Api) -> None:
+    headers = {"X-Amzn-RequestId": "chosen", "Authorization": "AWS4-HMAC-SHA256 Credential=x"}
+    answer = httpx.post(f"{api.url}/signed", headers=headers)
+    assert answer.status_code == 403
+    assert answer.headers["x-amzn-requestid"] == "chosen"
+    assert answer.headers["x-amz-apigw-id"] not in ("", "chosen")
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -73,6 +73,7 @@ def rendering(template: str, body: str = json.dumps(BODY)) -> Rendering:
         ('#set($x = "\\")$x', "\\"),
         ('#set($x = "$context.requestId\\")$x', "r-1\\"),
         ("#set($x = $input.path('$.missing'))[$x]", "[]"),
+        ("#set($x = 'old')#set($x = $nothing)#set($x = $nothing.foo())$x", "old"),
         ("#set($x = {'a': [1, 2]})$x.a[1]", "2"),
         ("#set($m = $input.path('$.map'))#set($m.new = 3)$m.new", "3"),
         ("a\n#set($x = 1)\nb## comment\nc #* more *# d", "a\nb" + "c  d"),
@@ -126,6 +127,13 @@ def test_a_response_template_can_override_status_and_headers() -> None:
 def test_an_override_does_not_reach_the_next_rendering() -> None:
     rendering("#set($context.responseOverride.status = 429)#set($context.requestId = 'other')")
     assert rendering("$context.requestId") == Rendering("r-1", None, {})
+
+
+@pytest.mark.parametrize("place", ["status", "header.Retry-After", "header['Retry-After']"])
+def test_nothing_can_be_overridden_twice(place: str) -> None:
+    override = f"#set($context.responseOverride.{place} = 429)"
+    with pytest.raises(MappingTemplateError, match=r"\$context.responseOverride sets [\w-]+ twice"):
+        rendering(override * 2)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import pytest
 
 from local.emulator.step_functions import _retry_delay
@@ -184,3 +185,57 @@ def test_a_throttled_invocation_is_an_error_of_its_own(emulator: Emulator) -> No
 
     assert ended["status"] == "SUCCEEDED"
     assert json.loads(ended["output"])["Error"] == "Lambda.TooManyRequestsException"
+
+
+NAMES_THAT_ARE_REFUSED = [
+    "",
+    "x" * 81,
+    *(f"a{c}b" for c in ' \t\n<>{}[]?*"#%\\^|~`$&,;:/'),
+    *map(chr, (0, 31, 127, 159)),
+    7,
+]
+
+
+@pytest.mark.parametrize("name", NAMES_THAT_ARE_REFUSED)
+@pytest.mark.parametrize("action", ["StartExecution", "StartSyncExecution"])
+def test_a_name_that_aws_refuses_is_refused(emulator: Emulator, action: str, name: Any) -> None:
+    answer = httpx.post(
+        emulator.url,
+        json={"stateMachineArn": "arn:x", "name": name},
+        headers={"X-Amz-Target": f"AWSStepFunctions.{action}"},
+    )
+    assert (answer.status_code, answer.json()["__type"]) == (400, "InvalidName")
+
+
+@pytest.mark.parametrize("name", ["x" * 80, "A-z_0.9+=@!()'", "é😀"])
+def test_a_name_that_aws_takes_is_taken(emulator: Emulator, name: str) -> None:
+    machine = emulator.machine({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    answer = emulator.client("stepfunctions").start_execution(stateMachineArn=machine, name=name)
+    assert answer["executionArn"].endswith(f":{name}")
+
+
+def test_express_executions_may_share_a_name(emulator: Emulator) -> None:
+    echo = {"Type": "Pass", "Parameters": {"name.$": "$$.Execution.Name", "sent.$": "$"}, "End": True}
+    machine = emulator.machine({"StartAt": "Echo", "States": {"Echo": echo}})
+    client = emulator.client("stepfunctions")
+
+    started = [
+        client.start_execution(stateMachineArn=machine, name="shared", input=json.dumps(number))
+        for number in range(3)
+    ]
+
+    ended = [emulator.ended(execution["executionArn"]) for execution in started]
+    assert [json.loads(execution["output"]) for execution in ended] == [
+        {"name": "shared", "sent": number} for number in range(3)
+    ]
+    assert {execution["name"] for execution in ended} == {"shared"}
+
+
+def test_standard_executions_may_not_share_a_name(emulator: Emulator) -> None:
+    client = emulator.client("stepfunctions")
+    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    machine = client.create_state_machine(name=unique("standard"), definition=definition, roleArn=ROLE)
+    arn = machine["stateMachineArn"]
+    client.start_execution(stateMachineArn=arn, name="shared")
+    with pytest.raises(client.exceptions.ExecutionAlreadyExists):
+        client.start_execution(stateMachineArn=arn, name="shared")

@@ -69,6 +69,8 @@ def test_callers_who_may_act_for_others_name_the_customer(groups: str, channel: 
     [
         ({"ticketId": ""}, "ticketId"),
         ({"ticketId": 7}, "ticketId"),
+        ({"ticketId": "x" * 65}, "ticketId"),
+        *(({"ticketId": f"a{c}b"}, "ticketId") for c in ' #:"\né'),
         ({"receivedAt": "now"}, "receivedAt"),
         ({"receivedAt": True}, "receivedAt"),
         ({"receivedAt": 10**20}, "receivedAt"),

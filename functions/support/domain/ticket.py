@@ -21,6 +21,7 @@ MAX_SUBJECT = 200
 MAX_CUSTOMER_ID = 128
 # An execution has at most 80 characters in its name, which is the ticket id with `-r` or `-s` and a number.
 MAX_TICKET_ID = 64
+_TICKET_ID = re.compile(r"[A-Za-z0-9_-]+")
 # More writes than a ticket will see; DynamoDB takes no number of more than 38 digits.
 MAX_VERSION = 10**9
 
@@ -135,7 +136,7 @@ class Ticket:
         caller = Caller.from_document(_field(execution_input, "caller", Mapping))
         channel = _field(execution_input, "channel", str)
         return cls(
-            ticket_id=_text(execution_input, "ticketId", MAX_TICKET_ID),
+            ticket_id=_ticket_id(execution_input),
             idempotency_key=_optional_text(execution_input, "idempotencyKey", MAX_TICKET_ID),
             customer_id=_customer(caller, channel, request),
             content=_text(request, "content", MAX_CONTENT),
@@ -224,6 +225,13 @@ def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
 def timestamp(moment: datetime) -> str:
     """The moment as ISO 8601 in UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`; sorts as text."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _ticket_id(execution_input: Mapping[str, Any]) -> str:
+    ticket_id = _text(execution_input, "ticketId", MAX_TICKET_ID)
+    if not _TICKET_ID.fullmatch(ticket_id):
+        raise InvalidTicket("ticketId may hold letters, digits, - and _ only.")
+    return ticket_id
 
 
 def _customer(caller: Caller, channel: str, request: Mapping[str, Any]) -> str:

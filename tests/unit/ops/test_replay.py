@@ -336,18 +336,19 @@ def test_nothing_that_a_customer_wrote_is_printed(
     secret = "\x1b[31mMy password is hunter2"
     pipeline.queue_failure(
         "t-1",
-        input={**submission("t-\x1b[1m[red]1", secret), "extra": secret},
+        input={**submission("t-1", secret), "extra": secret},
         error="\x1b[31mEr\nror",
         cause=secret,
     )
     pipeline.queue_failure("t-2", input={"ticketId": "t-2", "request": {"content": secret}}, cause=secret)
+    pipeline.queue_failure("t-3", input=submission("t-\x1b[1m[red]3", secret))
 
     replay(run(), EVERYTHING)
 
     output = capsys.readouterr()
     assert "hunter2" not in output.out + output.err
     assert "\x1b" not in output.out + output.err
-    assert "t-??1m?red?1  ??31mEr?ror" in output.out
+    assert "t-1  ??31mEr?ror" in output.out
 
 
 def test_a_failure_without_a_usable_time_counts_from_when_it_was_sent(

@@ -3,7 +3,8 @@
 AWS imports the whole document. The emulator imports paths, authorizers and, of an integration, type, method
 and URI. This module completes what it imported: request validators, models, request parameters, the rest of
 the integrations, integration responses, method responses and gateway responses. Like AWS it refuses, at the
-deploy, an integration response whose status or header the method does not declare.
+deploy, an integration response whose status or header the method does not declare. API Gateway keeps one
+integration response for each status, and silently loses a second one: here that is refused, too.
 """
 
 import hashlib
@@ -175,24 +176,18 @@ def _put_integration(target: tuple[str, str, str], extension: Json, declared: Ma
         "passthroughBehavior": extension.get("passthroughBehavior", "WHEN_NO_MATCH").upper(),
     }
     _done(apigateway_v1._put_integration(*target, data))
-    used: set[str] = set()
+    patterns: dict[str, str] = {}
     for pattern, response in extension.get("responses", {}).items():
         status = str(response["statusCode"])
         _check_declared(status, response, declared)
-        # The emulator keeps one response for each status: a second pattern needs a key of its own.
-        key = f"{status} {pattern}" if status in used else status
-        used.add(key)
-        _put_integration_response(target, key, {**response, "statusCode": status}, pattern)
-
-
-def _put_integration_response(target: tuple[str, str, str], key: str, response: Json, pattern: str) -> None:
-    data = {**response, "selectionPattern": "" if pattern == "default" else pattern}
-    _done(apigateway_v1._put_integration_response(*target, key, data))
-    api_id, resource_id, method = target
-    integration = apigateway_v1._resources[api_id][resource_id]["resourceMethods"][method][
-        "methodIntegration"
-    ]
-    integration["integrationResponses"][key]["statusCode"] = response["statusCode"]
+        if status in patterns:
+            raise OpenApiError(
+                f"the integration responses {patterns[status]!r} and {pattern!r} both have status {status}: "
+                "API Gateway keeps only one response for each status"
+            )
+        patterns[status] = pattern
+        data = {**response, "selectionPattern": "" if pattern == "default" else pattern}
+        _done(apigateway_v1._put_integration_response(*target, status, data))
 
 
 def _check_declared(status: str, response: Json, declared: Mapping[str, Json]) -> None:

@@ -131,6 +131,12 @@ def test_only_a_body_that_a_template_reads_reaches_the_state_machine(openapi: Do
     assert "$input.json('$')" not in request_template(openapi, path)
 
 
+def test_each_status_has_one_integration_response(openapi: Document) -> None:
+    for path, method, operation in operations(openapi):
+        statuses = [r["statusCode"] for r in operation[EXTENSION].get("responses", {}).values()]
+        assert len(statuses) == len(set(statuses)), (path, method)
+
+
 @pytest.mark.parametrize("path", SUBMITTING)
 def test_no_answer_shows_what_step_functions_said(openapi: Document, path: str) -> None:
     for response in integration(openapi, path)["responses"].values():

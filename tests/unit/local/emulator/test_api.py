@@ -71,7 +71,7 @@ def document(machine: str) -> dict[str, Any]:
                 },
                 "responseTemplates": {"application/json": ACCEPTED_TEMPLATE},
             },
-            "400": {"statusCode": "500", "responseTemplates": {"application/json": REFUSED_TEMPLATE}},
+            "400": {"statusCode": "503", "responseTemplates": {"application/json": REFUSED_TEMPLATE}},
         },
     }
     post = {
@@ -83,6 +83,7 @@ def document(machine: str) -> dict[str, Any]:
         "responses": {
             "202": {"description": "accepted", "headers": headers},
             "500": {"description": "failed"},
+            "503": {"description": "refused"},
         },
         "x-amazon-apigateway-integration": integration,
     }
@@ -414,7 +415,7 @@ def test_the_whole_integration_is_imported(emulator: Emulator, base: str) -> Non
     assert {(r.get("selectionPattern") or "", r["statusCode"]) for r in responses} == {
         ("", "500"),
         ("200", "202"),
-        ("400", "500"),
+        ("400", "503"),
     }
 
 
@@ -423,12 +424,17 @@ def test_the_whole_integration_is_imported(emulator: Emulator, base: str) -> Non
     [
         ({"statusCode": "418"}, "an integration response has status 418, which the method does not declare"),
         (
+            {"statusCode": "500"},
+            "the integration responses 'default' and '4..' both have status 500: "
+            "API Gateway keeps only one response for each status",
+        ),
+        (
             {"statusCode": "500", "responseParameters": {"method.response.header.X-No": "'x'"}},
             "Invalid mapping expression parameter specified: method.response.header.X-No for status 500",
         ),
     ],
 )
-def test_a_response_that_the_method_does_not_declare_fails_the_deploy(
+def test_an_integration_response_that_aws_would_refuse_or_lose_fails_the_deploy(
     emulator: Emulator, machine: str, response: dict[str, Any], reason: str
 ) -> None:
     body = document(machine)

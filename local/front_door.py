@@ -39,13 +39,13 @@ _UNREACHABLE = {
     "status": 503,
     "detail": "The local stack does not answer: is it still running? Start it with `make run`.",
 }
-_UNREACHABLE_HEADERS = {
+UNREACHABLE_HEADERS = {
     "Retry-After": "5",
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none';",
 }
 
 
@@ -63,7 +63,7 @@ class _Forward:
             answer = await self._answer(request)
         except httpx.TransportError:
             problem = JSONResponse(
-                _UNREACHABLE, 503, _UNREACHABLE_HEADERS, media_type="application/problem+json"
+                _UNREACHABLE, 503, UNREACHABLE_HEADERS, media_type="application/problem+json"
             )
             await problem(scope, receive, send)
             return

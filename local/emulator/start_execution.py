@@ -63,7 +63,7 @@ async def _invoke(
         return await original(integration, *args, **options)
     region, _service, _verb, action = target
     request = _request(args, options)
-    template = _request_template(integration, request)
+    template = request_template(integration, request.parameters.header)
     try:
         call = request.body if template is None else request.render(template, request.body).text
         with request_scope(options["owner_account_id"], region):
@@ -89,10 +89,10 @@ def _request(args: tuple[Any, ...], options: dict[str, Any]) -> Request:
     return Request(event["body"] or "", parameters, event["requestContext"])
 
 
-def _request_template(integration: dict[str, Any], request: Request) -> str | None:
-    """The template for the request's content type. The emulator has refused what may not pass without one."""
-    content_type = media_type(request.parameters.header)
-    templates: dict[str, str] = integration["requestTemplates"] or {}
+def request_template(integration: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """The template for the request's content type; its parameters, such as a charset, do not count."""
+    content_type = media_type(headers)
+    templates: Mapping[str, str] = integration["requestTemplates"] or {}
     return next((text for key, text in templates.items() if key.lower() == content_type), None)
 
 

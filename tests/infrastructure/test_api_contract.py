@@ -1,6 +1,7 @@
 """The HTTP contract: valid OpenAPI, safe towards the state machine, silent about AWS, with uniform errors."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from local import front_door
 from local.emulator.mapping_template import Parameters
 from local.emulator.start_execution import Request, integration_response
 from support.api import problems
@@ -21,7 +23,7 @@ HEADERS = {
     "X-Content-Type-Options": "'nosniff'",
     "X-Frame-Options": "'DENY'",
     "Cache-Control": "'no-store'",
-    "Content-Security-Policy": "'default-src 'none'; frame-ancestors 'none''",
+    "Content-Security-Policy": "'default-src 'none'; frame-ancestors 'none';'",
     "Access-Control-Allow-Origin": {"Fn::Sub": "'${AllowedOrigin}'"},
 }
 EXTENSION = "x-amazon-apigateway-integration"
@@ -209,6 +211,22 @@ def test_every_answer_of_the_gateway_carries_the_security_headers_and_the_one_or
         }, where
 
 
+def static_values(node: Any) -> Iterator[str]:
+    """What every answer's headers are set to, between the quotes."""
+    for name, member in node.items() if isinstance(node, dict) else ():
+        if name == "responseParameters":
+            resolved = (v["Fn::Sub"] if isinstance(v, dict) else v for v in member.values())
+            yield from (re.fullmatch("'(.*)'", value)[1] for value in resolved)  # type: ignore[index]
+        else:
+            yield from static_values(member)
+
+
+def test_every_header_is_static_and_ends_in_no_quote_which_some_parsers_take_off(openapi: Document) -> None:
+    values = {*static_values(openapi), *problems.HEADERS.values(), *front_door.UNREACHABLE_HEADERS.values()}
+    assert "default-src 'none'; frame-ancestors 'none';" in values
+    assert not {value for value in values if value[-1:] in {"'", '"'}}
+
+
 def test_the_functions_send_the_same_headers_as_the_gateway() -> None:
     same = {name: str(value)[1:-1] for name, value in HEADERS.items() if isinstance(value, str)}
     assert same.items() <= problems.HEADERS.items()
@@ -233,6 +251,20 @@ def test_every_path_that_a_page_may_call_answers_its_preflight(openapi: Document
             set(allowed["method.response.header.Access-Control-Allow-Methods"].strip("'").split(","))
             == methods
         )
+
+
+def test_a_preflight_is_answered_whatever_a_page_can_send(openapi: Document) -> None:
+    can_send = {
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain",
+    }
+    for path, method, operation in operations(openapi):
+        if method == "options":
+            templates = operation[EXTENSION]["requestTemplates"]
+            assert templates == dict.fromkeys(can_send, '{"statusCode": 204}'), path
+            assert operation[EXTENSION]["passthroughBehavior"] == "never", path
 
 
 def test_every_gateway_response_is_a_problem_with_one_type_one_title_and_its_status(

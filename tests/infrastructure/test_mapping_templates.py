@@ -212,6 +212,27 @@ def test_nothing_that_a_caller_sends_can_forge_an_execution(
     }
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | ANY,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("path", SUBMITTING)
+@given(JSON, JSON, JSON)
+def test_not_even_a_body_that_was_not_validated_can_forge_an_execution(
+    openapi: Document, path: str, content: Any, subject: Any, customer: Any
+) -> None:
+    call = started(openapi, path, request(content=content, subject=subject, customerId=customer))
+
+    assert call["input"].keys() == {"ticketId", "receivedAt", "channel", "caller", "request"}
+    assert call["input"]["caller"]["groups"] in ("", "agents")
+    assert call["input"]["request"]["content"] == content
+    assert call["input"]["request"].get("subject", subject) == subject
+    assert call["input"]["request"].get("customerId", customer) == customer
+
+
 def test_the_limits_leave_room_for_the_names_of_restarts() -> None:
     longest_execution_name = 80
     suffix = len(f"-r{ticket.MAX_VERSION}")

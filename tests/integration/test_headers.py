@@ -19,7 +19,7 @@ SECURITY = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none';",
 }
 ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
     "a ticket accepted": (202, lambda stack: stack.post({"content": "It is broken."})),
@@ -75,6 +75,25 @@ def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: Any, pat
     assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
     assert "Authorization" in answer.headers["access-control-allow-headers"]
     assert "OPTIONS" in answer.headers["access-control-allow-methods"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json", 204),
+        ("application/json; charset=utf-8", 204),
+        ("text/plain;charset=UTF-8", 204),
+        ("application/x-www-form-urlencoded", 204),
+        ("multipart/form-data; boundary=x", 204),
+        ("image/png", 415),
+    ],
+)
+def test_a_preflight_with_a_content_type_is_answered(stack: Any, content_type: str, status: int) -> None:
+    headers = {"Origin": stack.stack.front_door_url, "Content-Type": content_type}
+    answer = stack.http.options("/support-request", headers=headers)
+
+    assert answer.status_code == status
+    assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])

@@ -18,7 +18,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none';",
     "Access-Control-Allow-Origin": os.environ["ALLOWED_ORIGIN"],
 }
 _RETRY = {"Retry-After": "5", "Access-Control-Expose-Headers": "Retry-After"}

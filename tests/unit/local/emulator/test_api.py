@@ -47,6 +47,28 @@ REFUSED_TEMPLATE = """
 """
 
 
+# By the mock's passthroughBehavior, what a content type without a template gets.
+MOCKS = {"never": 415, "when_no_templates": 415, "when_no_match": 500}
+
+
+def mock(behavior: str) -> dict[str, Any]:
+    integration = {
+        "type": "mock",
+        "passthroughBehavior": behavior,
+        "requestTemplates": {
+            "application/json": '{"statusCode": 200}',
+            "text/plain": '{"statusCode": 202}',
+            "text/csv": "{}",
+        },
+        "responses": {"200": {"statusCode": "200"}, "2..": {"statusCode": "202"}},
+    }
+    return {
+        "responses": {"200": {"description": "ok"}, "202": {"description": "ok"}},
+        "x-amazon-apigateway-request-validator": "none",
+        "x-amazon-apigateway-integration": integration,
+    }
+
+
 def document(machine: str) -> dict[str, Any]:
     headers = {name: {"schema": {"type": "string"}} for name in ("X-Request-Id", "X-Kind")}
     integration = {
@@ -119,6 +141,7 @@ def document(machine: str) -> dict[str, Any]:
         "paths": {
             "/tickets": {"post": post},
             "/unchecked": {"post": {**post, "x-amazon-apigateway-request-validator": "none"}},
+            **{f"/mock-{behavior}": {"get": mock(behavior)} for behavior in MOCKS},
             "/needs/{id}": {
                 "parameters": [{"$ref": "#/components/parameters/Id"}],
                 "get": {
@@ -392,6 +415,24 @@ def test_a_missing_required_parameter_is_refused(base: str) -> None:
     assert answer.status_code == 400
     assert answer.json() == {"detail": "Missing required request parameters: [since]"}
     assert httpx.get(f"{base}/needs/1?since=2").json() == {"ok": True}
+
+
+# --- Mocks ---
+
+
+@pytest.mark.parametrize("behavior", MOCKS)
+def test_a_mock_answers_by_the_template_for_the_content_type(base: str, behavior: str) -> None:
+    statuses = {
+        None: 200,
+        "application/json": 200,
+        "Application/JSON;charset=utf-8": 200,
+        "text/plain; charset=utf-8": 202,
+        "text/csv": 500,
+        "text/html": MOCKS[behavior],
+    }
+    for content_type, status in statuses.items():
+        headers = {"content-type": content_type} if content_type else {}
+        assert httpx.get(f"{base}/mock-{behavior}", headers=headers).status_code == status, content_type
 
 
 # --- The import ---

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 from tests.unit.local.emulator.harness import REGION, ROLE, Emulator, eventually, running, unique
 
-CSP = "default-src 'none'; frame-ancestors 'none'"
+CSP = "default-src 'none'; frame-ancestors 'none';"
 IDENTITY = (
     '{"arn":"$context.identity.userArn","caller":"$context.identity.caller",'
     '"account":"$context.identity.accountId","accessKey":"$context.identity.accessKey",'

@@ -37,6 +37,8 @@ _HEADERS = {
 def routes() -> list[Route]:
     """`/openapi.json`, `/docs`, and one route for each file of the page: no path leads to any other file."""
     document = public(yaml.safe_load(_OPENAPI.read_text()))
+    # Some paths exist for API Gateway only.
+    document["paths"] = {path: item for path, item in document["paths"].items() if item}
 
     async def openapi(request: Request) -> Response:
         servers = [{"url": str(request.base_url).rstrip("/"), "description": "The local stack"}]

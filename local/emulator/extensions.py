@@ -2,6 +2,7 @@
 
 from local.emulator import (
     caller_identity,
+    encoded_path,
     execution_log,
     execution_name,
     function_log,
@@ -13,12 +14,14 @@ from local.emulator import (
     mock_integration,
     mocked_responses,
     openapi_import,
+    openapi_methods,
     request_id,
     request_signature,
     shutdown,
     start_execution,
     step_functions,
     user_names,
+    user_pool_token,
     validation_error,
     worker_limit,
     yaml_definition,
@@ -34,12 +37,15 @@ def install() -> None:
     worker_limit.install()  # around shutdown: what still waits for a worker then must not start one
     function_log.install()  # around all of them: it logs what they report
     openapi_import.install()
+    openapi_methods.install()  # around openapi_import: it gets the document as API Gateway reads it
     method_settings.install()
     request_signature.install()
+    user_pool_token.install()
     validation_error.install()
     gateway_errors.install()  # around validation_error: it chooses the template in which that is filled in
     request_id.install()  # around gateway_errors: they have an id, too
     caller_identity.install()
+    encoded_path.install()
     start_execution.install()
     mock_integration.install()
     step_functions.install()

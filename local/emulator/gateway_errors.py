@@ -3,7 +3,13 @@
 On AWS every refusal and every fault of the API goes through a gateway response, which gives it its status,
 its headers and its body. The emulator lacks some of that; this module adds
 
-- REQUEST_TOO_LARGE for a body of more than MAX_BODY bytes: the emulator takes any;
+- REQUEST_TOO_LARGE for a body of more than MAX_BODY bytes: the emulator takes any. AWS does not let an API
+  customize this one ("Customizing the default gateway response for 413 REQUEST_TOO_LARGE isn't currently
+  supported", Amazon API Gateway important notes);
+- DEFAULT_4XX for a path or method that does not exist, when the request has an Authorization header: AWS
+  takes the header for a signature, and `Bearer …` for an incomplete one. The emulator answers
+  MISSING_AUTHENTICATION_TOKEN, as AWS does without the header;
+- MISSING_AUTHENTICATION_TOKEN for methods that ANY does not stand for: the emulator takes them all;
 - DEFAULT_5XX for a Lambda proxy that failed, was throttled or answered with something else than a proxy
   response (the emulator sends the Lambda error itself, and wraps other answers in a 200), and for a fault
   of the emulator (it sends the exception's text);
@@ -21,6 +27,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ministack import app
+from ministack.core import sigv4
 from ministack.services import apigateway_v1
 
 from local.emulator import guard
@@ -30,7 +37,9 @@ Json = dict[str, Any]
 MAX_BODY = 10 * 1024 * 1024
 
 _JSON_TYPE = "application/json"
-_TOO_LARGE = f"HTTP content length exceeded {MAX_BODY} bytes."
+_ANY = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+_UNSIGNED = "MISSING_AUTHENTICATION_TOKEN"
+_TOO_LARGE = "REQUEST_TOO_LARGE"
 _FAULT = "Internal server error"
 
 _content_type: ContextVar[str] = ContextVar("content_type", default=_JSON_TYPE)
@@ -66,18 +75,34 @@ def _incomplete_request_body_response(
 async def _execute_in_scope(
     original: Callable[..., Any], request: Json, api_id: str, stage_name: str, *args: Any
 ) -> Any:
-    _method, _path, _headers, body, *_ = args
+    method, _path, _headers, body, *_ = args
     stage = apigateway_v1._stages_v1.get(api_id, {}).get(stage_name)
-    if stage and len(body or b"") > MAX_BODY:
+    if stage:
         request["stage"] = stage
-        return apigateway_v1._GatewayError("REQUEST_TOO_LARGE", _TOO_LARGE, "RequestEntityTooLargeException")
+        if len(body or b"") > MAX_BODY:
+            return apigateway_v1._gw_error(_TOO_LARGE, "Request Too Long")
+        if method not in _ANY:
+            return _unknown(request)
     try:
-        return await original(request, api_id, stage_name, *args)
+        answer = await original(request, api_id, stage_name, *args)
     except _ProxyFailedError as error:
         logger.warning("the Lambda proxy of %s failed: %s", request["resource_path"], error)
     except Exception:
         logger.exception("a fault of the emulator in %s", request["resource_path"])
+    else:
+        # Without a resource, it is not a method's own authorization that misses a token.
+        unknown = getattr(answer, "response_type", "") == _UNSIGNED and not request["resource_path"]
+        return _unknown(request) if unknown else answer
     return apigateway_v1._gw_error("DEFAULT_5XX", _FAULT)
+
+
+def _unknown(request: Json) -> Any:
+    """The answer to a path and method that do not exist."""
+    authorization = request["headers"].get("authorization", "AWS4-HMAC-SHA256")
+    failure = sigv4.foreign_authorization_failure(request["headers"])
+    if failure and not authorization.startswith("AWS4-HMAC-SHA256"):
+        return apigateway_v1._GatewayError("DEFAULT_4XX", failure[1], "IncompleteSignatureException")
+    return apigateway_v1._gw_error(_UNSIGNED, "Missing Authentication Token")
 
 
 def _lambda_proxy_response(original: Callable[..., Any], result: Json) -> Any:
@@ -109,7 +134,7 @@ def _is_map(value: Any, of: Any) -> bool:
 
 
 def _gateway_response_for_type(original: Callable[..., Json], customized: Json, response_type: str) -> Json:
-    response = original(customized, response_type)
+    response = original({} if response_type == _TOO_LARGE else customized, response_type)
     templates: Mapping[str, str] = response.get("responseTemplates") or {}
     kind = _JSON_TYPE if _JSON_TYPE in templates else next(iter(templates), _JSON_TYPE)
     _content_type.set(kind)

@@ -27,6 +27,7 @@ HEADERS = {
     "Access-Control-Allow-Origin": {"Fn::Sub": "'${AllowedOrigin}'"},
 }
 EXTENSION = "x-amazon-apigateway-integration"
+ANY = "x-amazon-apigateway-any-method"
 
 
 def operations(openapi: Document) -> Iterator[tuple[str, str, Document]]:
@@ -46,13 +47,7 @@ def request_template(openapi: Document, path: str) -> str:
 
 def gateway_problem(response: Document) -> Document:
     text = response["responseTemplates"]["application/json"]
-    return dict(
-        json.loads(
-            text.replace("$context.error.messageString", '"why"').replace(
-                "$context.error.validationErrorString", "why"
-            )
-        )
-    )
+    return dict(json.loads(text.replace("$context.error.validationErrorString", "why")))
 
 
 def test_it_is_valid_openapi(openapi: Document) -> None:
@@ -116,13 +111,29 @@ def test_a_listed_ticket_has_exactly_what_the_indexes_hold(openapi: Document, te
             assert keys | set(index["Projection"]["NonKeyAttributes"]) == listed, index["IndexName"]
 
 
-def test_only_preflight_requests_need_no_caller(openapi: Document) -> None:
-    assert openapi["security"] == [{"customer": []}]
+def test_every_operation_declares_security_and_only_preflights_and_unknown_paths_are_public(
+    openapi: Document,
+) -> None:
+    """API Gateway does not use security at the root of the document: without its own, a method is public."""
+    assert "security" not in openapi
     for path, method, operation in operations(openapi):
+        who: list[Document] = [{"customer": []}]
         if path == "/service/support-request":
-            assert operation["security"] == [{"service": [], "apiKey": []}]
-        else:
-            assert ("security" in operation) == (method == "options"), (path, method)
+            who = [{"service": [], "apiKey": []}]
+        assert operation["security"] == ([] if method in {"options", ANY} else who), (path, method)
+
+
+@pytest.mark.parametrize("path", ["/", "/{proxy+}"])
+def test_everything_unknown_is_answered_by_a_mock_that_reads_nothing_of_the_request(
+    openapi: Document, path: str
+) -> None:
+    assert openapi["paths"][path].keys() == {ANY}
+    answer = openapi["paths"][path][ANY][EXTENSION]
+    (response,) = answer["responses"].values()
+    problem = json.loads(response["responseTemplates"]["application/json"])
+    assert (answer["type"], response["statusCode"]) == ("mock", "404")
+    assert (problem["type"], problem["status"]) == ("urn:support-pipeline:not-found", 404)
+    assert "$" not in json.dumps([answer["requestTemplates"], response["responseTemplates"]])
 
 
 @pytest.mark.parametrize("path", SUBMITTING)
@@ -236,6 +247,8 @@ def test_every_documented_answer_declares_the_headers(openapi: Document) -> None
     for path, method, operation in operations(openapi):
         for status, response in operation["responses"].items():
             reference = response.get("$ref", "").rpartition("/")[2]
+            if reference == "TooLarge":
+                continue  # API Gateway's own answer
             declared = openapi["components"]["responses"][reference] if reference else response
             assert set(HEADERS) <= set(declared["headers"]), (path, method, status)
             assert ("Retry-After" in declared["headers"]) == (status in {"429", "503"}), (path, method)
@@ -243,7 +256,7 @@ def test_every_documented_answer_declares_the_headers(openapi: Document) -> None
 
 def test_every_path_that_a_page_may_call_answers_its_preflight(openapi: Document) -> None:
     for path, item in openapi["paths"].items():
-        if path == "/service/support-request":
+        if path == "/service/support-request" or ANY in item:
             continue
         methods = {method.upper() for method in item if method != "parameters"}
         allowed = item["options"][EXTENSION]["responses"]["default"]["responseParameters"]
@@ -253,7 +266,7 @@ def test_every_path_that_a_page_may_call_answers_its_preflight(openapi: Document
         )
 
 
-def test_a_preflight_is_answered_whatever_a_page_can_send(openapi: Document) -> None:
+def test_a_mock_answers_whatever_a_page_can_send(openapi: Document) -> None:
     can_send = {
         "application/json",
         "application/x-www-form-urlencoded",
@@ -261,9 +274,10 @@ def test_a_preflight_is_answered_whatever_a_page_can_send(openapi: Document) -> 
         "text/plain",
     }
     for path, method, operation in operations(openapi):
-        if method == "options":
+        if operation[EXTENSION]["type"] == "mock":
+            status = 204 if method == "options" else 404
             templates = operation[EXTENSION]["requestTemplates"]
-            assert templates == dict.fromkeys(can_send, '{"statusCode": 204}'), path
+            assert templates == dict.fromkeys(can_send, f'{{"statusCode": {status}}}'), path
             assert operation[EXTENSION]["passthroughBehavior"] == "never", path
 
 
@@ -276,6 +290,26 @@ def test_every_gateway_response_is_a_problem_with_one_type_one_title_and_its_sta
         assert problem["status"] == int(response["statusCode"]), kind
         assert titles.setdefault(problem["type"], problem["title"]) == problem["title"], kind
         assert sent(response, "gatewayresponse.header.")["Content-Type"] == "'application/problem+json'", kind
+
+
+def test_no_gateway_response_quotes_what_the_caller_sent_but_the_findings_about_its_body(
+    openapi: Document,
+) -> None:
+    """$context.error.message quotes headers, and so may the token."""
+    used = {
+        kind: re.findall(r"\$[\w.{]+", response["responseTemplates"]["application/json"])
+        for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items()
+    }
+    assert {kind: names for kind, names in used.items() if names} == {
+        "BAD_REQUEST_BODY": ["$context.error.validationErrorString"]
+    }
+
+
+def test_no_gateway_response_is_promised_that_api_gateway_does_not_customize(openapi: Document) -> None:
+    assert "REQUEST_TOO_LARGE" not in openapi["x-amazon-apigateway-gateway-responses"]
+    declared = openapi["components"]["responses"]["TooLarge"]
+    assert list(declared["content"]) == ["application/json"]
+    assert "headers" not in declared
 
 
 def test_the_contract_names_exactly_the_problems_that_somebody_says(openapi: Document) -> None:

@@ -201,7 +201,7 @@ class RunningStack:
         """Set the model's faults."""
         httpx.post(f"{self.stack.model_url}/faults", json=faults).raise_for_status()
 
-    def new_customer(self, client_id: str | None = None) -> str:
+    def new_customer(self, client_id: str | None = None, *, kind: str = "IdToken") -> str:
         """Create another customer; return a token of theirs."""
         cognito, pool = self.stack.client("cognito-idp"), self.stack.user_pool_id
         name, password = f"{uuid.uuid4()}@example.com", f"{uuid.uuid4()}aA1"
@@ -213,7 +213,7 @@ class RunningStack:
             AuthFlow="ADMIN_USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": name, "PASSWORD": password},
         )
-        return str(answer["AuthenticationResult"]["IdToken"])
+        return str(answer["AuthenticationResult"][kind])
 
 
 @pytest.fixture(scope="session")

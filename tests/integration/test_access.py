@@ -130,6 +130,27 @@ def test_every_role_may_do_exactly_what_the_guide_says(
         assert answer.json()["status"] == status
 
 
+def test_api_gateway_itself_asks_for_what_the_guide_says(running: Any) -> None:
+    """Endpoints for services want a signature and a key, the others a token; the rest answers 204 or 404."""
+    client, (api, stage) = running.stack.client("apigateway"), running.stack.api_url.split("/")[-2:]
+    deployed = {
+        f"{name} {resource['path']}": (method["authorizationType"], bool(method.get("apiKeyRequired")))
+        for page in client.get_paginator("get_resources").paginate(restApiId=api, embed=["methods"])
+        for resource in page["items"]
+        for name, method in resource.get("resourceMethods", {}).items()
+    }
+    for_services = {endpoint for endpoint, role, _, status in CELLS if role == "service" and status < 300}
+    expected = {
+        endpoint: ("AWS_IAM", True) if endpoint in for_services else ("COGNITO_USER_POOLS", False)
+        for endpoint, *_ in CELLS
+    }
+    public = {name for name, needs in deployed.items() if needs == ("NONE", False)}
+
+    assert {name: needs for name, needs in deployed.items() if name not in public} == expected
+    assert {name for name in public if not name.startswith("OPTIONS ")} == {"ANY /", "ANY /{proxy+}"}
+    assert [s["stageName"] for s in client.get_stages(restApiId=api)["item"]] == [stage]
+
+
 def test_the_guide_names_every_operation_of_the_contract() -> None:
     contract = (Path(__file__).parents[2] / "api" / "openapi.yaml").read_text()
     assert len({endpoint for endpoint, *_ in CELLS}) == len(re.findall(r"operationId:", contract))

@@ -37,7 +37,20 @@ ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
     ),
     "an unknown ticket": (404, lambda stack: stack.get(str(uuid.uuid4()))),
     "an unknown path": (404, lambda stack: stack.http.get("/tickets/x/y/z", headers=bearer(stack))),
+    "an unknown path, without a token": (404, lambda stack: stack.http.get("/nothing")),
+    "the root": (404, lambda stack: stack.http.get("/")),
     "an unknown method": (404, lambda stack: stack.http.delete("/tickets", headers=bearer(stack))),
+    "a method that HTTP APIs do not have": (
+        403,
+        lambda stack: stack.http.request("PROPFIND", "/tickets", headers=bearer(stack)),
+    ),
+    "a preflight request for an unknown path": (404, lambda stack: stack.http.options("/nothing")),
+    "a ticket whose id is a slash": (404, lambda stack: stack.get("%2F")),
+    "a request that is not signed": (403, lambda stack: stack.http.post("/service/support-request", json={})),
+    "a token in the place of a signature": (
+        403,
+        lambda stack: stack.http.post("/service/support-request", json={}, headers=bearer(stack)),
+    ),
     "a form": (
         415,
         lambda stack: stack.http.post("/support-request", data={"content": "x"}, headers=bearer(stack)),
@@ -58,6 +71,7 @@ def test_every_answer_carries_the_security_headers_and_the_one_origin(
     assert answer.status_code == status, answer.text
     assert SECURITY.items() <= dict(answer.headers).items()
     assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
+    assert stack.token() not in answer.text
     if status >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == status

@@ -62,7 +62,7 @@ CALLS = [
     ("admin", RATE, {403, 400}),
     ("service", SUBMIT_AS_SERVICE, {202, 400}),
     *[
-        ("nobody", operation, {404 if operation == SUBMIT_AS_SERVICE else 401})
+        ("nobody", operation, {403 if operation == SUBMIT_AS_SERVICE else 401})
         for operation in (SUBMIT, SUBMIT_AS_SERVICE, LIST, READ, CHANGE, REPLAY, RATE)
     ],
     *[("nobody", label, {204}) for label in LABELS if label.startswith("OPTIONS")],
@@ -173,7 +173,7 @@ def test_the_front_door_publishes_the_document_with_its_own_address(stack: Any) 
     document = stack.http.get("/openapi.json").json()
 
     assert document["servers"][0]["url"] == stack.url
-    assert document["paths"].keys() == set(SCHEMA)
+    assert document["paths"].keys() == {label.partition(" ")[2] for label in LABELS}
     assert stack.http.get("/docs").status_code == 200
 
 

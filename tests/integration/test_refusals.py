@@ -116,6 +116,22 @@ def test_an_expired_token_opens_nothing(stack: Any) -> None:
     assert answer.json()["type"] == "urn:support-pipeline:unauthenticated"
 
 
+@pytest.mark.parametrize("kind", ["AccessToken", "RefreshToken"])
+def test_only_an_id_token_opens_something(stack: Any, kind: str) -> None:
+    token = stack.new_customer(kind=kind)
+
+    answer = stack.post({"content": "x"}, token=token)
+
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:support-pipeline:unauthenticated"
+
+
+def test_a_body_beyond_ten_megabytes_gets_api_gateways_own_answer(stack: Any) -> None:
+    answer = stack.post({"content": "x" * 10_500_000})
+
+    assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
+
+
 def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: Any) -> None:
     ticket_id = stack.submit({"content": "I cannot sign in."})
     before = stack.outcome(ticket_id)

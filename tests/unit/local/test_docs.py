@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from local.docs import site
 
 PROJECT = Path(__file__).parents[3]
+UNKNOWN_PATHS = {"/", "/{proxy+}"}
 DOCS = PROJECT / "local" / "docs"
 VENDORED = json.loads((DOCS / "vendor" / "vendored.json").read_text())
 FRONT_DOOR = httpx.ASGITransport(app=Starlette(routes=site.routes()))
@@ -44,7 +45,7 @@ def test_the_document_has_every_operation_at_the_address_it_was_asked_at() -> No
     OpenAPIV30SpecValidator(document).validate()
     assert [server["url"] for server in document["servers"]] == ["http://localhost:3000"]
     assert {path: item.keys() for path, item in document["paths"].items()} == {
-        path: item.keys() for path, item in openapi["paths"].items()
+        path: item.keys() for path, item in openapi["paths"].items() if path not in UNKNOWN_PATHS
     }
     assert document["components"]["schemas"] == openapi["components"]["schemas"]
 

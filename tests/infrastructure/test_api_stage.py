@@ -1,0 +1,65 @@
+"""What SAM makes of the API: one stage, which always serves the API as it was deployed last."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.infrastructure.rendering import render
+
+type Document = dict[str, Any]
+
+
+@pytest.fixture
+def included(template: Document, openapi: Document) -> Document:
+    """The template with the document in the place of AWS::Include, as CloudFormation hands it to SAM."""
+    document = copy.deepcopy(template)
+    document["Resources"]["Api"]["Properties"]["DefinitionBody"] = copy.deepcopy(openapi)
+    return document
+
+
+def of_type(resources: Document, kind: str) -> dict[str, Document]:
+    return {name: r["Properties"] for name, r in resources.items() if r["Type"] == kind}
+
+
+def test_there_is_one_stage(included: Document) -> None:
+    resources = render(included, Stage="prod")
+    (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
+    deployments = of_type(resources, "AWS::ApiGateway::Deployment")
+    assert stage["StageName"] == "prod"
+    assert {"Ref": next(iter(deployments))} == stage["DeploymentId"]
+    # A deployment with a stage's name makes that stage.
+    assert not [d for d in deployments.values() if "StageName" in d]
+
+
+def test_the_document_reaches_api_gateway_as_it_is_written(included: Document, openapi: Document) -> None:
+    (api,) = of_type(render(included), "AWS::ApiGateway::RestApi").values()
+    assert _strings(api["Body"]) == _strings(openapi)
+
+
+def _strings(value: Any) -> Any:
+    """A document without the references that rendering resolves, and in one spelling of numbers."""
+    if isinstance(value, dict):
+        return {str(key): _strings(member) for key, member in value.items()}
+    return [_strings(member) for member in value] if isinstance(value, list) else str(value)
+
+
+def test_every_deployment_gives_the_stage_a_new_copy_of_the_api(
+    included: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SAM names a copy by the time; by default, by a hash of the document without its parameters."""
+
+    def copies() -> set[str]:
+        """The names of two copies, made one minute and one origin apart."""
+        names = set()
+        for minute, origin in enumerate(["https://a.example", "https://b.example"]):
+            now = 1_800_000_000 + 60 * minute
+            monkeypatch.setattr("samtranslator.model.apigateway.time.time", lambda now=now: now)
+            resources = render(included, AllowedOrigin=origin)
+            (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
+            names.add(stage["DeploymentId"]["Ref"])
+        return names
+
+    assert len(copies()) == 2
+    included["Resources"]["Api"]["Properties"]["AlwaysDeploy"] = False
+    assert len(copies()) == 1, "SAM sees changed parameters by itself now: AlwaysDeploy can go"

@@ -54,13 +54,11 @@ SAFE = {
     "$input.path('$.__type')": "compared; Step Functions' answer",
     "$util.escapeJavaScript(": "escapes",
     "$context.responseOverride.status": "set to a literal",
-    "$context.error.messageString": "quoted and escaped by API Gateway",
     "$context.error.validationErrorString": "escaped by API Gateway",
 }
 # What stands outside of directives, and so is written.
 WRITTEN = {
     "$context.requestTimeEpoch",
-    "$context.error.messageString",
     "$context.error.validationErrorString",
     "$requestId",
     "$ticketId",

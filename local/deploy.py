@@ -108,6 +108,8 @@ def _sam(settings: Settings, command: str, *arguments: str) -> None:
     log = settings.folder / f"{command}.log"
     environment = aws_environment(settings.endpoint_url) | {
         "SAM_CLI_TELEMETRY": "0",
+        # Seconds between two looks at a deployment: sam takes 5, so as not to be throttled by AWS.
+        "SAM_CLI_POLL_DELAY": "0.2",
         "TMPDIR": str(settings.temporary),
     }
     with log.open("wb") as output:

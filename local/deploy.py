@@ -5,9 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from local.processes import last_words, run_to_end
-from local.settings import REGION, Settings, StackError, aws_environment
-from local.state import Stack, local_client
+from local.embedded_aws import EmbeddedAws
+from local.private_files import open_private
+from local.processes import error_of, run_to_end
+from local.settings import REGION, Settings, StackError
+from local.state import Stack
 
 PROJECT = Path(__file__).parent.parent
 STACK_NAME = "support-pipeline-local"
@@ -15,7 +17,7 @@ STAGE = "local"
 _BUCKET = "deployment-artifacts"
 
 
-def build(settings: Settings) -> None:
+def build(settings: Settings, aws: EmbeddedAws) -> None:
     """Build the functions, unless nothing changed since the last build.
 
     Raises:
@@ -26,20 +28,20 @@ def build(settings: Settings) -> None:
     if stamp.exists() and stamp.read_text() == fingerprint and _built_template(settings).exists():
         return
     stamp.unlink(missing_ok=True)
-    _sam(settings, "build", "--build-dir", str(settings.folder / "build"))
+    _sam(settings, aws, "build", "--build-dir", str(settings.folder / "build"))
     stamp.write_text(fingerprint)
 
 
-def deploy(settings: Settings) -> dict[str, str]:
+def deploy(settings: Settings, aws: EmbeddedAws) -> dict[str, str]:
     """Deploy what was built; return the stack's outputs.
 
     Raises:
         StackError: the deployment failed.
     """
-    s3 = local_client("s3", settings.endpoint_url, REGION)
-    s3.create_bucket(Bucket=_BUCKET)
+    aws.client("s3").create_bucket(Bucket=_BUCKET)
     _sam(
         settings,
+        aws,
         "deploy",
         # sam would look for it beside the built template.
         "--config-file", str(PROJECT / "samconfig.toml"),
@@ -50,16 +52,17 @@ def deploy(settings: Settings) -> dict[str, str]:
         "--parameter-overrides", f"Stage={STAGE}", f"AllowedOrigin={settings.front_door_url}",
         "--no-progressbar",
     )  # fmt: skip
-    cloudformation = local_client("cloudformation", settings.endpoint_url, REGION)
-    (stack,) = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
-def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Stack:
+def describe(settings: Settings, aws: EmbeddedAws, outputs: dict[str, str], model_url: str) -> Stack:
     """The deployed stack, with an inbox that receives every announcement."""
     return Stack(
-        api_url=f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
-        endpoint_url=settings.endpoint_url,
+        api_url=f"{aws.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
+        endpoint_url=aws.endpoint_url,
+        access_key_id=aws.access_key_id,
+        secret_access_key=aws.secret_access_key,
         front_door_url=settings.front_door_url,
         region=REGION,
         stack_name=STACK_NAME,
@@ -70,7 +73,7 @@ def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Sta
         failed_tickets_queue_url=outputs["FailedTicketsQueueUrl"],
         replay_queue_url=outputs["ReplayQueueUrl"],
         state_machine_log_group=outputs["StateMachineLogGroup"],
-        inbox_queue_url=_inbox(settings, outputs["SupportTopicArn"]),
+        inbox_queue_url=_inbox(aws, outputs["SupportTopicArn"]),
         user_pool_id=outputs["UserPoolId"],
         user_pool_client_id=outputs["UserPoolClientId"],
         service_client_policy_arn=outputs["ServiceClientPolicyArn"],
@@ -79,9 +82,9 @@ def describe(settings: Settings, outputs: dict[str, str], model_url: str) -> Sta
     )
 
 
-def _inbox(settings: Settings, support_topic: str) -> str:
+def _inbox(aws: EmbeddedAws, support_topic: str) -> str:
     """An SQS queue that stands for the support team's mailbox."""
-    sqs = local_client("sqs", settings.endpoint_url, REGION)
+    sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName="support-inbox")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = (
@@ -89,7 +92,7 @@ def _inbox(settings: Settings, support_topic: str) -> str:
         f'"Action":"sqs:SendMessage","Resource":"{arn}"}}]}}'
     )
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    local_client("sns", settings.endpoint_url, REGION).subscribe(
+    aws.client("sns").subscribe(
         TopicArn=support_topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
     )
     return str(url)
@@ -99,23 +102,23 @@ def _built_template(settings: Settings) -> Path:
     return settings.folder / "build" / "template.yaml"
 
 
-def _sam(settings: Settings, command: str, *arguments: str) -> None:
+def _sam(settings: Settings, aws: EmbeddedAws, command: str, *arguments: str) -> None:
     sam = shutil.which("sam", path=str(Path(sys.executable).parent))
     if sam is None:
         raise StackError(
             "sam is missing from the virtual environment: make it again with `make clean .venv`."
         )
     log = settings.folder / f"{command}.log"
-    environment = aws_environment(settings.endpoint_url) | {
+    environment = aws.environment() | {
         "SAM_CLI_TELEMETRY": "0",
         # Seconds between two looks at a deployment: sam takes 5, so as not to be throttled by AWS.
         "SAM_CLI_POLL_DELAY": "0.2",
         "TMPDIR": str(settings.temporary),
     }
-    with log.open("wb") as output:
+    with open_private(log) as output:
         code = run_to_end([sam, command, *arguments], cwd=PROJECT, environment=environment, output=output)
     if code:
-        raise StackError(f"`sam {command}` failed: {last_words(log)}")
+        raise StackError(f"`sam {command}` failed: {error_of(log)}")
 
 
 def _fingerprint() -> str:

@@ -6,6 +6,7 @@ it keeps the Host, which signed requests cover.
 """
 
 import argparse
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -13,12 +14,15 @@ from urllib.parse import urlsplit
 import httpx
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local.docs import site
+from local.same_origin import SameOrigin
 from local.settings import HOST
 
 # Meant for one connection only (RFC 9110, 7.6.1), or made anew by the client for the next.
@@ -33,6 +37,8 @@ _HOP_BY_HOP = {
 }
 # Just more than API Gateway takes: it refuses what is longer, so that nobody has to keep all of it.
 _MAX_BODY = 10 * 1024 * 1024 + 1
+# Far above what a browser or the load tests open at a time, far below the files that a process may open.
+_MAX_CONNECTIONS = 256
 _UNREACHABLE = {
     "type": "urn:support-pipeline:unavailable",
     "title": "The service cannot answer right now",
@@ -61,6 +67,8 @@ class _Forward:
         request = Request(scope, receive)
         try:
             answer = await self._answer(request)
+        except ClientDisconnect:
+            return
         except httpx.TransportError:
             problem = JSONResponse(
                 _UNREACHABLE, 503, UNREACHABLE_HEADERS, media_type="application/problem+json"
@@ -105,8 +113,8 @@ def _content_length(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
     return [(b"content-length", str(len(answer.content)).encode())]
 
 
-def create_app(api_url: str) -> Starlette:
-    """The front door of the API that is deployed at `api_url`."""
+def create_app(api_url: str, origin: str) -> Starlette:
+    """The front door of the API that is deployed at `api_url`; `origin` is the API's AllowedOrigin."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -117,10 +125,53 @@ def create_app(api_url: str) -> Starlette:
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    app = Starlette(routes=[Route("/healthz", healthz), *site.routes()], lifespan=lifespan)
+    app = Starlette(
+        routes=[Route("/healthz", healthz), *site.routes()],
+        lifespan=lifespan,
+        middleware=[Middleware(SameOrigin, origins=[origin])],
+    )
     app.router.default = _Forward(api_url)
     app.router.redirect_slashes = False
     return app
+
+
+class _Impatient(H11Protocol):
+    """HTTP as uvicorn speaks it, but it waits neither for ever nor on any number of connections.
+
+    A connection is closed when no whole request has arrived `request_seconds` after it was opened, or after
+    its last answer, and at once when too many are open.
+    """
+
+    request_seconds = 20.0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > _MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._expect_request()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._forget_deadline()
+
+    def _expect_request(self) -> None:
+        self._forget_deadline()
+        self._deadline = self.loop.call_later(self.request_seconds, self._close_unless_answering)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _close_unless_answering(self) -> None:
+        whole = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        if not whole:
+            self.transport.abort()
 
 
 def main() -> None:
@@ -128,11 +179,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--api-url", required=True)
+    parser.add_argument(
+        "--request-seconds",
+        type=float,
+        default=_Impatient.request_seconds,
+        help="how long to wait for a whole request (20)",
+    )
     arguments = parser.parse_args()
+    _Impatient.request_seconds = arguments.request_seconds
     uvicorn.run(
-        create_app(arguments.api_url),
+        create_app(arguments.api_url, f"http://localhost:{arguments.port}"),
         host=HOST,
         port=arguments.port,
+        http=_Impatient,
         log_level="warning",
         ws="none",  # a request to upgrade is forwarded as the request that it is
         proxy_headers=False,  # the sender is who connected, not who a header names

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import httpx
 import psutil
 
+from local.private_files import open_private
 from local.settings import HOST, StackError
 
 _GRACE_SECONDS = 10
@@ -31,7 +32,7 @@ class ProcessGroup:
 
     def start(self, name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> None:
         """Start `python -m module arguments…`; its output goes to `<name>.log`."""
-        with (self._folder / f"{name}.log").open("wb") as log:
+        with open_private(self._log(name)) as log:
             self._children[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 env=dict(environment),
@@ -67,8 +68,7 @@ class ProcessGroup:
         """
         for name, child in self._children.items():
             if child.poll() is not None:
-                words = last_words(self._log(name))
-                raise StackError(f"The {name} ended with code {child.returncode}: {words}")
+                raise StackError(f"The {name} {_how_it_ended(child.returncode, self._log(name))}")
 
     def stop(self) -> None:
         """End every process, the last started first, and what they started."""
@@ -81,11 +81,24 @@ class ProcessGroup:
         return self._folder / f"{name}.log"
 
 
-def last_words(log: Path) -> str:
-    """What a failed process said last, its error if it named one, and where the rest is."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+def _how_it_ended(code: int, log: Path) -> str:
+    """What ended a server. Only an exit code of its own has to do with what its log says last."""
+    if code < 0:
+        return f"was ended by signal {-code} ({signal.strsignal(-code)}). Its log is {log}."
+    if code == 0:
+        return f"stopped as if it had been asked to. Its log is {log}."
+    return f"ended with code {code}: {(_lines(log) or ['it said nothing'])[-1]} (all of it in {log})"
+
+
+def error_of(log: Path) -> str:
+    """What a failed command gave as its error, else what it said last, and where the rest is."""
+    lines = _lines(log)
     errors = [line for line in lines if "error" in line.lower()]
     return f"{(errors or lines or ['it said nothing'])[-1]} (all of it in {log})"
+
+
+def _lines(log: Path) -> list[str]:
+    return [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
 
 
 def run_to_end(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: BinaryIO) -> int:

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import FrameType
 
 from local.deploy import build, deploy, describe
+from local.embedded_aws import EmbeddedAws
 from local.narrator import Narrator
+from local.private_files import open_private
 from local.processes import ProcessGroup, free_port, register, registered, require_free
 from local.service_client import create_service_client
-from local.settings import HOST, Settings, StackError, aws_environment
+from local.settings import HOST, Settings, StackError
 from local.state import Stack
 from local.users import create_users, renew_tokens
 from local.warm_up import warm_up
@@ -46,7 +48,7 @@ def run(settings: Settings) -> None:
     with process_group(settings) as group:
         try:
             with _stop_signals():
-                stack = start(settings, group)
+                stack = start(settings, group, EmbeddedAws.with_new_key(settings.endpoint_url))
                 narrator = Narrator(settings.folder / "functions.log")
                 say(_welcome(settings, stack))
                 _tell_until_stopped(narrator, group)
@@ -80,30 +82,34 @@ def process_group(settings: Settings) -> Iterator[ProcessGroup]:
 
 
 def start(
-    settings: Settings, group: ProcessGroup, function_environment: Mapping[str, str] | None = None
+    settings: Settings,
+    group: ProcessGroup,
+    aws: EmbeddedAws,
+    function_environment: Mapping[str, str] | None = None,
 ) -> Stack:
     """Start, build and deploy everything; return the running stack, whose processes are in the group.
 
+    `aws` is the embedded AWS that is to be started.
     `function_environment` is added to what the functions inherit from the emulator.
 
     Raises:
         StackError: a part could not be started.
     """
-    (settings.folder / "functions.log").unlink(missing_ok=True)
+    open_private(settings.folder / "functions.log").close()
     model_url = f"http://{HOST}:{free_port()}"
     with _step("Starting the embedded AWS and the model"):
         # The model keeps the user's own AWS settings: MODEL=bedrock calls Bedrock with them.
         group.start("model", "local.model", "--port", model_url.rpartition(":")[2], environment=os.environ)
-        emulator_environment = _emulator_environment(settings, model_url) | dict(function_environment or {})
-        group.start("emulator", "local.emulator", environment=emulator_environment)
+        environment = _emulator_environment(settings, aws, model_url) | dict(function_environment or {})
+        group.start("emulator", "local.emulator", environment=environment)
         group.wait_until_healthy("emulator", f"{settings.endpoint_url}/_ministack/health")
         group.wait_until_healthy("model", f"{model_url}/healthz")
     with _step("Building the functions"):
-        build(settings)
+        build(settings, aws)
     with _step("Deploying template.yaml"):
-        outputs = deploy(settings)
+        outputs = deploy(settings, aws)
     with _step("Creating the demo users and the demo service"):
-        stack = describe(settings, outputs, model_url)
+        stack = describe(settings, aws, outputs, model_url)
         create_users(stack, settings.folder)
         renew_tokens(stack, settings.folder)
         create_service_client(stack, settings.folder)
@@ -120,8 +126,8 @@ def start(
     return stack
 
 
-def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:
-    environment = aws_environment(settings.endpoint_url) | {
+def _emulator_environment(settings: Settings, aws: EmbeddedAws, model_url: str) -> dict[str, str]:
+    environment = aws.environment() | {
         "GATEWAY_PORT": str(settings.emulator_port),
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": model_url,
         "FUNCTION_LOG": str(settings.folder / "functions.log"),
@@ -130,6 +136,7 @@ def _emulator_environment(settings: Settings, model_url: str) -> dict[str, str]:
         "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
         # Roles, queue policies and signatures are enforced, as on AWS.
         "AUTH": "true",
+        "PAGE_ORIGIN": settings.front_door_url,
     }
     # The functions reach the emulator by an address of its own making.
     del environment["AWS_ENDPOINT_URL"]

@@ -7,7 +7,8 @@ that do not expire.
 import json
 from pathlib import Path
 
-from local.state import Stack, write_private
+from local.private_files import write_private
+from local.state import Stack
 
 _USER = "demo-service"
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 REGION = "us-east-1"
 HOST = "127.0.0.1"
-# The emulator's own credentials: they may do everything, like those of an account's root user.
-ACCESS_KEY = "local"
 
 
 class StackError(Exception):
@@ -60,20 +58,3 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise StackError(f"{name}={text} is no port: choose a number from 1 to 65535.")
     return int(text)
-
-
-def aws_environment(endpoint_url: str) -> dict[str, str]:
-    """An environment in which AWS tools reach the embedded AWS, and nothing of the user's own AWS."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | aws_variables(endpoint_url)
-
-
-def aws_variables(endpoint_url: str) -> dict[str, str]:
-    """The variables by which AWS tools reach the embedded AWS."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }

@@ -1,17 +1,15 @@
 """What a running stack writes down for its users: stack.json, and who runs it."""
 
 import json
-import os
 import shlex
 import sys
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-
-from local.settings import ACCESS_KEY, StackError, aws_variables
+from local.embedded_aws import EmbeddedAws
+from local.private_files import write_private
+from local.settings import StackError
 
 # Where the AWS CLI is, among other commands of the virtual environment.
 _COMMANDS = Path(sys.executable).parent
@@ -23,6 +21,8 @@ class Stack:
 
     api_url: str
     endpoint_url: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
     front_door_url: str
     region: str
     stack_name: str
@@ -43,11 +43,11 @@ class Stack:
     def save(self, folder: Path) -> None:
         """Write stack.json."""
         document = {_camel(name): value for name, value in asdict(self).items()}
-        (folder / "stack.json").write_text(json.dumps(document, indent=2) + "\n")
+        write_private(folder / "stack.json", json.dumps(document, indent=2) + "\n")
 
     def save_shell_settings(self, folder: Path) -> None:
         """Write aws.env, by which a shell's AWS CLI works on this stack: `. .local/aws.env`."""
-        settings = aws_variables(self.endpoint_url) | {
+        settings = self.aws.variables() | {
             "AWS_REGION": self.region,
             "AWS_PAGER": "",
             "STACK": self.stack_name,
@@ -56,7 +56,7 @@ class Stack:
         lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
         # What belongs to the user's own account must not get in between.
         lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f'PATH={shlex.quote(str(_COMMANDS))}:"$PATH"']
-        (folder / "aws.env").write_text("\n".join(lines) + "\n")
+        write_private(folder / "aws.env", "\n".join(lines) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Stack":
@@ -82,25 +82,14 @@ class Stack:
         )
         return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
+    @property
+    def aws(self) -> EmbeddedAws:
+        """The embedded AWS that the stack is deployed to."""
+        return EmbeddedAws(self.endpoint_url, self.access_key_id, self.secret_access_key)
+
     def client(self, service: str) -> Any:
         """A boto3 client of the embedded AWS."""
-        return local_client(service, self.endpoint_url, self.region)
-
-
-@cache
-def local_client(service: str, endpoint_url: str, region: str) -> Any:
-    """A boto3 client of the embedded AWS, whatever AWS settings the user has."""
-    session = boto3.Session(
-        aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=region
-    )
-    return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+        return self.aws.client(service)
 
 
 def _camel(name: str) -> str:

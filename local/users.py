@@ -4,7 +4,8 @@ import json
 import secrets
 from pathlib import Path
 
-from local.state import Stack, write_private
+from local.private_files import write_private
+from local.state import Stack
 
 # Token file → user name and group. Names from the domain that is reserved for examples.
 _USERS = {

@@ -1,8 +1,9 @@
 """Run the emulator in this process, until SIGTERM or SIGINT: `python -m local.emulator`.
 
-Configuration comes from the environment: GATEWAY_PORT and BIND_HOST, the emulator's other variables, and
-LAMBDA_WORKERS (worker_limit), FUNCTION_LOG (function_log) and EMULATOR_TMP: the folder for the temporary
-files of the emulator and its functions, which are removed at the end; the system's by default. With
+Configuration comes from the environment. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the root user's key,
+are required. The others are GATEWAY_PORT and BIND_HOST, the emulator's other variables, and LAMBDA_WORKERS
+(worker_limit), FUNCTION_LOG (function_log), PAGE_ORIGIN (control_plane) and EMULATOR_TMP: the folder for the
+temporary files of the emulator and its functions, which are removed at the end; the system's by default. With
 PERSIST_STATE=1 set STATE_DIR, too: otherwise the state is one of the temporary files.
 """
 
@@ -24,6 +25,8 @@ def main() -> None:
         sys.exit(
             "python -m local.emulator takes no arguments: see its docstring for the environment variables"
         )
+    if not (os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY")):
+        sys.exit("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: they are the emulator's root key.")
     signal.signal(signal.SIGTERM, _exit)
     _set_environment()
     parent = os.environ.get("EMULATOR_TMP")

@@ -2,6 +2,7 @@
 
 from local.emulator import (
     caller_identity,
+    control_plane,
     encoded_path,
     execution_log,
     execution_name,
@@ -15,6 +16,7 @@ from local.emulator import (
     mocked_responses,
     openapi_import,
     openapi_methods,
+    private_log,
     request_id,
     request_signature,
     shutdown,
@@ -54,3 +56,5 @@ def install() -> None:
     execution_log.install()  # around step_functions: an event that it refuses is not logged
     yaml_definition.install()
     user_names.install()
+    private_log.install()
+    control_plane.install()  # around the whole emulator

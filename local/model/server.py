@@ -17,6 +17,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,6 +33,7 @@ from local.model.converse import (
 )
 from local.model.faults import KINDS, Faults, InvalidFaultsError, parse_faults
 from local.model.gullible import obey
+from local.same_origin import SameOrigin
 
 SLOW_SECONDS = 30.0
 
@@ -63,6 +65,7 @@ def create_app(backend: Backend, *, slow_seconds: float = SLOW_SECONDS) -> Starl
             Route("/healthz", stand_in.health, methods=["GET"]),
         ],
         exception_handlers={HTTPException: _no_such_operation},
+        middleware=[Middleware(SameOrigin)],
     )
     app.state.stopping = stand_in.stopping
     return app

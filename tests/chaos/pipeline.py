@@ -12,7 +12,6 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from local.deploy import PROJECT
-from local.settings import aws_environment
 from local.state import Stack
 from support.domain.ticket import timestamp
 
@@ -108,7 +107,7 @@ class Pipeline:
         done = subprocess.run(
             [sys.executable, "-m", "ops", command],
             cwd=PROJECT,
-            env=aws_environment(self._stack.endpoint_url) | _OPS_OPTIONS | {"STACK_DIR": str(self._folder)},
+            env=self._stack.aws.environment() | _OPS_OPTIONS | {"STACK_DIR": str(self._folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -2,7 +2,8 @@
 
 Run as `python -m tests.chaos.proxy --port 9000 --target http://127.0.0.1:4566`, and give the functions
 `AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:9000/dynamodb` and `AWS_ENDPOINT_URL_SNS=http://127.0.0.1:9000/sns`:
-the first part of the path names the service.
+the first part of the path names the service. Calls that are handed on are signed again, for the target's
+address, with the proxy's own AWS credentials.
 
 POST /_faults    set faults (tests.chaos.faults says what is allowed)
 GET  /_counts    {service: {"passed": n, "throttled": n, …}}
@@ -16,20 +17,24 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import boto3
 import httpx
 import uvicorn
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from local.settings import HOST
+from local.settings import HOST, REGION
 from tests.chaos.faults import Fault, Faults, InvalidFaultsError
 
 # Longer than the read time-out of the functions' clients, which is one second.
 HOLD_SECONDS = 1.5
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
+_SIGNATURE = {"host", "authorization", "x-amz-date", "x-amz-security-token"}
 
 # As the services themselves answer.
 _DYNAMODB = {
@@ -52,6 +57,7 @@ def create_app(target: str, *, hold_seconds: float = HOLD_SECONDS) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with httpx.AsyncClient(base_url=target, timeout=30, trust_env=False) as client:
             app.state.client = client
+            app.state.credentials = boto3.Session().get_credentials()
             yield
 
     async def call(request: Request) -> Response:
@@ -99,16 +105,17 @@ def create_app(target: str, *, hold_seconds: float = HOLD_SECONDS) -> Starlette:
 
 async def _forwarded(request: Request, service: str, path: str) -> Response:
     """The target's answer; a target that is gone is one that failed."""
+    body = await request.body()
+    client: httpx.AsyncClient = request.app.state.client
+    headers = {n: v for n, v in request.headers.items() if n not in _HOP_BY_HOP | _SIGNATURE}
+    signed = AWSRequest("POST", str(client.base_url.join(f"/{path}")), headers, body)
+    SigV4Auth(request.app.state.credentials, service, REGION).add_auth(signed)
     try:
-        answer = await request.app.state.client.post(
-            f"/{path}",
-            headers=[(n, v) for n, v in request.headers.items() if n not in _HOP_BY_HOP | {"host"}],
-            content=await request.body(),
-        )
+        answer = await client.post(f"/{path}", headers=dict(signed.headers), content=body)
     except httpx.TransportError:
         return _refusal(service, Fault.FAILED)
-    headers = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-    return Response(answer.content, answer.status_code, headers)
+    kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
+    return Response(answer.content, answer.status_code, kept)
 
 
 def _refusal(service: str, fault: Fault) -> Response:

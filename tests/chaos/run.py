@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 
+from local.embedded_aws import EmbeddedAws
 from local.model.triage import Triage
 from local.processes import ProcessGroup, free_port, registered
 from local.run import process_group, say, start
@@ -29,8 +29,8 @@ from tests.chaos.verdict import Found, Verdict, judge
 _RECOVERY_SECONDS = 900
 # Nearer to AWS than the emulator's defaults: there, other functions start while some are held up by faults.
 _CAPACITY = {"LAMBDA_WORKERS": "8"}
-# The functions sign their calls for the proxy's address. Who may do what is the other tests' matter.
-_UNSIGNED = {"AUTH": "false"}
+# The proxy signs the functions' calls again, as the root user. Who may do what is the other tests' matter.
+_WITHOUT_ROLES = {"AUTH": "false"}
 
 
 def run(plan: Plan, folder: Path) -> Verdict:
@@ -43,9 +43,10 @@ def run(plan: Plan, folder: Path) -> Verdict:
     """
     settings = Settings(port=free_port(), emulator_port=free_port(), folder=folder)
     with process_group(settings) as group:
-        proxy_url = _start_proxy(settings, group)
+        aws = EmbeddedAws.with_new_key(settings.endpoint_url)
+        proxy_url = _start_proxy(aws, group)
         endpoints = {f"AWS_ENDPOINT_URL_{name.upper()}": f"{proxy_url}/{name}" for name in SERVICES}
-        stack = start(settings, group, endpoints | _CAPACITY | _UNSIGNED)
+        stack = start(settings, group, aws, endpoints | _CAPACITY | _WITHOUT_ROLES)
         pipeline = Pipeline(stack, folder)
         storm = Storm(plan, proxy_url, stack.model_url, _emulator(folder), group)
         sent = submissions(plan)
@@ -70,11 +71,11 @@ def run(plan: Plan, folder: Path) -> Verdict:
     return verdict
 
 
-def _start_proxy(settings: Settings, group: ProcessGroup) -> str:
+def _start_proxy(aws: EmbeddedAws, group: ProcessGroup) -> str:
     url = f"http://{HOST}:{free_port()}"
     port = url.rpartition(":")[2]
-    arguments = ["--port", port, "--target", settings.endpoint_url]
-    group.start("proxy", "tests.chaos.proxy", *arguments, environment=os.environ)
+    arguments = ["--port", port, "--target", aws.endpoint_url]
+    group.start("proxy", "tests.chaos.proxy", *arguments, environment=aws.environment())
     group.wait_until_healthy("proxy", f"{url}/healthz")
     return url
 

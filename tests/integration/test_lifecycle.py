@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from local.processes import wait_for
 from tests.integration.conftest import RunningStack
@@ -44,10 +46,29 @@ def test_stack_json_says_where_everything_is(stack: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["token", "agent-token", "admin-token", "passwords.json", "service.json", "service.curl"]
+    "name",
+    [
+        "stack.json",
+        "aws.env",
+        "token",
+        "agent-token",
+        "admin-token",
+        "passwords.json",
+        "service.json",
+        "service.curl",
+        "emulator.log",
+        "functions.log",
+    ],
 )
-def test_what_lets_somebody_in_is_private(stack: Any, name: str) -> None:
+def test_keys_tokens_and_logs_are_private(stack: Any, name: str) -> None:
     assert (stack.folder / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_customer_wrote_is_in_no_log_of_the_stack(stack: Any) -> None:
+    stack.outcome(stack.submit({"content": "A sentence that only this customer wrote. I was charged twice."}))
+
+    for log in stack.folder.glob("*.log"):
+        assert "only this customer wrote" not in log.read_text(errors="replace"), log
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
@@ -143,6 +164,30 @@ def test_a_model_that_is_none_is_named(stack: Any, tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "model ended with code 2: MODEL='gpt' is unknown" in done.stderr
+
+
+def test_the_embedded_aws_takes_no_other_key_than_its_stacks(stack: Any) -> None:
+    other = replace(stack.stack.aws, secret_access_key="local")
+
+    with pytest.raises(ClientError, match="signature"):
+        other.client("lambda").list_functions()
+
+
+def test_no_part_of_the_stack_serves_pages_of_other_sites(stack: Any) -> None:
+    addresses = [
+        ("POST", f"{stack.url}/support-request"),
+        ("GET", f"{stack.url}/docs"),
+        ("POST", f"{stack.stack.model_url}/faults"),
+        ("GET", f"{stack.stack.model_url}/calls"),
+        ("POST", f"{stack.stack.endpoint_url}/2015-03-31/functions/"),
+        ("POST", f"{stack.stack.api_url}/support-request"),
+    ]
+
+    for method, address in addresses:
+        for foreign in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}):
+            answer = stack.http.request(method, address, headers=foreign | {"Content-Type": "text/plain"})
+            assert answer.status_code == 403, address
+            assert "access-control-allow-origin" not in answer.headers
 
 
 def test_everything_listens_on_loopback_only(stack: Any) -> None:

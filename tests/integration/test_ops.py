@@ -216,13 +216,7 @@ def test_a_message_that_nothing_can_be_started_from_comes_back_after_three_tries
 
 def test_a_stack_is_found_by_its_name_as_in_an_account(stack: Any) -> None:
     ticket_id = failed_ticket(stack)
-    account = {
-        "AWS_ENDPOINT_URL": stack.stack.endpoint_url,
-        "AWS_DEFAULT_REGION": stack.stack.region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "STACK_DIR": "/nowhere",
-    }
+    account = stack.stack.aws.variables() | {"STACK_DIR": "/nowhere"}
 
     done = ops(stack, "replay", STACK=stack.stack.stack_name, TICKET=ticket_id, **account)
 

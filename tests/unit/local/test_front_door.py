@@ -1,9 +1,12 @@
 """The front door hands requests and answers on as they are."""
 
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -27,6 +30,8 @@ class Api(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.path.endswith("/slow"):
+            time.sleep(0.5)  # longer than the impatient front door waits for a request
         asked = {"method": self.command, "target": self.path, "headers": self.headers.items()}
         content = json.dumps({**asked, "size": len(body)}).encode() if self.command != "HEAD" else b""
         self.send_response(418)
@@ -50,11 +55,12 @@ def api_port() -> Iterator[int]:
     server.server_close()
 
 
-def opened(api_port: int) -> Iterator[str]:
+def opened(api_port: int, *options: str) -> Iterator[str]:
     port = free_port()
     api_url = f"http://127.0.0.1:{api_port}/api/stage"
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.front_door", "--port", str(port), "--api-url", api_url]
+        [sys.executable, "-m", "local.front_door", "--port", str(port), "--api-url", api_url, *options],
+        stderr=subprocess.PIPE,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -62,7 +68,9 @@ def opened(api_port: int) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        assert process.communicate(timeout=10)[1] == b"", (
+            "nothing that a client does is an error of the server"
+        )
 
 
 def is_open(url: str) -> bool:
@@ -80,6 +88,17 @@ def door(api_port: int) -> Iterator[str]:
 @pytest.fixture
 def door_to_nowhere() -> Iterator[str]:
     yield from opened(free_port())
+
+
+@pytest.fixture(scope="module")
+def impatient_door(api_port: int) -> Iterator[str]:
+    yield from opened(api_port, "--request-seconds", "0.2")
+
+
+def connect(url: str, sent: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20)
+    connection.sendall(sent)
+    return connection
 
 
 @pytest.mark.parametrize(
@@ -111,10 +130,24 @@ def test_a_head_request_is_forwarded_and_has_no_body(door: str) -> None:
 
 
 def test_a_signed_request_keeps_its_host_and_the_senders_address_is_added(door: str) -> None:
-    headers = {"Host": "support.example.com", "X-Forwarded-For": "1.2.3.4"}
+    headers = {"Host": "support.localhost:8080", "X-Forwarded-For": "1.2.3.4"}
     sent = [(name.lower(), value) for name, value in httpx.get(door, headers=headers).json()["headers"]]
-    assert ("host", "support.example.com") in sent
+    assert ("host", "support.localhost:8080") in sent
     assert [value for name, value in sent if name == "x-forwarded-for"] == ["1.2.3.4", "127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+)
+@pytest.mark.parametrize("path", ["/tickets", "/healthz", "/docs"])
+def test_a_page_of_another_site_gets_no_answer(door: str, path: str, headers: dict[str, str]) -> None:
+    answer = httpx.get(door + path, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+
+
+def test_pages_of_the_front_door_may_call_the_api(door: str) -> None:
+    for origin in (door, door.replace("127.0.0.1", "localhost")):
+        assert httpx.post(f"{door}/tickets", headers={"Origin": origin}).status_code == 418
 
 
 def test_an_answer_keeps_its_status_and_every_header(door: str) -> None:
@@ -136,3 +169,54 @@ def test_an_api_that_does_not_answer_is_a_problem_like_any_other(door_to_nowhere
     assert answer.headers["retry-after"] == "5"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.json()["type"] == "urn:support-pipeline:unavailable"
+
+
+HEAD = b"POST /tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", b"P", HEAD, HEAD + b"\r\n", HEAD + b"\r\n{"])
+def test_a_connection_whose_request_never_ends_is_closed(impatient_door: str, sent: bytes) -> None:
+    with connect(impatient_door, sent) as connection:
+        assert received_to_the_end(connection) == b""
+
+
+def test_an_idle_connection_is_closed_after_its_answer(impatient_door: str) -> None:
+    with connect(impatient_door, HEAD + b"\r\n{}") as connection:
+        assert received_to_the_end(connection).startswith(b"HTTP/1.1 418 ")
+
+
+def test_a_request_that_is_whole_gets_its_answer_however_long_the_api_takes(impatient_door: str) -> None:
+    assert httpx.get(f"{impatient_door}/slow", timeout=20).status_code == 418
+
+
+def test_the_number_of_connections_is_bounded(door: str) -> None:
+    with ExitStack() as stack:
+        opened = [stack.enter_context(connect(door)) for _ in range(300)]
+
+        def closed() -> int:
+            return sum(is_closed(connection) for connection in opened)
+
+        assert wait_for(lambda: closed() >= 300 - 256, 20)
+        assert closed() < 50
+    assert wait_for(lambda: is_open(door), 20)
+
+
+def received_to_the_end(connection: socket.socket) -> bytes:
+    """All that is received until the other side closes the connection, or resets it."""
+    received = b""
+    try:
+        while part := connection.recv(65536):
+            received += part
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True

@@ -157,6 +157,7 @@ def running(folder: Path, **environment: str) -> Iterator[Emulator]:
         port = probe.getsockname()[1]
     temporary, log = folder / "tmp", folder / "functions.log"
     settings = {"GATEWAY_PORT": str(port), "EMULATOR_TMP": str(temporary), "FUNCTION_LOG": str(log)}
+    settings["PAGE_ORIGIN"] = "http://localhost:3000"
     output = folder / "emulator.log"
     with output.open("wb") as file:
         process = subprocess.Popen(

@@ -1,0 +1,67 @@
+"""Web pages of other sites are kept out of the servers that listen on this machine.
+
+A browser lets every page send requests to a port on loopback. Requests that need no preflight arrive even
+when the page may not read the answer, and a page whose host name resolves to 127.0.0.1 (DNS rebinding) may
+read it, too. Browsers name the page's origin and the host that they asked for, and no page can change that.
+"""
+
+from collections.abc import Collection
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class SameOrigin:
+    """An ASGI application around another one: it refuses requests that a page of another origin sends.
+
+    `Host` must be a name of this machine: localhost, 127.0.0.1, [::1] or a name that ends in `.localhost`,
+    with any port. `Origin`, if there is one, must be that host or one of `origins` (`http://localhost:3000`).
+    WebSockets, which none of the servers offer, are refused altogether.
+    """
+
+    def __init__(self, app: ASGIApp, *, origins: Collection[str] = ()) -> None:
+        self._app = app
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, or refuse it with 403."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        elif reason := self._reason(Headers(scope=scope)):
+            await _forbidden(reason)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _reason(self, headers: Headers) -> str | None:
+        """Why a request is refused, if it is."""
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) != 1 or not _is_local(hosts[0]):
+            return "The Host header must name this machine: use localhost or 127.0.0.1."
+        if any(origin not in {f"http://{hosts[0]}", *self._origins} for origin in origins):
+            return "Pages of another origin may not send requests to this server."
+        return None
+
+
+def _is_local(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name in _LOOPBACK or name.endswith(".localhost")
+
+
+def _forbidden(reason: str) -> JSONResponse:
+    problem = {
+        "type": "urn:support-pipeline:forbidden",
+        "title": "You may not do this",
+        "status": HTTPStatus.FORBIDDEN,
+        "detail": reason,
+    }
+    return JSONResponse(problem, HTTPStatus.FORBIDDEN, media_type="application/problem+json")

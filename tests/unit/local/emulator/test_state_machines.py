@@ -4,7 +4,6 @@ import json
 from itertools import pairwise
 from typing import Any
 
-import httpx
 import pytest
 
 from local.emulator.step_functions import _retry_delay
@@ -199,11 +198,7 @@ NAMES_THAT_ARE_REFUSED = [
 @pytest.mark.parametrize("name", NAMES_THAT_ARE_REFUSED)
 @pytest.mark.parametrize("action", ["StartExecution", "StartSyncExecution"])
 def test_a_name_that_aws_refuses_is_refused(emulator: Emulator, action: str, name: Any) -> None:
-    answer = httpx.post(
-        emulator.url,
-        json={"stateMachineArn": "arn:x", "name": name},
-        headers={"X-Amz-Target": f"AWSStepFunctions.{action}"},
-    )
+    answer = emulator.ask("states", f"AWSStepFunctions.{action}", {"stateMachineArn": "arn:x", "name": name})
     assert (answer.status_code, answer.json()["__type"]) == (400, "InvalidName")
 
 

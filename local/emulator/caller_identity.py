@@ -7,7 +7,7 @@ and both key fields, and takes the first address of X-Forwarded-For. This module
 the front door's word.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack.services import apigateway_v1
@@ -39,10 +39,22 @@ def _build_lambda_event(original: Callable[..., Any], *args: Any, **kwargs: Any)
     _api, _stage_name, _stage, resource, _path, method, headers, *_ = args
     event = original(*args, **kwargs)
     identity = dict.fromkeys(_FIELDS) | event["requestContext"]["identity"]
-    identity["sourceIp"] = headers.get("x-forwarded-for", "127.0.0.1").rpartition(",")[2].strip()
-    methods = resource["resourceMethods"]
-    if (methods.get(method) or methods.get("ANY") or {}).get("apiKeyRequired"):
-        key = apigateway_v1._resolve_api_key(headers.get("x-api-key"))
-        identity |= {"apiKey": key["value"], "apiKeyId": key["id"]} if key else {}
+    identity["sourceIp"] = source_ip(headers)
+    if key := api_key(resource, method, headers):
+        identity |= {"apiKey": key["value"], "apiKeyId": key["id"]}
     event["requestContext"]["identity"] = identity
     return event
+
+
+def source_ip(headers: Mapping[str, str]) -> str:
+    """The address that opened the connection to API Gateway."""
+    return headers.get("x-forwarded-for", "127.0.0.1").rpartition(",")[2].strip()
+
+
+def api_key(resource: Mapping[str, Any], method: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
+    """The API key that a request to a method which requires one came with."""
+    methods = resource["resourceMethods"]
+    if not (methods.get(method) or methods.get("ANY") or {}).get("apiKeyRequired"):
+        return None
+    key: dict[str, Any] | None = apigateway_v1._resolve_api_key(headers.get("x-api-key"))
+    return key

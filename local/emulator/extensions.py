@@ -1,6 +1,7 @@
 """All extensions of the emulator, in the order in which they build on each other."""
 
 from local.emulator import (
+    access_log,
     caller_identity,
     control_plane,
     encoded_path,
@@ -47,7 +48,8 @@ def install() -> None:
     gateway_errors.install()  # around validation_error: it chooses the template in which that is filled in
     request_id.install()  # around gateway_errors: they have an id, too
     caller_identity.install()
-    encoded_path.install()
+    access_log.install()  # around request_id: it logs the ids that the answer has
+    encoded_path.install()  # around access_log: it names the resource that the encoded path leads to
     start_execution.install()
     mock_integration.install()
     step_functions.install()

@@ -5,7 +5,7 @@ therefore stop the start, not lose an extension in silence.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from importlib.metadata import version
 from typing import Any
@@ -40,21 +40,33 @@ def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
 
     The parameters that the wrapper names must be the first ones of the original.
     """
-    original = getattr(owner, name, None)
+    setattr(owner, name, _wrapped(_name(owner), name, getattr(owner, name, None), wrapper))
+
+
+def wrap_handler(owner: Any, table: str, path: Sequence[str], wrapper: Callable[..., Any]) -> None:
+    """Put `wrapper` around a function that stands at `path` in the nested dictionary `table`, as wrap does."""
+    *outer, name = path
+    functions = getattr(owner, table, {})
+    for key in outer:
+        functions = functions.get(key, {})
+    functions[name] = _wrapped(f"{_name(owner)}.{table}", ".".join(path), functions.get(name), wrapper)
+
+
+def _wrapped(owner: str, name: str, original: Any, wrapper: Callable[..., Any]) -> Callable[..., Any]:
     if not callable(original):
-        raise EmulatorChangedError(f"{_name(owner)} has no function {name}: local/emulator cannot extend it.")
+        raise EmulatorChangedError(f"{owner} has no function {name}: local/emulator cannot extend it.")
     expected = _named_parameters(wrapper)[1:]
     actual = _named_parameters(original)
     if actual[: len(expected)] != expected:
         raise EmulatorChangedError(
-            f"{_name(owner)}.{name} takes {actual}, not {expected}: local/emulator cannot extend it."
+            f"{owner}.{name} takes {actual}, not {expected}: local/emulator cannot extend it."
         )
 
     @wraps(original)
     def extended(*args: Any, **kwargs: Any) -> Any:
         return wrapper(original, *args, **kwargs)
 
-    setattr(owner, name, extended)
+    return extended
 
 
 def replace_constant(owner: Any, name: str, old: float, new: float) -> None:

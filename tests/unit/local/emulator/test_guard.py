@@ -34,6 +34,16 @@ def test_a_function_with_other_parameters_is_refused(module: types.ModuleType) -
         guard.wrap(module, "double", lambda original, count: original(count))
 
 
+def test_a_handler_in_a_table_is_wrapped_and_refused_like_a_function(module: types.ModuleType) -> None:
+    vars(module)["HANDLERS"] = {"AWS::Api": {"create": double}}
+    guard.wrap_handler(
+        module, "HANDLERS", ["AWS::Api", "create"], lambda original, number: original(number) + 1
+    )
+    assert module.HANDLERS["AWS::Api"]["create"](3) == 7
+    with pytest.raises(guard.EmulatorChangedError, match=r"emulated.HANDLERS has no function AWS::Api.update"):
+        guard.wrap_handler(module, "HANDLERS", ["AWS::Api", "update"], lambda original: original())
+
+
 def test_an_attribute_that_is_gone_is_refused(module: types.ModuleType) -> None:
     with pytest.raises(guard.EmulatorChangedError, match="emulated has no PATTERN"):
         guard.replace(module, "PATTERN", "x")

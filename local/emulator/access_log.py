@@ -160,7 +160,9 @@ def _answer_values(answer: tuple[int, Mapping[str, str], bytes], started: float)
     status, headers, body = answer
     request_id = headers.get(HEADER, "")
     return {
-        "requestId": request_id if _UUID.fullmatch(request_id) else f"{uuid.uuid4()}_REPLACED_INVALID_REQUEST_ID",
+        "requestId": request_id
+        if _UUID.fullmatch(request_id)
+        else f"{uuid.uuid4()}_REPLACED_INVALID_REQUEST_ID",
         "extendedRequestId": headers.get(EXTENDED_HEADER),
         "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(started)),
         "status": status,

@@ -44,7 +44,7 @@ def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def wrap_handler(owner: Any, table: str, path: Sequence[str], wrapper: Callable[..., Any]) -> None:
-    """Put `wrapper` around a function that stands at `path` in the nested dictionary `table`, as wrap does."""
+    """Put `wrapper` around a function at `path` in the nested dictionary `table`, as wrap does."""
     *outer, name = path
     functions = getattr(owner, table, {})
     for key in outer:

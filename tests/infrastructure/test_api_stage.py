@@ -1,6 +1,7 @@
 """What SAM makes of the API: one stage, which always serves the API as it was deployed last."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -42,6 +43,34 @@ def _strings(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _strings(member) for key, member in value.items()}
     return [_strings(member) for member in value] if isinstance(value, list) else str(value)
+
+
+def test_the_access_log_is_one_line_of_json_without_secrets_and_with_what_callers_write_first(
+    included: Document,
+) -> None:
+    (stage,) = of_type(render(included), "AWS::ApiGateway::Stage").values()
+    text = stage["AccessLogSetting"]["Format"]
+    line = json.loads(text)
+
+    assert "\n" not in text
+    # Nothing that may hold a path's or a query's values, a claim, a token or API Gateway's own words.
+    assert line == {
+        "userAgent": "$context.identity.userAgent",
+        "requestId": "$context.requestId",
+        "extendedRequestId": "$context.extendedRequestId",
+        "time": "$context.requestTime",
+        "method": "$context.httpMethod",
+        "resourcePath": "$context.resourcePath",
+        "status": "$context.status",
+        "errorType": "$context.error.responseType",
+        "firewall": "$context.wafResponseCode",
+        "responseLength": "$context.responseLength",
+        "latencyMs": "$context.responseLatency",
+        "sourceIp": "$context.identity.sourceIp",
+        "apiKeyId": "$context.identity.apiKeyId",
+    }
+    assert list(line)[:2] == ["userAgent", "requestId"]
+    assert "${ApiAccessLogGroup}" in stage["AccessLogSetting"]["DestinationArn"]["Fn::Sub"]
 
 
 def test_every_deployment_gives_the_stage_a_new_copy_of_the_api(

@@ -46,7 +46,7 @@ def deployed(template: Document) -> Any:
 
 
 def statements(resources: Document, role: str) -> list[Document]:
-    policies = resources[role]["Properties"]["Policies"]
+    policies = resources[role]["Properties"].get("Policies", [])
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
@@ -311,6 +311,32 @@ def test_parameter_store_itself_refuses_most_of_what_is_no_such_number(
     parameter = deployed()[f"{name}Parameter"]["Properties"]
     assert all(re.search(parameter["AllowedPattern"], value) for value in good)
     assert not [value for value in bad if re.search(parameter["AllowedPattern"], value)]
+
+
+# ---- The role that writes access logs
+
+
+def test_the_role_for_access_logs_is_set_before_the_stage_and_outlives_the_stack(deployed: Any) -> None:
+    resources = deployed()
+    (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
+    role, account = resources["AccessLogWriterRole"], resources["ApiGatewayAccount"]
+
+    assert {"Key": "AccessLogRole", "Value": {"Ref": "ApiGatewayAccount"}} in stage["Tags"]
+    assert account["Properties"]["CloudWatchRoleArn"] == {"Fn::GetAtt": ["AccessLogWriterRole", "Arn"]}
+    assert {r["DeletionPolicy"] for r in (role, account)} == {"Retain"}
+    # It takes the place of whatever role is set: it must be able to write the logs of other APIs, too.
+    (policy,) = role["Properties"]["ManagedPolicyArns"]
+    assert policy["Fn::Sub"].endswith(":iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+
+
+def test_where_a_role_is_set_already_the_stack_leaves_it_alone(deployed: Any) -> None:
+    resources = deployed(AccessLogRole="existing")
+    (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
+    assert not {"AccessLogWriterRole", "ApiGatewayAccount"} & set(resources)
+    assert (
+        stage["AccessLogSetting"]
+        == next(iter(of_type(deployed(), "AWS::ApiGateway::Stage").values()))["AccessLogSetting"]
+    )
 
 
 # ---- Everything

@@ -37,7 +37,9 @@ def statements(template: Document) -> list[tuple[str, Document]]:
         found += [(name, chosen(s)) for policy in function["Policies"] for s in policy["Statement"]]
     for name, role in of_type(template, "AWS::IAM::Role").items():
         found += [
-            (name, chosen(s)) for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]
+            (name, chosen(s))
+            for policy in role.get("Policies", [])
+            for s in policy["PolicyDocument"]["Statement"]
         ]
     return found
 
@@ -264,7 +266,7 @@ def test_every_log_group_is_declared_and_its_logs_expire(template: Document) -> 
     logging = {
         f["LoggingConfig"]["LogGroup"]["Ref"] for f in of_type(template, "AWS::Serverless::Function").values()
     }
-    assert logging | {"TicketPipelineLogGroup", "WebAclLogGroup"} == set(groups)
+    assert logging | {"TicketPipelineLogGroup", "WebAclLogGroup", "ApiAccessLogGroup"} == set(groups)
 
 
 def test_executions_are_logged_whole_and_traced(template: Document) -> None:

@@ -132,6 +132,36 @@ def test_a_body_beyond_ten_megabytes_gets_api_gateways_own_answer(stack: Any) ->
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
 
 
+def test_every_request_and_refusal_leaves_a_line_in_the_access_log_and_no_secret(stack: Any) -> None:
+    agent = f'"{uuid.uuid4()}\\'  # what would end a string, if it were not escaped
+    answers = [
+        stack.post({"content": "a secret word"}, **{"User-Agent": agent}),
+        stack.http.get("/tickets?cursor=a-secret-word", headers={"User-Agent": agent}),
+        stack.post({"secret": 1}, **{"User-Agent": agent}),
+        stack.http.post("/service/support-request", json={}, headers={"User-Agent": agent}),
+        stack.http.get("/secret", headers={"User-Agent": agent}),
+    ]
+    lines: list[dict[str, str]] = []
+
+    def logged() -> bool:
+        group = f"/aws/apigateway/{stack.stack.stack_name}-access"
+        pages = stack.stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        found = [json.loads(event["message"]) for page in pages for event in page["events"]]
+        lines[:] = [line for line in found if line["userAgent"] == agent]
+        return len(lines) == len(answers)
+
+    assert wait_for(logged, 10)
+    assert [(line["method"], line["resourcePath"], line["status"], line["errorType"]) for line in lines] == [
+        ("POST", "/support-request", "202", "-"),
+        ("GET", "/tickets", "401", "UNAUTHORIZED"),
+        ("POST", "/support-request", "400", "BAD_REQUEST_BODY"),
+        ("POST", "/service/support-request", "403", "MISSING_AUTHENTICATION_TOKEN"),
+        ("GET", "/{proxy+}", "404", "-"),
+    ]
+    assert [line["requestId"] for line in lines] == [a.headers["x-amzn-requestid"] for a in answers]
+    assert not [secret for secret in ("secret", stack.token()) if secret in str(lines)]
+
+
 def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: Any) -> None:
     ticket_id = stack.submit({"content": "I cannot sign in."})
     before = stack.outcome(ticket_id)

@@ -40,7 +40,9 @@ def test_a_handler_in_a_table_is_wrapped_and_refused_like_a_function(module: typ
         module, "HANDLERS", ["AWS::Api", "create"], lambda original, number: original(number) + 1
     )
     assert module.HANDLERS["AWS::Api"]["create"](3) == 7
-    with pytest.raises(guard.EmulatorChangedError, match=r"emulated.HANDLERS has no function AWS::Api.update"):
+    with pytest.raises(
+        guard.EmulatorChangedError, match=r"emulated.HANDLERS has no function AWS::Api.update"
+    ):
         guard.wrap_handler(module, "HANDLERS", ["AWS::Api", "update"], lambda original: original())
 
 

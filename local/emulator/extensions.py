@@ -22,6 +22,7 @@ from local.emulator import (
     request_signature,
     shutdown,
     start_execution,
+    state_machine_versions,
     step_functions,
     user_names,
     user_pool_token,
@@ -52,6 +53,7 @@ def install() -> None:
     encoded_path.install()  # around access_log: it names the resource that the encoded path leads to
     start_execution.install()
     mock_integration.install()
+    state_machine_versions.install()
     step_functions.install()
     execution_name.install()
     mocked_responses.install()

@@ -35,6 +35,13 @@ def replace(owner: Any, name: str, new: Any) -> None:
     setattr(owner, name, new)
 
 
+def add(table: dict[str, Any], key: str, new: Any) -> None:
+    """Add an entry that a table of the emulator lacks."""
+    if key in table:
+        raise EmulatorChangedError(f"The emulator knows {key} by itself: local/emulator must not replace it.")
+    table[key] = new
+
+
 def wrap(owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Put `wrapper` around a function; it gets the original as its first argument.
 

@@ -63,7 +63,8 @@ class _Renderer:
                 return not self._rendered(inner)
             case {"Fn::Join": [separator, parts]} if isinstance(self._rendered(parts), list):
                 joined = self._rendered(parts)
-                return separator.join(joined) if all(isinstance(p, str) for p in joined) else value
+                known = all(isinstance(part, str) for part in joined)
+                return separator.join(joined) if known else {"Fn::Join": [separator, joined]}
             case dict():
                 return _without_nothing_in({k: self._rendered(v) for k, v in value.items()})
             case list():

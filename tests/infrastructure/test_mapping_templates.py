@@ -91,7 +91,8 @@ def templates(openapi: Document) -> Iterator[tuple[str, str]]:
 
 def text(template: str | Document) -> str:
     resolved = template["Fn::Sub"] if isinstance(template, dict) else template
-    return str(resolved).replace("${TicketPipeline}", "arn:aws:states:us-east-1:111122223333:stateMachine:p")
+    machine = "arn:aws:states:us-east-1:111122223333:stateMachine:p:live"
+    return str(resolved).replace("${TicketPipelineAliaslive}", machine)
 
 
 def post(openapi: Document, path: str) -> Document:

@@ -152,8 +152,9 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
     ]
     named = set(re.findall(r"\$\{(\w+)}", str(definition)))
     assert named == set(substitutions)
-    arns = [substitutions[name] for name in substitutions if name.endswith("FunctionArn")]
-    assert granted["InvokeTheTasks"]["Resource"] == arns
+    called = [substitutions[name]["Ref"] for name in substitutions if name.endswith("FunctionArn")]
+    versions = [{"Fn::Sub": f"${{{name.removesuffix('.Version')}.Arn}}:*"} for name in called]
+    assert granted["InvokeTheTasks"]["Resource"] == versions
     assert granted["PublishFailures"]["Resource"] == substitutions["FailureTopicArn"]
 
 

@@ -93,3 +93,11 @@ def test_another_release_of_the_emulator_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(guard, "TESTED_VERSION", "0.1")
     with pytest.raises(guard.EmulatorChangedError, match=r"was tested with ministack 0\.1, but"):
         guard.check_version()
+
+
+def test_only_an_entry_that_the_emulator_lacks_is_added() -> None:
+    table = {"known": 1}
+    guard.add(table, "new", 2)
+    assert table == {"known": 1, "new": 2}
+    with pytest.raises(guard.EmulatorChangedError, match="knows known by itself"):
+        guard.add(table, "known", 3)

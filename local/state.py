@@ -72,8 +72,10 @@ class Stack:
         return cls(**{name: document[_camel(name)] for name in cls.__dataclass_fields__})
 
     def invoke(self, function: str, payload: bytes) -> Any:
-        """Invoke a function by its short name, such as `store`; Lambda's answer, its `Payload` unread."""
-        return self.client("lambda").invoke(FunctionName=self.function_name(function), Payload=payload)
+        """Invoke a function's live version by its short name, such as `store`; Lambda's answer, unread."""
+        return self.client("lambda").invoke(
+            FunctionName=self.function_name(function), Qualifier="live", Payload=payload
+        )
 
     def function_name(self, function: str) -> str:
         """A function's deployed name, by its short one, such as `store`."""

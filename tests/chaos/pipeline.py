@@ -96,7 +96,7 @@ class Pipeline:
         Raises:
             RuntimeError: the function failed.
         """
-        answer = self._stack.client("lambda").invoke(FunctionName=self._sweep_function(), Payload=b"{}")
+        answer = self._stack.invoke("sweep", b"{}")
         outcome = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise RuntimeError(f"The sweep failed: {outcome}")
@@ -128,12 +128,6 @@ class Pipeline:
             group: {key: {"stored": tickets.get(key), "executions": executions.get(key)} for key in keys}
             for group, keys in suspects.items()
         }
-
-    def _sweep_function(self) -> str:
-        resources = self._stack.client("cloudformation").describe_stack_resources(
-            StackName=self._stack.stack_name, LogicalResourceId="SweepFunction"
-        )
-        return str(resources["StackResources"][0]["PhysicalResourceId"])
 
     def _taken(self, queue_url: str) -> Iterator[str]:
         """Take all messages out of a queue."""

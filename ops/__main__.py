@@ -1,4 +1,4 @@
-"""The command line: `python -m ops replay | recover`, with the options as flags or in the environment.
+"""The command line: `python -m ops replay | recover | rollback`, with options as flags or in the environment.
 
 Exit codes: 0 all was processed, or there was nothing to do; 1 something was not (the report says which);
 2 the command could not be run as it was given.
@@ -20,6 +20,7 @@ from ops.errors import UsageError
 from ops.recover import recover
 from ops.replay import Selection, replay
 from ops.report import Report
+from ops.rollback import Deployed, deployed_to_aws, local_deployed, rollback
 from ops.run import Run
 from ops.target import Target, deployed_target, local_target
 from support.domain.errors import PipelineError
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if options.command == "recover" and (given := [n for n in ("TICKET", "ERROR") if environment.get(n)]):
         raise UsageError(f"recover takes no {given[0]}: leave it out, and see with DRY_RUN=1 what is lost.")
+    if options.command == "rollback":
+        return rollback(_deployed(options, environment), dry_run=options.dry_run)
     run = Run(
         target=_target(options, environment),
         report=Report(),
@@ -58,9 +61,20 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 def _target(options: argparse.Namespace, environment: Mapping[str, str]) -> Target:
     if options.stack:
         return deployed_target(options.stack, options.profile)
+    _refuse_profile(options)
+    return local_target(environment)
+
+
+def _deployed(options: argparse.Namespace, environment: Mapping[str, str]) -> Deployed:
+    if options.stack:
+        return deployed_to_aws(options.stack, options.profile)
+    _refuse_profile(options)
+    return local_deployed(environment)
+
+
+def _refuse_profile(options: argparse.Namespace) -> None:
     if options.profile:
         raise UsageError("PROFILE is for a deployed stack: name it with STACK.")
-    return local_target(environment)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -95,6 +109,9 @@ def _parser(environment: Mapping[str, str]) -> _Parser:
         "recover", parents=[common], help="replay tickets that only the log holds", allow_abbrev=False
     )
     lost.add_argument("--since", type=_duration, default=value("SINCE", "14d"), help="how far back (14d)")
+    commands.add_parser(
+        "rollback", parents=[common], help="go back to what the last deployment replaced", allow_abbrev=False
+    )
     return parser
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 # FilterLogEvents allows few calls a second, and a person waits: patient. Read above SQS's long poll.
-_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
+CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +55,25 @@ class Target:
         return Queue(self.sqs, self.replay_queue_url, wait_seconds=self.long_poll_seconds)
 
 
-def local_target(environment: Mapping[str, str]) -> Target:
+def local_stack(environment: Mapping[str, str]) -> Stack:
     """The stack that `make run` started (STACK_DIR).
 
     Raises:
         UsageError: none is running.
     """
     try:
-        stack = Stack.load(Settings.from_environment(environment).folder)
+        return Stack.load(Settings.from_environment(environment).folder)
     except StackError as error:
         raise UsageError(f"{error} To work on a deployed stack, name it: STACK=….") from error
+
+
+def local_target(environment: Mapping[str, str]) -> Target:
+    """The stack that `make run` started (STACK_DIR).
+
+    Raises:
+        UsageError: none is running.
+    """
+    stack = local_stack(environment)
     return Target(
         title="the local stack",
         dynamodb=stack.client("dynamodb"),
@@ -85,14 +94,14 @@ def deployed_target(stack_name: str, profile: str | None) -> Target:
     """
     try:
         session = boto3.Session(profile_name=profile)
-        cloudformation = session.client("cloudformation", config=_CONFIG)
+        cloudformation = session.client("cloudformation", config=CONFIG)
         (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         return Target(
             title=f"stack {stack_name} in {session.region_name}",
-            dynamodb=session.client("dynamodb", config=_CONFIG),
-            sqs=session.client("sqs", config=_CONFIG),
-            logs=session.client("logs", config=_CONFIG),
+            dynamodb=session.client("dynamodb", config=CONFIG),
+            sqs=session.client("sqs", config=CONFIG),
+            logs=session.client("logs", config=CONFIG),
             tickets_table=outputs["TicketsTable"],
             failed_tickets_queue_url=outputs["FailedTicketsQueueUrl"],
             replay_queue_url=outputs["ReplayQueueUrl"],

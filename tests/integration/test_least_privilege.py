@@ -314,7 +314,9 @@ def test_the_only_function_that_the_api_calls_takes_calls_of_this_api_alone(acco
     assert by_function
     called = {re.findall(r"functions/([^/]+)/", integration["uri"])[0] for integration in by_function}
     assert called == {account.id("TicketsFunctionAliaslive")}
-    policy = account.client("lambda").get_policy(FunctionName=account.id("TicketsFunctionAliaslive"))["Policy"]
+    policy = account.client("lambda").get_policy(FunctionName=account.id("TicketsFunctionAliaslive"))[
+        "Policy"
+    ]
     for statement in json.loads(policy)["Statement"]:
         assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
         assert statement["Action"] == "lambda:InvokeFunction"

@@ -225,24 +225,22 @@ def test_a_stack_is_found_by_its_name_as_in_an_account(stack: Any) -> None:
 
 
 @contextmanager
-def store_without_a_table(stack: Any) -> Iterator[None]:
-    """Store Ticket looks for its table in vain."""
-    functions = stack.stack.client("lambda")
-    pages = functions.get_paginator("list_functions").paginate()
-    (store,) = (
-        one for page in pages for one in page["Functions"] if one["Handler"] == "support.tasks.store.handler"
-    )
-    name, variables = store["FunctionName"], store["Environment"]["Variables"]
-    missing = variables | {"TICKETS_TABLE": "no-such-table"}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": missing})
+def store_without_rights(stack: Any) -> Iterator[None]:
+    """Store Ticket may not use the table. Its environment would not do: the version that runs keeps its own."""
+    iam, functions = stack.stack.client("iam"), stack.stack.client("lambda")
+    configuration = functions.get_function_configuration(FunctionName=stack.stack.function_name("store"))
+    policy = {"RoleName": configuration["Role"].rpartition("/")[2], "PolicyName": "no-table"}
+    denial = {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+    iam.put_role_policy(**policy, PolicyDocument=document)
     try:
         yield
     finally:
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        iam.delete_role_policy(**policy)
 
 
 def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: Any) -> None:
-    with store_without_a_table(stack):
+    with store_without_rights(stack):
         ticket_id = stack.submit(SUBMISSION)
         assert wait_for(lambda: waiting(stack, stack.stack.failed_tickets_queue_url) == 1, 60)
     # As if the queue had been down, too.

@@ -24,16 +24,26 @@ class Releases:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self.stack = unique("stack")
-        self.count = 0
+        self._count = 0
+        self._deployed: dict[str, Any] = {}
 
-    def deploy(self, answer: str, **resources: Any) -> None:
-        """Release a function that answers so; `resources` are added, or take the place of others."""
-        self.count += 1
+    def deploy(self, answer: str) -> None:
+        """Release a function that answers so, and with it the state machine."""
+        self._count += 1
+        self._apply(self._resources(answer))
+
+    def deploy_only_the_machine(self) -> None:
+        """Release the state machine alone."""
+        machine = self._deployed["Machine"]
+        definition = machine["Properties"]["DefinitionString"] + " "
+        properties = machine["Properties"] | {"DefinitionString": definition}
+        self._apply(self._deployed | {"Machine": machine | {"Properties": properties}})
+
+    def _apply(self, resources: dict[str, Any]) -> None:
         cloudformation = self.emulator.client("cloudformation")
-        call = cloudformation.create_stack if self.count == 1 else cloudformation.update_stack
-        call(
-            StackName=self.stack, TemplateBody=json.dumps({"Resources": self._resources(answer) | resources})
-        )
+        call = cloudformation.update_stack if self._deployed else cloudformation.create_stack
+        call(StackName=self.stack, TemplateBody=json.dumps({"Resources": resources}))
+        self._deployed = resources
 
         def ended() -> str:
             status: str = cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"]
@@ -43,7 +53,7 @@ class Releases:
 
     def _resources(self, answer: str) -> dict[str, Any]:
         # As SAM does it: another version of a function has another logical id, and the old one is kept.
-        version = f"FunctionVersion{self.count}"
+        version = f"FunctionVersion{self._count}"
         kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
         task = {"Type": "Task", "Resource": "${Function}", "TimeoutSeconds": 20}
         definition = {

@@ -226,7 +226,7 @@ def test_a_stack_is_found_by_its_name_as_in_an_account(stack: Any) -> None:
 
 @contextmanager
 def store_without_rights(stack: Any) -> Iterator[None]:
-    """Store Ticket may not use the table. Its environment would not do: the version that runs keeps its own."""
+    """Store Ticket may not use the table. (What one sets on a function does not reach its live version.)"""
     iam, functions = stack.stack.client("iam"), stack.stack.client("lambda")
     configuration = functions.get_function_configuration(FunctionName=stack.stack.function_name("store"))
     policy = {"RoleName": configuration["Role"].rpartition("/")[2], "PolicyName": "no-table"}

@@ -36,6 +36,8 @@ def one_sentence(capsys: Any) -> str:
         (["replay", "--deadline", "-1"], {}, "DEADLINE=-1 is no number of seconds"),
         (["replay"], {"DEADLINE": "soon"}, "DEADLINE=soon is no number of seconds"),
         (["replay"], {"PROFILE": "prod"}, "PROFILE is for a deployed stack"),
+        (["rollback"], {"PROFILE": "prod"}, "PROFILE is for a deployed stack"),
+        (["rollback"], {}, "No local stack is running: start one with `make run`."),
         (["replay"], {"PORT": "x"}, "PORT=x is no port"),
         (["replay"], {}, "No local stack is running: start one with `make run`."),
     ],

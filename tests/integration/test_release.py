@@ -1,0 +1,86 @@
+"""A second deployment of the running stack, and its rollback."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.processes import wait_for
+
+SUBMISSION = {"content": "I was charged twice this month."}
+
+
+def deploy(stack: Any, **parameters: str) -> None:
+    """Deploy the same template with these parameters changed."""
+    cloudformation, name = stack.stack.client("cloudformation"), stack.stack.stack_name
+    (before,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    kept = [p["ParameterKey"] for p in before["Parameters"] if p["ParameterKey"] not in parameters]
+    cloudformation.update_stack(
+        StackName=name,
+        UsePreviousTemplate=True,
+        Parameters=[{"ParameterKey": key, "UsePreviousValue": True} for key in kept]
+        + [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+
+    def status() -> str:
+        return str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+
+    assert wait_for(lambda: "IN_PROGRESS" not in status(), 120)
+    assert status() == "UPDATE_COMPLETE"
+
+
+def live(stack: Any, function: str) -> dict[str, Any]:
+    """The configuration that callers of a function meet."""
+    name = stack.stack.function_name(function)
+    return dict(stack.stack.client("lambda").get_function_configuration(FunctionName=name, Qualifier="live"))
+
+
+def called(stack: Any) -> set[str]:
+    """The versions of the functions that a new execution calls."""
+    client = stack.stack.client("stepfunctions")
+    alias = client.describe_state_machine_alias(stateMachineAliasArn=f"{stack.stack.state_machine_arn}:live")[
+        "routingConfiguration"
+    ]
+    machine = client.describe_state_machine(stateMachineArn=alias[0]["stateMachineVersionArn"])
+    states = json.loads(machine["definition"])["States"].values()
+    arns = {state["Parameters"]["FunctionName"] for state in states if "lambda" in state.get("Resource", "")}
+    return {arn.rpartition(":")[2] for arn in arns}
+
+
+@pytest.fixture
+def second_release(stack: Any) -> Iterator[Any]:
+    """The stack, deployed again with another log level. At its end the first release is live again."""
+    refused = stack.command("ops", "rollback")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "There is no version from before" in refused.stderr
+    deploy(stack, LogLevel="WARNING")
+    yield stack
+    stack.command("ops", "rollback")
+
+
+def test_a_deployment_that_changes_a_parameter_is_live_and_rolled_back_by_one_command(
+    second_release: Any,
+) -> None:
+    stack = second_release
+    assert called(stack) == {"2"}
+    assert stack.outcome(stack.submit(SUBMISSION))["status"] == "PROCESSED"
+    assert live(stack, "tickets")["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
+
+    listed = stack.command("ops", "rollback", DRY_RUN="1")
+    assert called(stack) == {"2"}
+    done = stack.command("ops", "rollback")
+
+    assert (listed.returncode, done.returncode) == (0, 0), done.stderr
+    assert called(stack) == {"1"}
+    assert live(stack, "tickets")["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "INFO"
+    assert stack.outcome(stack.submit(SUBMISSION))["status"] == "PROCESSED"
+    moved = [line.split() for line in done.stdout.splitlines()[1:-1]]
+    assert ["TicketPipeline", "2", "→", "1"] in moved
+    assert {name for name, *_ in moved} >= {
+        "StoreFunction",
+        "TicketsFunction",
+        "ReplayFunction",
+        "SweepFunction",
+    }

@@ -5,9 +5,15 @@ import uuid
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-def lambda_context(function: str = "under-test") -> LambdaContext:
+def lambda_context(function: str = "under-test", *, remaining_milliseconds: int = 60_000) -> LambdaContext:
     """The context of one invocation."""
-    context = LambdaContext()
+
+    class Context(LambdaContext):
+        @staticmethod
+        def get_remaining_time_in_millis() -> int:
+            return remaining_milliseconds
+
+    context = Context()
     context._function_name = function
     context._memory_limit_in_mb = 512
     context._invoked_function_arn = f"arn:aws:lambda:us-east-1:123456789012:function:{function}"

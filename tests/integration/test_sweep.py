@@ -73,3 +73,30 @@ def abort(stack: Any, name: str) -> None:
     client = stack.stack.client("stepfunctions")
     (arn,) = [execution["executionArn"] for execution in stack.executions() if execution["name"] == name]
     client.stop_execution(executionArn=arn)
+
+
+def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept(
+    stack: Any, stuck: str
+) -> None:
+    broken = [f"broken-{number}" for number in range(30)]
+    for ticket_id in broken:
+        break_copy(stack, stuck, ticket_id)
+
+    first, second = sweep(stack, stuck), invoke(stack, "sweep", {})
+
+    told = [failure for failure in stack.failures() if failure["error"] == "TicketUnreadable"]
+    assert (first["restarted"], first["set_aside"], second["set_aside"]) == (1, 30, 0)
+    assert sorted(failure["input"]["ticketId"] for failure in told) == sorted(broken)
+    assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 30)
+    agent = {"Authorization": f"Bearer {stack.token('agent-token')}"}
+    listed = stack.http.get("/tickets?limit=100", headers=agent)
+    assert listed.status_code == 200
+    assert not {ticket["ticketId"] for ticket in listed.json()["tickets"]} & set(broken)
+
+
+def break_copy(stack: Any, ticket_id: str, copy_id: str) -> None:
+    """Copy a ticket's item, with a date that the code does not write."""
+    dynamodb, table = stack.stack.client("dynamodb"), stack.stack.tickets_table
+    item = dynamodb.get_item(TableName=table, Key={"ticketId": {"S": ticket_id}})["Item"]
+    broken = {"ticketId": {"S": copy_id}, "updatedAt": {"S": "now"}, "pendingSince": {"S": "2026-01-01"}}
+    dynamodb.put_item(TableName=table, Item=item | broken)

@@ -1,16 +1,19 @@
 """Replay and sweep: each ticket is started again once, by whoever it belongs to, and no other is touched."""
 
+import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 from support.aws import clients
+from support.aws.items import to_item
 from support.aws.table import TicketTable
 from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
 from support.operations import replay, sweep
@@ -178,14 +181,49 @@ def test_a_message_whose_execution_cannot_be_started_is_kept(table: TicketTable)
     assert replayed(message()) == ["0"], "there is no state machine"
 
 
-def run_sweep() -> dict[str, int]:
-    return dict(sweep.handler({}, lambda_context()))
+NOTHING = dict.fromkeys(("restarted", "given_up", "set_aside", "left", "fault", "unavailable"), 0)
 
 
-def set_attribute(name: str, value: str) -> None:
+def run_sweep(remaining_milliseconds: int = 60_000) -> dict[str, int]:
+    context = lambda_context(remaining_milliseconds=remaining_milliseconds)
+    return dict(sweep.handler({}, context))
+
+
+class RefusedStarts:
+    """Step Functions refuses to start the executions of some tickets."""
+
+    def __init__(self) -> None:
+        self._events = clients.stepfunctions().meta.events
+        self._faults: list[Any] = []
+
+    def __call__(self, ticket_id: str, status: int, code: str) -> None:
+        """Answer each start of a ticket, by the beginning of its id, with an error."""
+        error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+        def answer(params: dict[str, Any], **_: object) -> Any:
+            name = json.loads(params["body"])["name"]
+            return (SimpleNamespace(status_code=status), error) if name.startswith(ticket_id) else None
+
+        self._events.register("before-call.sfn.StartExecution", answer)
+        self._faults.append(answer)
+
+    def heal(self) -> None:
+        for answer in self._faults:
+            self._events.unregister("before-call.sfn.StartExecution", answer)
+        self._faults.clear()
+
+
+@pytest.fixture
+def refused_starts() -> Iterator[RefusedStarts]:
+    starts = RefusedStarts()
+    yield starts
+    starts.heal()
+
+
+def set_attribute(name: str, value: str, ticket_id: str = TICKET_ID) -> None:
     boto3.client("dynamodb").update_item(
         TableName=os.environ["TICKETS_TABLE"],
-        Key={"ticketId": {"S": TICKET_ID}},
+        Key={"ticketId": {"S": ticket_id}},
         UpdateExpression="SET #name = :value",
         ExpressionAttributeNames={"#name": name},
         ExpressionAttributeValues={":value": {"S": value}},
@@ -235,7 +273,7 @@ def test_after_three_sweeps_a_ticket_is_failed_and_told(
         assert run_sweep()["restarted"] == 1
         set_attribute("pendingSince", timestamp(LONG_AGO))
 
-    assert run_sweep() == {"restarted": 0, "given_up": 1, "left": 0, "fault": 0}
+    assert run_sweep() == NOTHING | {"given_up": 1}
     ticket = current(table)
     (told,) = failure_messages()
     assert len(started()) == 3
@@ -246,28 +284,127 @@ def test_after_three_sweeps_a_ticket_is_failed_and_told(
     assert len(started()) == 4
 
 
-def test_a_ticket_that_cannot_be_swept_holds_up_no_other(table: TicketTable, started: Any) -> None:
-    table.add(submitted())
-    broken = {
-        "ticketId": {"S": "broken"},
-        "status": {"S": "LOST"},
-        "pendingSince": {"S": "2020-01-01T00:00:00.000Z"},
-    }
-    boto3.client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=broken)
+def add_backlog(table: TicketTable, count: int) -> list[str]:
+    """Add stuck tickets; return their ids."""
+    ids = [f"{TICKET_ID[:-3]}{number:03}" for number in range(count)]
+    for ticket_id in ids:
+        document = SUBMISSION | {"ticketId": ticket_id}
+        table.add(Ticket.from_submission(document, now=LONG_AGO, retention_days=0))
+    return ids
 
-    assert run_sweep() == {"restarted": 1, "given_up": 0, "left": 0, "fault": 1}
+
+def put_broken(ticket_id: str, **changes: Any) -> None:
+    """Put a stuck ticket into the table with fields that the code does not write; None leaves one out."""
+    item = to_item(submitted().to_document() | {"ticketId": ticket_id}) | changes
+    present = {name: value for name, value in item.items() if value is not None}
+    boto3.client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
+
+
+def stored(ticket_id: str) -> Any:
+    found: Any = boto3.client("dynamodb").get_item(
+        TableName=os.environ["TICKETS_TABLE"], Key={"ticketId": {"S": ticket_id}}
+    )
+    return found["Item"]
+
+
+BROKEN: list[tuple[str, Any]] = [
+    ("createdAt", {"S": "yesterday"}),
+    ("createdAt", None),
+    ("updatedAt", {"S": "5"}),
+    ("pendingSince", {"S": "soon"}),
+    ("status", {"S": "LOST"}),
+    ("customerId", None),
+    ("content", None),
+    ("content", {"B": b"x"}),
+    ("attempts", {"S": "2"}),
+    ("sweeps", {"SS": ["3"]}),
+]
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("broken", BROKEN)
+def test_an_unreadable_ticket_is_set_aside_and_told_once(
+    table: TicketTable, failure_messages: Any, log: io.StringIO, broken: tuple[str, Any]
+) -> None:
+    table.add(submitted())
+    put_broken("broken", **dict([broken]))
+    before = stored("broken")
+
+    assert run_sweep() == NOTHING | {"restarted": 1, "set_aside": 1}
+    assert run_sweep() == NOTHING
+
+    after, (told,) = stored("broken"), failure_messages()
+    assert (told["input"], told["error"]) == ({"ticketId": "broken"}, "TicketUnreadable")
+    assert after.pop("setAside")["M"]["cause"]["S"] == told["cause"]
+    assert after == {name: value for name, value in before.items() if name != "pendingSince"}
+    lines = [
+        line for line in map(json.loads, log.getvalue().splitlines()) if line.get("ticketId") == "broken"
+    ]
+    assert [(line["level"], line["message"]) for line in lines] == [("ERROR", "ticket set aside")]
+
+
+def test_an_unreadable_ticket_of_which_nobody_can_be_told_stays(
+    table: TicketTable, started: Any, failure_messages: Any
+) -> None:
+    boto3.client("sns").delete_topic(TopicArn=os.environ["FAILURE_TOPIC_ARN"])
+    put_broken("broken", createdAt={"S": "yesterday"})
+
+    assert run_sweep() == NOTHING | {"fault": 1}
+    assert stored("broken")["pendingSince"]
 
 
 def test_a_backlog_is_swept_over_several_runs(
     table: TicketTable, started: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(5):
-        document = SUBMISSION | {"ticketId": f"{TICKET_ID[:-1]}{number}"}
-        table.add(Ticket.from_submission(document, now=LONG_AGO, retention_days=0))
-    monkeypatch.setattr(sweep, "MAX_TICKETS", 3)
+    add_backlog(table, 5)
+    monkeypatch.setattr(sweep, "MAX_RESTARTS", 3)
 
     assert [run_sweep()["restarted"] for _ in range(3)] == [3, 2, 0]
     assert len(started()) == 5
+
+
+@pytest.mark.usefixtures("failure_messages")
+def test_tickets_that_cannot_be_started_take_no_place_from_others_and_are_given_up(
+    table: TicketTable, started: Any, refused_starts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "MAX_RESTARTS", 2)
+    *poison, _, _ = add_backlog(table, 20)
+    for ticket_id in poison:
+        refused_starts(ticket_id, 400, "InvalidName")
+
+    assert run_sweep() == NOTHING | {"restarted": 2, "fault": 18}
+    for outcome in ("fault", "fault", "given_up"):
+        for ticket_id in poison:
+            set_attribute("pendingSince", timestamp(LONG_AGO), ticket_id)
+        assert run_sweep() == NOTHING | {outcome: 18}
+    assert run_sweep() == NOTHING
+
+
+def test_a_start_that_fails_for_the_moment_holds_up_no_other(
+    table: TicketTable, started: Any, refused_starts: Any
+) -> None:
+    ids = add_backlog(table, 12)
+    refused_starts(ids[5], 500, "InternalServerError")
+
+    assert run_sweep() == NOTHING | {"restarted": 11, "unavailable": 1}
+
+
+def test_a_run_ends_soon_when_step_functions_is_down(
+    table: TicketTable, started: Any, refused_starts: Any
+) -> None:
+    add_backlog(table, 30)
+    refused_starts("", 503, "ServiceUnavailable")
+
+    assert run_sweep() == NOTHING | {"unavailable": 10}
+    refused_starts.heal()
+    assert run_sweep() == NOTHING | {"restarted": 20}
+
+
+def test_a_run_ends_before_its_time_is_over(table: TicketTable, started: Any) -> None:
+    add_backlog(table, 3)
+
+    assert run_sweep(remaining_milliseconds=14_000) == NOTHING
+    assert run_sweep(remaining_milliseconds=16_000) == NOTHING | {"restarted": 3}
 
 
 def test_no_run_starts_a_ticket_that_another_run_took_first(table: TicketTable, started: Any) -> None:

@@ -1,16 +1,19 @@
 """Searching tickets page by page: nothing twice, nothing left out, whatever happens between the pages."""
 
+import io
 import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.aws import clients
 from support.aws import search as indexes
+from support.aws.items import to_item
 from support.aws.search import TicketIndexes
 from support.aws.table import TicketTable
 from support.domain.search import Position, Search
@@ -167,3 +170,28 @@ def test_a_ticket_that_an_index_shows_twice_for_a_moment_is_listed_once(tickets:
     page = Lagging(clients.dynamodb(), "tickets").search(Search())
 
     assert [summary["ticketId"] for summary in page.summaries] == ["x"]
+
+
+BROKEN: list[tuple[str, Any]] = [
+    ("analysis", {"S": "none"}),
+    ("analysis", {"M": {"tags": {"SS": ["a"]}}}),
+    ("createdAt", {"S": "5"}),
+    ("customerId", None),
+    ("subject", {"B": b"x"}),
+    ("updatedAt", None),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("search", [Search(), Search(status=Status.FAILED, needs_review=False)])
+def test_an_unreadable_ticket_is_left_out_of_lists_and_breaks_none(
+    tickets: TicketTable, log: io.StringIO, search: Search, broken: tuple[str, Any]
+) -> None:
+    before = read(search)
+    ticket = replace(a_ticket(0), ticket_id="broken", status=Status.FAILED, analysis=ANALYSIS)
+    item = to_item(ticket.to_document()) | dict([broken])
+    present = {name: value for name, value in item.items() if value is not None}
+    clients.dynamodb().put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
+
+    assert read(search) == before
+    assert {json.loads(line)["ticketId"] for line in log.getvalue().splitlines()} == {"broken"}

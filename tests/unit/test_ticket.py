@@ -142,6 +142,26 @@ def test_what_is_no_ticket_document_is_refused(broken: dict[str, Any]) -> None:
         Ticket.from_document(broken)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ticketId", 7),
+        ("status", "LOST"),
+        ("content", None),
+        ("subject", ["x"]),
+        ("createdAt", "yesterday"),
+        ("pendingSince", "2026-01-01T12:00:00"),
+        ("attempts", "1"),
+        ("version", True),
+        ("failure", "ModelRejected"),
+        ("history", {}),
+    ],
+)
+def test_a_document_with_a_field_of_another_form_is_refused_by_its_name(name: str, value: object) -> None:
+    with pytest.raises(InvalidTicket, match=name):
+        Ticket.from_document(received(execution_input()).to_document() | {name: value})
+
+
 def test_fields_that_a_later_version_added_do_no_harm() -> None:
     ticket = received(execution_input())
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from support.domain.errors import InvalidTicket
+
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
@@ -19,7 +21,11 @@ def to_item(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_document(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON object in an item."""
+    """The JSON object in an item.
+
+    Raises:
+        InvalidTicket: it holds a value that JSON does not have, such as a set.
+    """
     return {name: _plain(_deserialize(value)) for name, value in item.items()}
 
 
@@ -31,4 +37,6 @@ def _plain(value: Any) -> Any:
             return {name: _plain(item) for name, item in value.items()}
         case list():
             return [_plain(item) for item in value]
-    return value
+        case str() | bool() | None:
+            return value
+    raise InvalidTicket(f"The item holds a value of type {type(value).__name__}.")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from support.aws.errors import translated
 from support.aws.items import to_document, to_item
-from support.domain.errors import StoreRejected, StoreUnavailable
+from support.aws.telemetry import logger
+from support.domain.errors import InvalidTicket, StoreRejected, StoreUnavailable
 from support.domain.search import Page, Position, Search
-from support.domain.ticket import Status
+from support.domain.ticket import Status, require_readable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -91,13 +92,23 @@ class TicketIndexes:
         while True:
             with translated(unavailable=StoreUnavailable, rejected=StoreRejected):
                 page = self._client.query(**arguments)
-            for item in page["Items"]:
-                summary = to_document(item)
+            for summary in filter(None, map(_summary, page["Items"])):
                 if summary["createdAt"] != search.created_before:
                     yield summary
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _summary(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The summary in an item; None, and a line in the log, when it is unreadable: the others are listed."""
+    try:
+        summary = to_document(item)
+        require_readable(summary)
+    except InvalidTicket as error:
+        logger.error("ticket unreadable", ticketId=item["ticketId"]["S"], reason=str(error))
+        return None
+    return summary
 
 
 def _position(summary: Mapping[str, Any]) -> Position:

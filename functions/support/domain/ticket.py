@@ -154,16 +154,13 @@ class Ticket:
         """The ticket that a document describes.
 
         Raises:
-            InvalidTicket: the document is no ticket.
+            InvalidTicket: the document is not a ticket.
         """
+        require_readable(document)
+        _field(document, "content", str)
         names = {field.name for field in fields(cls)}
         values = {snake: value for key, value in document.items() if (snake := _snake(key)) in names}
-        try:
-            return cls(**values | {"status": Status(values["status"])})
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidTicket(
-                f"This is no ticket document; it has the fields {sorted(document)}."
-            ) from error
+        return cls(**values | {"status": Status(values["status"])})
 
     def to_document(self) -> dict[str, Any]:
         """The ticket as a JSON object."""
@@ -212,6 +209,42 @@ class Ticket:
     @property
     def _submitted(self) -> tuple[str | None, ...]:
         return (self._submitted_id, self.customer_id, self.channel, self.subject, self.content)
+
+
+_REQUIRED = ("ticketId", "customerId", "channel", "status", "createdAt", "updatedAt")
+_KINDS: Mapping[type, tuple[str, ...]] = {
+    str: ("content", "idempotencyKey", "subject", "urgency", "category", "assignee"),
+    int: ("version", "attempts", "sweeps", "expiresAt"),
+    dict: ("analysis", "feedback", "failure"),
+    list: ("history",),
+}
+_TIMES = ("createdAt", "updatedAt", "notifiedAt", "pendingSince")
+
+
+def require_readable(document: Mapping[str, Any]) -> None:
+    """Make sure that a ticket's document or summary has the form in which the code writes it.
+
+    Raises:
+        InvalidTicket: a field has another form, or is missing; the message names it.
+    """
+    for name in _REQUIRED:
+        _field(document, name, str)
+    for kind, names in _KINDS.items():
+        for name in names:
+            if document.get(name) is not None:
+                _field(document, name, kind)
+    for name in _TIMES:
+        if document.get(name) is not None and not _is_time(document[name]):
+            raise InvalidTicket(f"{name} is not a time.")
+    if document["status"] not in Status:
+        raise InvalidTicket("status is not one that a ticket can have.")
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return datetime.fromisoformat(str(value)).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,7 +299,7 @@ def without_lone_surrogates(text: str) -> str:
 def _field(source: Mapping[str, Any], name: str, kind: type) -> Any:
     value = source.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise InvalidTicket(f"{name} is missing or is no {kind.__name__}.")
+        raise InvalidTicket(f"{name} is missing or is not of type {kind.__name__}.")
     return value
 
 

@@ -66,7 +66,8 @@ lint: .venv ## locked requirements, ruff, mypy, import-linter, cfn-lint, sam val
 	.venv/bin/cfn-lint template.yaml infra/vpc-endpoints.yaml
 	.venv/bin/sam validate --lint --region us-east-1
 
-deploy: .venv ## Deploy to AWS with your own profile (STAGE=default|prod ARGS=)
+deploy: .venv ## Deploy to AWS with your own profile, if the model can be called there (STAGE=default|prod ARGS=)
+	@$(PY) -m ops.check_model --config-env $(or $(STAGE),default) $(ARGS)
 	.venv/bin/sam build --config-env $(or $(STAGE),default)
 	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 

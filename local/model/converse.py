@@ -1,7 +1,8 @@
 """The wire protocol of Bedrock's Converse (REST-JSON), as far as the pipeline uses it.
 
-A request has one user message and forces one tool; everything else is refused with the reason. A guardrail
-may be named, and content be marked for it; there is none that would judge it.
+A request has one user message, and forces one tool if the model's family can be forced; everything else is
+refused with the reason, and so is what the family does not take (local.model.families). A guardrail may be
+named, and content be marked for it; there is none that would judge it.
 
     ConverseError        any error a caller may see: an AWS error code, its HTTP status, a message
     Backend              whatever answers a ConverseRequest with an Answer, or raises a ConverseError
@@ -14,6 +15,8 @@ import re
 import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from local.model import families
 
 type Json = dict[str, Any]
 
@@ -109,6 +112,8 @@ def parse(model_id: str, payload: bytes) -> ConverseRequest:
     body = parse_json(payload)
     if not isinstance(body, dict):
         raise invalid("The request body must be a JSON object.")
+    if reason := families.refusal(model_id, body):
+        raise invalid(reason)
     messages = _at(body, "messages", list)
     _check_guardrail(body)
     if len(messages) != 1 or not isinstance(messages[0], dict) or messages[0].get("role") != "user":
@@ -117,7 +122,7 @@ def parse(model_id: str, payload: bytes) -> ConverseRequest:
         model_id=model_id,
         system=_text(_at(body, "system", list)) if "system" in body else "",
         user=_text(_at(messages[0], "content", list)),
-        tool=_forced_tool(body),
+        tool=_tool(model_id, body),
         max_tokens=_max_tokens(body),
         body=body,
     )
@@ -160,21 +165,31 @@ def estimate_tokens(text: str) -> int:
     return max(1, len(text) // _CHARACTERS_PER_TOKEN)
 
 
-def _forced_tool(body: Json) -> Tool:
+def _tool(model_id: str, body: Json) -> Tool:
     tools = _at(body, "toolConfig.tools", list)
+    specs = [tool["toolSpec"] for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
     choice = body["toolConfig"].get("toolChoice")
-    if not isinstance(choice, dict) or "tool" not in choice:
+    if isinstance(choice, dict) and "tool" in choice:
+        spec = _named(_at(body, "toolConfig.toolChoice.tool.name", str), specs)
+    elif families.takes_forced_tool(model_id):
         raise invalid(
             "This stand-in answers only through a forced tool: "
             'set toolConfig.toolChoice to {"tool": {"name": "…"}}, naming one of toolConfig.tools.'
         )
-    name = _at(body, "toolConfig.toolChoice.tool.name", str)
-    specs = [tool["toolSpec"] for tool in tools if isinstance(tool, dict) and "toolSpec" in tool]
-    spec = next((spec for spec in specs if isinstance(spec, dict) and spec.get("name") == name), None)
-    if spec is None:
-        raise invalid(f"toolConfig.toolChoice names the tool {name!r}, which is not in toolConfig.tools.")
+    elif len(specs) == 1 and isinstance(specs[0], dict):
+        spec = specs[0]
+    else:
+        raise invalid("This stand-in expects exactly one tool of the form toolSpec where none can be forced.")
+    name = _at(spec, "name", str)
     description = _at(spec, "description", str) if "description" in spec else ""
     return Tool(name, description, _at(spec, "inputSchema.json", dict))
+
+
+def _named(name: str, specs: list[Any]) -> Json:
+    for spec in specs:
+        if isinstance(spec, dict) and spec.get("name") == name:
+            return spec
+    raise invalid(f"toolConfig.toolChoice names the tool {name!r}, which is not in toolConfig.tools.")
 
 
 def _check_guardrail(body: Json) -> None:

@@ -19,13 +19,16 @@ class _ManagedPolicies:
         return {}
 
 
-def render(template: Document, **parameters: Any) -> Document:
-    """The resources that are deployed with these parameters; what only AWS knows stays as it is written."""
+def render(template: Document, *, region: str = "us-east-1", **parameters: Any) -> Document:
+    """The resources that are deployed with these parameters; what only AWS knows stays as it is written.
+
+    `region` chooses from the mappings.
+    """
     document = _uploaded(copy.deepcopy(template))
     defaults = {name: p["Default"] for name, p in document["Parameters"].items()}
     assert set(parameters) <= set(defaults)
     transformed: Document = transform(document, {}, _ManagedPolicies())
-    return _Renderer(defaults | parameters, transformed["Conditions"]).resources(transformed["Resources"])
+    return _Renderer(defaults | parameters, transformed, region).resources(transformed["Resources"])
 
 
 def _uploaded(template: Document) -> Document:
@@ -36,9 +39,11 @@ def _uploaded(template: Document) -> Document:
 
 
 class _Renderer:
-    def __init__(self, parameters: Mapping[str, Any], conditions: Document) -> None:
+    def __init__(self, parameters: Mapping[str, Any], template: Document, region: str) -> None:
         self._parameters = parameters
-        self._conditions = conditions
+        self._conditions = template["Conditions"]
+        self._mappings = template["Mappings"]
+        self._region = region
 
     def resources(self, resources: Document) -> Document:
         deployed = {n: r for n, r in resources.items() if "Condition" not in r or self._holds(r["Condition"])}
@@ -61,6 +66,14 @@ class _Renderer:
                 return self._rendered(left) == self._rendered(right)
             case {"Fn::Not": [inner]}:
                 return not self._rendered(inner)
+            case {"Fn::Or": [*inner]}:
+                return any(self._rendered(one) for one in inner)
+            case {"Fn::And": [*inner]}:
+                return all(self._rendered(one) for one in inner)
+            case {"Condition": str(name)} if len(value) == 1:
+                return self._holds(name)
+            case {"Fn::FindInMap": [name, {"Ref": "AWS::Region"}, key]}:
+                return self._mappings[name][self._region][key]
             case {"Fn::Join": [separator, parts]} if isinstance(self._rendered(parts), list):
                 joined = self._rendered(parts)
                 known = all(isinstance(part, str) for part in joined)

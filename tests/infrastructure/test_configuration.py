@@ -1,10 +1,13 @@
 """docs/configuration.md names everything that can be set, as it is in the template and the code."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.aws.model_families import FAMILIES, OTHERS
 
 type Document = dict[str, Any]
 
@@ -104,6 +107,17 @@ def test_every_variable_of_a_command_has_its_row_and_every_row_its_variable() ->
     assert documented - BY_MAKE == read_by_commands()
     makefile = (PROJECT / "Makefile").read_text()
     assert all(f"$({name})" in makefile or f"$(or $({name})," in makefile for name in BY_MAKE)
+
+
+def test_every_family_of_models_has_its_row_and_every_row_its_family() -> None:
+    def cell(value: Any) -> str:
+        return f"`{value if isinstance(value, str) else json.dumps(value)}`" if value else "nothing"
+
+    families = {f"`{name}`": family for name, family in FAMILIES.items()} | {"others": OTHERS}
+    assert table("The model") == [
+        [name, cell(f.tool_choice), cell(f.inference_config), cell(f.additional_fields)]
+        for name, f in families.items()
+    ]
 
 
 @pytest.mark.parametrize("stage", ["default", "prod", "local"])

@@ -105,14 +105,6 @@ def test_no_statement_has_a_wildcard_but_where_aws_allows_nothing_else(template:
             assert "*" not in as_list(statement["Resource"]), owner
 
 
-def test_a_model_may_be_called_in_other_regions_only_through_an_inference_profile(template: Document) -> None:
-    (statement,) = [s for _, s in statements(template) if s["Sid"] == "AskTheModel"]
-    condition, with_profile, without = statement["Resource"]["Fn::If"]
-    assert condition == "HasInferenceProfile"
-    assert [resource["Fn::Sub"].count("*") for resource in with_profile] == [0, 1]
-    assert "*" not in without["Fn::Sub"]
-
-
 def test_without_the_guardrail_nothing_of_it_is_deployed_nor_granted(template: Document) -> None:
     resources, classify = (
         template["Resources"],

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.validate import ParamValidator
 
 from support.aws import clients
 from support.aws.model import MAX_TOKENS, Guardrail, TriageModel
@@ -72,21 +73,69 @@ def test_the_ticket_stands_apart_from_the_instructions() -> None:
     assert bedrock.asked["messages"] == [{"role": "user", "content": [{"text": "the ticket"}]}]
 
 
-@pytest.mark.parametrize(
-    ("model_id", "fields"),
-    [
-        ("amazon.nova-lite-v1:0", {"inferenceConfig": {"topK": 1}}),
-        ("us.amazon.nova-lite-v1:0", {"inferenceConfig": {"topK": 1}}),
-        ("anthropic.claude-haiku", {}),
-    ],
-)
-def test_nova_decodes_greedily_and_other_families_are_left_alone(
-    model_id: str, fields: dict[str, Any]
-) -> None:
+SHAPES = {
+    "amazon.nova": {
+        "inferenceConfig": {"maxTokens": MAX_TOKENS, "temperature": 1, "topP": 1},
+        "additionalModelRequestFields": {"inferenceConfig": {"topK": 1}},
+        "toolChoice": {"tool": {"name": "record_analysis"}},
+    },
+    "anthropic.claude": {
+        "inferenceConfig": {"maxTokens": MAX_TOKENS},
+        "toolChoice": {"tool": {"name": "record_analysis"}},
+    },
+    "mistral.": {"inferenceConfig": {"maxTokens": MAX_TOKENS, "temperature": 0}, "toolChoice": {"any": {}}},
+    "": {"inferenceConfig": {"maxTokens": MAX_TOKENS}},
+}
+MODELS = {
+    "amazon.nova-lite-v1:0": "amazon.nova",
+    "us.amazon.nova-lite-v1:0": "amazon.nova",
+    "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0": "amazon.nova",
+    "anthropic.claude-3-haiku-20240307-v1:0": "anthropic.claude",
+    "global.anthropic.claude-haiku-4-5-20251001-v1:0": "anthropic.claude",
+    "us.anthropic.claude-opus-4-7": "anthropic.claude",
+    "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-sonnet-4-6": (
+        "anthropic.claude"
+    ),
+    "mistral.mistral-large-2407-v1:0": "mistral.",
+    "us.meta.llama3-3-70b-instruct-v1:0": "",
+    "cohere.command-r-plus-v1:0": "",
+    # It does not say which model it stands for.
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123": "",
+}
+
+
+@pytest.mark.parametrize("model_id", MODELS)
+def test_each_family_is_sent_what_it_takes(model_id: str) -> None:
     bedrock = FakeBedrock()
     model(bedrock, model_id).ask("block")
 
-    assert bedrock.asked["additionalModelRequestFields"] == fields
+    sent = dict(bedrock.asked)
+    tools = sent.pop("toolConfig")
+    depends = {
+        name: sent[name] for name in ("inferenceConfig", "additionalModelRequestFields") if name in sent
+    }
+    chosen = {"toolChoice": tools["toolChoice"]} if "toolChoice" in tools else {}
+    assert depends | chosen == SHAPES[MODELS[model_id]]
+    assert sent["modelId"] == model_id
+
+
+@pytest.mark.parametrize("guardrail", [NO_GUARDRAIL, Guardrail(id="abc123", version="1")])
+@pytest.mark.parametrize("model_id", MODELS)
+def test_every_request_has_the_form_that_botocore_knows(model_id: str, guardrail: Guardrail) -> None:
+    bedrock = FakeBedrock()
+    model(bedrock, model_id, guardrail).ask("block")
+
+    shape = clients.bedrock_runtime().meta.service_model.operation_model("Converse").input_shape
+    assert shape is not None
+    assert not ParamValidator().validate(bedrock.asked, shape).has_errors()
+
+
+@pytest.mark.parametrize("model_id", [one for one in MODELS if not one.startswith("arn:")])
+def test_every_family_answers_by_the_tool(model_server: str, model_id: str) -> None:
+    client = clients.bedrock_runtime.__wrapped__()
+    answer = model(client, model_id).ask("<ticket-1>\nI was charged twice.\n</ticket-1>")
+
+    assert answer.document["category"] == "BILLING"
 
 
 @pytest.mark.parametrize("reason", ["end_turn", "stop_sequence", "something_new"])

@@ -10,6 +10,7 @@ import fastjsonschema
 from botocore.exceptions import ClientError
 
 from support.aws.errors import describe, is_transient, translated
+from support.aws.model_families import family_of
 from support.domain.analysis import SCHEMA, cleaned
 from support.domain.errors import (
     ModelOutputInvalid,
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime.type_defs import ContentBlockTypeDef, ConverseResponseTypeDef
 
 TOOL = "record_analysis"
+_TOOL_SPECIFICATION = {
+    "name": TOOL,
+    "description": "Record the analysis.",
+    "inputSchema": {"json": SCHEMA},
+}
 
 # Bedrock reserves quota for all of it. An analysis needs about 200 tokens; twice that leaves room for
 # languages that take more.
@@ -90,20 +96,7 @@ class TriageModel:
             modelId=self._model_id,
             system=[{"text": INSTRUCTIONS}],
             messages=[{"role": "user", "content": [self._content(ticket_block)]}],
-            inferenceConfig={"maxTokens": MAX_TOKENS, "temperature": 1, "topP": 1},
-            additionalModelRequestFields=_greedy_decoding(self._model_id),
-            toolConfig={
-                "tools": [
-                    {
-                        "toolSpec": {
-                            "name": TOOL,
-                            "description": "Record the analysis.",
-                            "inputSchema": {"json": SCHEMA},
-                        }
-                    }
-                ],
-                "toolChoice": {"tool": {"name": TOOL}},
-            },
+            **family_of(self._model_id).request(max_tokens=MAX_TOKENS, tool=_TOOL_SPECIFICATION),
             **self._guardrail_config(),
         )
 
@@ -120,11 +113,6 @@ class TriageModel:
             return {}
         identity = {"guardrailIdentifier": self._guardrail.id, "guardrailVersion": self._guardrail.version}
         return {"guardrailConfig": identity}
-
-
-def _greedy_decoding(model_id: str) -> dict[str, Any]:
-    # Amazon Nova's guide advises greedy decoding for tools; other families refuse the field.
-    return {"inferenceConfig": {"topK": 1}} if "amazon.nova" in model_id else {}
 
 
 def _translate(error: ClientError) -> PipelineError:

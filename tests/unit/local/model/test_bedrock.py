@@ -86,7 +86,7 @@ def test_a_parameter_that_boto3_refuses_is_a_validation_exception(
 ) -> None:
     call |= {"inferenceConfig": {"temperature": "hot"}, "self": "no parameter of Converse"}
 
-    response = front.post("/model/m/converse", json.dumps(call).encode())
+    response = front.post("/model/amazon.nova-lite-v1:0/converse", json.dumps(call).encode())
 
     assert (response.status_code, response.headers["x-amzn-errortype"]) == (400, "ValidationException")
     assert "temperature" in response.json()["message"]

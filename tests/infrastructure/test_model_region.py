@@ -1,0 +1,116 @@
+"""Which model is called, and may be called, in which region and through which inference profile."""
+
+import json
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.infrastructure.rendering import render
+
+type Document = dict[str, Any]
+
+NOVA = "amazon.nova-lite-v1:0"
+CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
+
+
+@cache
+def rendered(template: str, region: str, **parameters: str) -> Document:
+    return render(json.loads(template), region=region, **parameters)
+
+
+def text(value: Any, parameters: dict[str, str]) -> str:
+    """A value in which Fn::Sub has been carried out for what is known here."""
+    pattern, known = (value["Fn::Sub"], {}) if isinstance(value["Fn::Sub"], str) else value["Fn::Sub"]
+    for name, replacement in (parameters | known).items():
+        pattern = pattern.replace(f"${{{name}}}", replacement)
+    return str(pattern)
+
+
+def called(template: Document, region: str, **parameters: str) -> tuple[str, list[str]]:
+    """The id by which the model is called, and what the function may call."""
+    resources = rendered(json.dumps(template), region, **parameters)
+    known = {"ModelId": NOVA} | parameters
+    variables = resources["ClassifyFunction"]["Properties"]["Environment"]["Variables"]
+    policies = resources["ClassifyFunctionRole"]["Properties"]["Policies"]
+    (allowed,) = [
+        statement["Resource"]
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Sid"] == "AskTheModel"
+    ]
+    model_id = variables["MODEL_ID"]
+    return (
+        model_id if isinstance(model_id, str) else text(model_id, known),
+        [text(arn, known) for arn in (allowed if isinstance(allowed, list) else [allowed])],
+    )
+
+
+IN_REGION = [f"arn:${{AWS::Partition}}:bedrock:${{AWS::Region}}::foundation-model/{NOVA}"]
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["us-east-1", "us-gov-west-1", "ap-northeast-1", "ap-southeast-2", "eu-north-1", "eu-west-2"],
+)
+def test_where_bedrock_has_the_default_model_it_is_called_there_and_nowhere_else(
+    template: Document, region: str
+) -> None:
+    assert called(template, region) == (NOVA, IN_REGION)
+
+
+@pytest.mark.parametrize(
+    ("region", "prefix"),
+    [
+        ("us-east-2", "us"),
+        ("us-west-2", "us"),
+        ("eu-central-1", "eu"),
+        ("eu-west-1", "eu"),
+        ("ap-south-1", "apac"),
+    ],
+)
+def test_elsewhere_it_is_called_through_the_profile_of_its_part_of_the_world(
+    template: Document, region: str, prefix: str
+) -> None:
+    assert called(template, region) == (f"{prefix}.{NOVA}", through(prefix, NOVA))
+
+
+def through(prefix: str, model: str) -> list[str]:
+    account = "bedrock:${AWS::Region}:${AWS::AccountId}"
+    return [
+        f"arn:${{AWS::Partition}}:{account}:inference-profile/{prefix}.{model}",
+        f"arn:${{AWS::Partition}}:bedrock:*::foundation-model/{model}",
+    ]
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "sa-east-1"])
+def test_a_named_profile_or_none_goes_before_what_the_region_needs(template: Document, region: str) -> None:
+    named = called(template, region, InferenceProfile="global", ModelId=CLAUDE)
+    assert named == (f"global.{CLAUDE}", through("global", CLAUDE))
+    assert called(template, region, InferenceProfile="none") == (NOVA, IN_REGION)
+
+
+def test_the_rule_lets_auto_deploy_just_where_the_mapping_knows_how(template: Document) -> None:
+    rule = template["Rules"]["AutoKnowsTheModelAndTheRegion"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "InferenceProfile"}, "auto"]}
+    of_model, of_region = (assertion["Assert"] for assertion in rule["Assertions"])
+    assert of_model == {"Fn::Equals": [{"Ref": "ModelId"}, template["Parameters"]["ModelId"]["Default"]]}
+    regions, region = of_region["Fn::Contains"]
+    assert region == {"Ref": "AWS::Region"}
+    mapping = template["Mappings"]["NovaLiteProfiles"]
+    assert set(regions) == {name for name, entry in mapping.items() if entry["Prefix"] != "unknown"}
+    assert all(
+        "Set it" in a["AssertDescription"] or "set" in a["AssertDescription"] for a in rule["Assertions"]
+    )
+
+
+def test_every_region_that_the_sdk_knows_has_an_entry(template: Document) -> None:
+    """Else CloudFormation would end with an unclear error of the mapping instead of the rule's."""
+    session = boto3.Session()
+    known = {
+        region
+        for partition in ("aws", "aws-us-gov", "aws-cn")
+        for region in session.get_available_regions("cloudformation", partition_name=partition)
+    }
+    assert known <= set(template["Mappings"]["NovaLiteProfiles"])

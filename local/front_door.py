@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from local import header_names
 from local.docs import site
 from local.same_origin import SameOrigin
 from local.settings import HOST
@@ -85,7 +85,7 @@ class _Forward:
         path, query = request.scope["raw_path"], request.scope["query_string"]
         if not path.startswith(b"/"):  # `OPTIONS *`, or a whole URL, as to a proxy
             path = b"/" + path
-        headers = [pair for pair in request.headers.raw if pair[0] not in _HOP_BY_HOP]
+        headers = [pair for pair in header_names.as_sent(request) if pair[0].lower() not in _HOP_BY_HOP]
         sender = request.client.host if request.client else HOST
         client: httpx.AsyncClient = request.app.state.client
         return await client.request(
@@ -135,7 +135,7 @@ def create_app(api_url: str, origin: str) -> Starlette:
     return app
 
 
-class _Impatient(H11Protocol):
+class _Impatient(header_names.Protocol):
     """HTTP as uvicorn speaks it, but it waits neither for ever nor on any number of connections.
 
     A connection is closed when no whole request has arrived `request_seconds` after it was opened, or after

@@ -11,6 +11,7 @@ from local.emulator import (
     function_runtime,
     gateway_errors,
     handler_errors,
+    header_names,
     invocation_log,
     method_settings,
     mock_integration,
@@ -62,3 +63,4 @@ def install() -> None:
     user_names.install()
     private_log.install()
     control_plane.install()  # around the whole emulator
+    header_names.install()  # around control_plane, which looks names up in lower case

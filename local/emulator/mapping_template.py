@@ -35,7 +35,10 @@ class MappingTemplateError(Exception):
 
 @dataclass(frozen=True)
 class Parameters:
-    """A request's parameters, where `$input.params(name)` looks for a name: the last value of each."""
+    """A request's parameters, where `$input.params(name)` looks for a name: the last value of each.
+
+    The case of a name counts, also that of a header: it is the client's.
+    """
 
     path: Mapping[str, str] = field(default_factory=dict)
     querystring: Mapping[str, str] = field(default_factory=dict)
@@ -94,11 +97,9 @@ def _opaque(value: Any) -> Any:
 
 def _input(body: str, parameters: Parameters) -> _Opaque:
     document = _parsed(body)
-    # AWS matches the case of a header; the emulator knows only the lower-case names of a request.
-    headers = {name.lower(): value for name, value in parameters.header.items()}
 
     def params(name: str) -> str:
-        found = (parameters.path.get(name), parameters.querystring.get(name), headers.get(name.lower()))
+        found = (parameters.path.get(name), parameters.querystring.get(name), parameters.header.get(name))
         return next((value for value in found if value is not None), "")
 
     def json_text(path: str) -> str:

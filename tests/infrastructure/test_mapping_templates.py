@@ -45,7 +45,9 @@ SAFE = {
     "$context.authorizer.claims['cognito:groups']": "escaped twice",
     "$context.identity.userArn": "escaped twice",
     "$input.params('Idempotency-Key').matches(": "compared",
+    "$input.params('idempotency-key').matches(": "compared",
     "$input.params('Idempotency-Key').toLowerCase(": "written only after it has matched a UUID",
+    "$input.params('idempotency-key').toLowerCase(": "written only after it has matched a UUID",
     "$input.json('$.content')": "JSON, escaped",
     "$input.json('$.subject')": "JSON, escaped",
     "$input.json('$.customerId')": "JSON, escaped",
@@ -121,7 +123,7 @@ def request(**given: Any) -> Request:
         },
         "identity": {"userArn": given.get("userArn", "arn:aws:iam::123456789012:user/shop")},
     }
-    headers = {"Idempotency-Key": given["key"]} if "key" in given else {}
+    headers = {given.get("header", "Idempotency-Key"): given["key"]} if "key" in given else {}
     body = {"content": given.get("content", "x"), "customerId": given.get("customerId", "c-1")}
     body |= {"subject": given["subject"]} if "subject" in given else {}
     return Request(json.dumps(body), Parameters(header=headers), context)
@@ -165,6 +167,17 @@ def test_uuids_are_written_in_lower_case_everywhere(openapi: Document, path: str
     assert call["name"] == request_id
     assert call["input"]["ticketId"] == (VICTIM if key and key.lower() == VICTIM else request_id)
     assert answered(openapi, path, sent)["ticketId"] == call["input"]["ticketId"]
+
+
+@pytest.mark.parametrize("path", SUBMITTING)
+@pytest.mark.parametrize("header", ["Idempotency-Key", "idempotency-key"])
+def test_the_key_is_read_as_http_1_and_as_http_2_clients_send_it(
+    openapi: Document, path: str, header: str
+) -> None:
+    sent = request(key=VICTIM.upper(), header=header)
+
+    assert started(openapi, path, sent)["input"]["ticketId"] == VICTIM
+    assert answered(openapi, path, sent)["ticketId"] == VICTIM
 
 
 @pytest.mark.parametrize("path", SUBMITTING)

@@ -83,7 +83,8 @@ def test_a_throttled_model_delays_a_ticket_and_loses_nothing(stack: Any) -> None
 
 def test_a_request_sent_again_with_its_key_is_the_same_ticket(stack: Any) -> None:
     key = str(uuid.uuid4())
-    ids = {stack.submit(SUBMISSION, **{"Idempotency-Key": spelled}) for spelled in (key, key, key.upper())}
+    spelled = [("Idempotency-Key", key), ("idempotency-key", key), ("Idempotency-Key", key.upper())]
+    ids = {stack.submit(SUBMISSION, **{name: value}) for name, value in spelled}
 
     def all_ended() -> bool:
         return all(execution["status"] == "SUCCEEDED" for execution in stack.executions()[:3])
@@ -100,6 +101,11 @@ def test_a_key_that_is_no_uuid_is_ignored(stack: Any, key: str) -> None:
     assert ticket_id != key
     assert uuid.UUID(ticket_id)
     assert stack.outcome(ticket_id)["status"] == "PROCESSED"
+
+
+def test_a_key_whose_name_is_spelled_otherwise_is_ignored(stack: Any) -> None:
+    key = str(uuid.uuid4())
+    assert stack.submit(SUBMISSION, **{"IDEMPOTENCY-KEY": key}) != key
 
 
 def test_tickets_sent_at_once_are_each_processed_and_announced_once(stack: Any) -> None:

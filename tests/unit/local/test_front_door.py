@@ -150,6 +150,12 @@ def test_pages_of_the_front_door_may_call_the_api(door: str) -> None:
         assert httpx.post(f"{door}/tickets", headers={"Origin": origin}).status_code == 418
 
 
+def test_header_names_are_forwarded_as_they_were_spelled(door: str) -> None:
+    with httpx.Client() as client:  # several requests on one connection
+        for name in ("X-Mixed-Case", "x-mixed-case", "X-MIXED-CASE"):
+            assert [name, "1"] in client.get(door, headers={name: "1"}).json()["headers"]
+
+
 def test_an_answer_keeps_its_status_and_every_header(door: str) -> None:
     answer = httpx.get(f"{door}/tickets")
     assert answer.status_code == 418

@@ -35,7 +35,7 @@ ACCEPTED_TEMPLATE = """
 {
   "requestId": "$context.requestId",
   "extended": "$context.extendedRequestId",
-  "key": "$input.params('idempotency-key')"
+  "key": "$input.params('Idempotency-Key')"
 }
 """
 REFUSED_TEMPLATE = """
@@ -305,6 +305,11 @@ def test_both_templates_see_the_parameters_of_the_request(emulator: Emulator, su
     answer = submit({"content": "x"}, headers={"Idempotency-Key": key})
     assert answer.json()["key"] == key
     assert json.loads(emulator.ended(answer.headers["x-started"])["input"])["ticketId"] == key
+
+
+@pytest.mark.parametrize("spelled", ["idempotency-key", "IDEMPOTENCY-KEY", "Idempotency-key"])
+def test_a_header_is_not_found_by_another_spelling_of_its_name(submit: Post, spelled: str) -> None:
+    assert submit({"content": "x"}, headers={spelled: "k"}).json()["key"] == ""
 
 
 def test_a_response_has_the_headers_that_its_parameters_map(submit: Post) -> None:

@@ -426,6 +426,13 @@ def test_a_proxy_sees_the_ids_of_the_answer(api: Api) -> None:
         assert (answer.text == "chosen") == (name == "requestId")
 
 
+def test_a_proxy_sees_the_names_of_the_headers_as_they_were_sent(api: Api) -> None:
+    code = "{'statusCode': 200, 'body': ' '.join([*event['headers'], *event['multiValueHeaders']])}"
+    answer = httpx.get(f"{api.url}/proxy", params={"answer": code}, headers={"X-Mixed": "1", "x-lower": "2"})
+    names = answer.text.split()
+    assert (names.count("X-Mixed"), names.count("x-lower")) == (2, 2)
+
+
 def test_a_bad_signature_is_refused_under_the_id_that_the_client_chose(api: Api) -> None:
     headers = {"X-Amzn-RequestId": "chosen", "Authorization": "AWS4-HMAC-SHA256 Credential=x"}
     answer = httpx.post(f"{api.url}/signed", headers=headers)

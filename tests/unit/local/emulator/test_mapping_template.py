@@ -27,7 +27,7 @@ CONTEXT = {
 PARAMETERS = Parameters(
     path={"id": "path", "both": "path"},
     querystring={"q": "query", "both": "query"},
-    header={"idempotency-key": "header", "both": "header"},
+    header={"Idempotency-Key": "header", "both": "header"},
 )
 
 
@@ -52,6 +52,7 @@ def rendering(template: str, body: str = json.dumps(BODY)) -> Rendering:
         ("$input.path('$').map.c.d", "true"),
         ("$input.params('id') $input.params('q') $input.params('Idempotency-Key')", "path query header"),
         ("$input.params('both')", "path"),
+        ("[$input.params('idempotency-key')$input.params('ID')$input.params('Q')]", "[]"),
         ("[$input.params('missing')]", "[]"),
         # $context
         ("$context.requestId $context.requestTimeEpoch", "r-1 1700000000000"),

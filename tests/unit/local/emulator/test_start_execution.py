@@ -10,7 +10,7 @@ from local.emulator.start_execution import ConfigurationError, Request, integrat
 
 REQUEST = Request(
     body='{"content":"of the request"}',
-    parameters=Parameters(header={"idempotency-key": "k-1"}),
+    parameters=Parameters(header={"Idempotency-Key": "k-1"}),
     context={"requestId": "r-1"},
 )
 THROTTLED = json.dumps(

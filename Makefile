@@ -52,6 +52,11 @@ test: lint ## Run every check and test
 test-sfn-local: .venv ## Play the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
 	$(PY) -m pytest -q tests/sfn_local --sfn-local
 
+test-second-opinion: .venv ## Compare with other implementations: LocalStack, Apache Velocity
+	@$(MAKE) --no-print-directory .venv-second-opinion \
+		|| echo "LocalStack could not be installed from PyPI: its tests are skipped."
+	$(PY) -m pytest -q tests/second_opinion
+
 requirements: | $(UV) ## After a change of dependencies: write uv.lock and functions/requirements.txt
 	@$(UV) lock
 	@$(UV) $(EXPORT) > functions/requirements.txt
@@ -72,7 +77,7 @@ deploy: .venv ## Deploy to AWS with your own profile, if the model can be called
 	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-lambda .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lambda .venv-second-opinion .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 # The lock file is the truth; touching the directory tells make that it is up to date.
 .venv: pyproject.toml uv.lock .python-version | $(UV) .venv-lambda
@@ -84,9 +89,13 @@ clean: ## Remove what the targets made
 	@UV_PROJECT_ENVIRONMENT=.venv-lambda $(UV) sync --frozen --quiet --only-group lambda-runtime --compile-bytecode
 	@touch .venv-lambda
 
+.venv-second-opinion: tests/second_opinion/localstack.txt .python-version | $(UV)
+	@$(UV) venv --quiet --clear $@ && $(UV) pip sync --quiet --require-hashes --python $@ $< || { rm -rf $@; exit 1; }
+	@touch $@
+
 .uv/bin/uv:
 	@echo "Installing uv $(UV_VERSION) into .uv …"
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke replay recover rollback chaos fuzz test test-sfn-local requirements lint deploy clean
+.PHONY: help run stop token invoke replay recover rollback chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean

@@ -153,10 +153,10 @@ _JAVASCRIPT_ESCAPES = {c: "\\" + c for c in "'\"\\/"} | {
 
 
 def _escape_javascript(value: Any) -> str | None:
-    """Escape as Apache Commons' escapeEcmaScript: an apostrophe, too, though JSON knows no such escape."""
+    """Escape as Apache Commons Lang: an apostrophe, too, though JSON knows no such escape; DEL stays."""
     if value is None:
         return None
-    return re.sub(r"['\"\\/]|[^ -~]", lambda match: _escaped(match[0]), _text(value))
+    return re.sub(r"['\"\\/]|[^ -\x7f]", lambda match: _escaped(match[0]), _text(value))
 
 
 def _escaped(character: str) -> str:
@@ -329,6 +329,7 @@ def _engine() -> Any:
         (engine.SetDirective, "parse", _set_parser(engine)),
         (engine.SetDirective, "evaluate_raw", _set),
         (engine.Condition, "parse", _condition_parser(engine.Condition.parse)),
+        (engine.ElseBlock, "START", re.compile(r"#(?:else|\{else\})(?:[ \t\r]*\n)?", re.S | re.I)),
         (engine.UnaryOperatorValue, "calculate", _calculate_not),
         (engine.BinaryOperator, "OPERATORS", _BINARY | {word: _BINARY[op] for word, op in _WORDS.items()}),
         (engine.Expression, "calculate", _calculate_expression),

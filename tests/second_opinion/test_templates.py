@@ -26,7 +26,7 @@ JARS = [
 UUID = "7F9C24E8-3b12-4a5f-9d6e-1c2b3a4d5e6f"
 # What a caller might send to break out of a JSON string, of a string in one, or of a template.
 TOKENS = [
-    '"', "'", "\\", "\\\\", "\\'", '\\"', "/", "</script>", '","name":"x', "{", "[", "]", ",", ":", "null", "0",
+    '"', "'", "\\", "\\\\", "\\'", '\\"', "/", "</script>", '","name":"x', "{", "[", "]", ",", ":", "null",
     "\n", "\r\n", "\t", "\b", "\f", "\x00", "\x1f", "\x7f", "\u2028", "\u2029", "\ufeff", "\u202e",
     "$", "#", "${", "}", "$input.body", "$util", "${context.requestId}", "$!x",
     "#set($x = 1)", "#if(true)", "#end", "##", "#*", "*#", "#[[", "]]#",
@@ -121,6 +121,7 @@ def requests(contract: Mapping[str, Any]) -> Iterator[Case]:
         return {name: text() for name in names if chance.random() < 0.8}
 
     for name, template in templates(contract):
+        parameters = list(dict.fromkeys(re.findall(r"\$input\.params\('([^']*)'\)", template)))
         for _ in range(REQUESTS):
             # API Gateway always has an extended request id and a time.
             always = {"extendedRequestId": text(), "requestTimeEpoch": str(chance.randint(0, 10**13))}
@@ -128,7 +129,7 @@ def requests(contract: Mapping[str, Any]) -> Iterator[Case]:
                 name,
                 template,
                 document=some(["content", "subject", "customerId", "__type", "message"]),
-                header=some(["Idempotency-Key", "idempotency-key"]),
+                header=some(parameters),
                 context=some([*contexts, "identity/userArn"]) | always,
             )
 

@@ -67,6 +67,7 @@ def rendering(template: str, body: str = json.dumps(BODY)) -> Rendering:
             "$util.escapeJavaScript($input.path('$.text'))",
             'it\\\'s \\"quoted\\" \\\\ \\/ \\u00E9\\uD83D\\uDE00\\n',
         ),
+        ("$util.escapeJavaScript('\x1f\x7f\x80')", "\\u001F\x7f\\u0080"),
         ("[$util.escapeJavaScript($input.path('$.missing'))]", "[]"),
         # Literals and #set
         ("#set($x = 'it''s \\n $y')$x", "it's \\n $y"),
@@ -86,6 +87,7 @@ def rendering(template: str, body: str = json.dumps(BODY)) -> Rendering:
         ("#if($nothing.length() > 3 || 1 > 2)yes#{else}no#end", "no"),
         ("#if('')yes#{else}no#end#if(!$nothing)yes#end", "yesyes"),
         ("#if($input.path('$.number') == '1')yes#end#if(1 == 1.0)yes#end#if($a == $b)yes#end", "yesyesyes"),
+        ("#if(false)\na\n#else \nb\n#end\nc", "b\nc"),
         ("#if(1 > 2)a#elseif(2 >= 2 && !(3 < 2))b#{else}c#end", "b"),
         ("#if(1 + 2 * 3 == 7 && 7 - 2 - 1 == 4)yes#end", "yes"),
         ("#foreach($i in $input.path('$.list'))$foreach.index:$foreach.last;#end", "0:false;1:false;2:true;"),

@@ -52,7 +52,7 @@ def test_a_key_without_a_signature_opens_nothing(stack: Any) -> None:
 
     answer = stack.http.post("/service/support-request", json=TICKET, headers={"x-api-key": key})
 
-    assert (answer.status_code, problem(answer)) == (404, "not-found")
+    assert (answer.status_code, problem(answer)) == (403, "invalid-signature")
 
 
 def test_a_body_that_was_changed_after_signing_is_refused(stack: Any) -> None:

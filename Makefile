@@ -34,6 +34,9 @@ replay: .venv ## Start failed tickets again (TICKET= SINCE=2h ERROR= DRY_RUN=1 S
 recover: .venv ## Start tickets again that only the log still holds (SINCE=14d DRY_RUN=1 STACK= PROFILE=)
 	@$(PY) -m ops recover
 
+dismiss: .venv ## Take out what no replay can mend (TICKET= or MESSAGE=, REASON="…" SAVE= DRY_RUN=1 STACK= PROFILE=)
+	@$(PY) -m ops dismiss
+
 rollback: .venv ## Go back to what the last deployment replaced (DRY_RUN=1 STACK= PROFILE=)
 	@$(PY) -m ops rollback
 
@@ -98,4 +101,4 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke replay recover rollback chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean
+.PHONY: help run stop token invoke replay recover dismiss rollback chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean

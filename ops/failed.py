@@ -44,11 +44,16 @@ class FailedTicket:
         return self.stored is not None and self.stored.notified_at is not None
 
     @property
+    def is_dismissed(self) -> bool:
+        """Whether an operator decided that it is not to be replayed."""
+        return self.stored is not None and self.stored.dismissed is not None
+
+    @property
     def obstacle(self) -> str | None:
         """Why a replay is bound to fail again, if it is."""
         if self.stored and not self.stored.is_same_submission_as(self.ticket):
             return "another ticket is stored under this id"
-        return None
+        return "it was dismissed" if self.is_dismissed else None
 
     def to_message(self) -> str:
         """A failure message's body, as the state machine makes it. ASCII: SQS refuses some characters."""

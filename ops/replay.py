@@ -29,9 +29,13 @@ class Selection:
         return self == Selection()
 
     def takes(self, failed: FailedTicket, now: datetime) -> bool:
-        """Whether the ticket is meant."""
+        """Whether the ticket is meant. Of dismissed ones, those that have a message are shown."""
         return (
-            (self.ticket_id is None or failed.ticket_id == self.ticket_id)
+            (
+                failed.ticket_id == self.ticket_id
+                if self.ticket_id
+                else failed.messages or not failed.is_dismissed
+            )
             and (self.since is None or now - failed.failed_at <= self.since)
             and (self.error is None or failed.error == self.error)
         )
@@ -53,13 +57,14 @@ def replay(run: Run, selection: Selection) -> int:
             return 0
         run.report.say(f"{count(len(chosen), 'failed ticket')} in {run.target.title}:")
         run.report.tickets(chosen, now)
-        left = _left_behind(chosen, unreadable, now)
+        blocked = [] if selection.ticket_id else [failed for failed in chosen if failed.obstacle]
+        left = _left_behind(blocked, unreadable, now)
         for line in left:
             run.report.say(line)
         if run.dry_run:
             run.report.say("Dry run: nothing was changed.")
             return 0
-        replayed = [failed for failed in chosen if not failed.obstacle]
+        replayed = [failed for failed in chosen if failed not in blocked]
         queued = any(failed.messages for failed in replayed)
         at_once = queued and selection.is_everything and not left and queue.can_move_all()
         _restart([failed for failed in replayed if not (at_once and failed.messages)], messages, replays)
@@ -105,10 +110,9 @@ def _restart(tickets: Sequence[FailedTicket], messages: Held, replays: Queue) ->
 
 
 def _left_behind(
-    chosen: Sequence[FailedTicket], unreadable: Sequence[UnreadableMessage], now: datetime
+    blocked: Sequence[FailedTicket], unreadable: Sequence[UnreadableMessage], now: datetime
 ) -> list[str]:
     """What a replay cannot mend, one line each: it stays in the queue, for a person to look at."""
-    blocked = [failed for failed in chosen if failed.obstacle]
     return [
         *(f"Ticket {harmless(failed.ticket_id)} stays: {failed.obstacle}." for failed in blocked),
         *(

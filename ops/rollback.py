@@ -7,24 +7,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ops.errors import UsageError
-from ops.target import CONFIG, local_stack
+from ops.stack import DeployedStack
 
 _FUNCTION_VERSION = re.compile(r"arn:[\w-]+:lambda:[^\"]+?:function:[\w-]+:\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """A stack by its CloudFormation name, and how to get a client of a service there."""
-
-    stack: str
-    client: Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +31,7 @@ class _Alias:
         return max((version for version, when in self.published.items() if when < moment), default=None)
 
 
-def rollback(deployed: Deployed, *, dry_run: bool) -> int:
+def rollback(stack: DeployedStack, *, dry_run: bool) -> int:
     """Point each alias that the last deployment moved to its version before; say what moves; return 0.
 
     What that deployment did not publish stays where it is, and so does what has no version before.
@@ -52,14 +40,14 @@ def rollback(deployed: Deployed, *, dry_run: bool) -> int:
         UsageError: there is nothing to roll back, or nothing to roll back to.
         ClientError: AWS refused a call. A repeat moves what is left.
     """
-    moment = _last_deployment(deployed)
+    moment = _last_deployment(stack)
     when = f"the deployment of {moment:%Y-%m-%d %H:%M:%S} UTC"
-    moves = [(a, a.last_before(moment)) for a in _aliases(deployed) if a.is_new_since(moment)]
+    moves = [(a, a.last_before(moment)) for a in _aliases(stack) if a.is_new_since(moment)]
     if not moves:
         raise UsageError(f"Nothing that is live was published by {when}, the last one: nothing was moved.")
     if not any(version for _, version in moves):
         raise UsageError(f"There is no version from before {when}: nothing was moved.")
-    _say(f"Rolling stack {deployed.stack} back to what was live before {when}:")
+    _say(f"Rolling stack {stack.name} back to what was live before {when}:")
     for alias, version in moves:
         _say(f"  {alias.title:<20} {alias.version} → {version or 'stays: there is no version before it'}")
         if version and not dry_run:
@@ -68,38 +56,38 @@ def rollback(deployed: Deployed, *, dry_run: bool) -> int:
     return 0
 
 
-def _last_deployment(deployed: Deployed) -> datetime:
+def _last_deployment(stack: DeployedStack) -> datetime:
     """When it began."""
-    (stack,) = deployed.client("cloudformation").describe_stacks(StackName=deployed.stack)["Stacks"]
-    moment: datetime = stack.get("LastUpdatedTime") or stack["CreationTime"]
+    (described,) = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"]
+    moment: datetime = described.get("LastUpdatedTime") or described["CreationTime"]
     return moment
 
 
-def _aliases(deployed: Deployed) -> Iterator[_Alias]:
+def _aliases(stack: DeployedStack) -> Iterator[_Alias]:
     """The state machine's first: what starts from then on is the old release."""
     kinds = {
         "AWS::StepFunctions::StateMachineAlias": _state_machine_alias,
         "AWS::Lambda::Alias": _function_alias,
     }
-    pages = deployed.client("cloudformation").get_paginator("list_stack_resources")
+    pages = stack.client("cloudformation").get_paginator("list_stack_resources")
     resources = [
-        r for page in pages.paginate(StackName=deployed.stack) for r in page["StackResourceSummaries"]
+        r for page in pages.paginate(StackName=stack.name) for r in page["StackResourceSummaries"]
     ]
     for kind, alias in kinds.items():
         for resource in resources:
             if resource["ResourceType"] == kind:
                 title = resource["LogicalResourceId"].partition("Alias")[0]
-                yield alias(deployed, title, resource["PhysicalResourceId"])
+                yield alias(stack, title, resource["PhysicalResourceId"])
 
 
-def _state_machine_alias(deployed: Deployed, title: str, arn: str) -> _Alias:
-    machine, client = arn.rpartition(":")[0], deployed.client("stepfunctions")
+def _state_machine_alias(stack: DeployedStack, title: str, arn: str) -> _Alias:
+    machine, client = arn.rpartition(":")[0], stack.client("stepfunctions")
     # CloudFormation moves the whole alias at once: it has one version.
     (route,) = client.describe_state_machine_alias(stateMachineAliasArn=arn)["routingConfiguration"]
 
     def point_to(version: int) -> None:
         target = f"{machine}:{version}"
-        _require_functions(deployed, client.describe_state_machine(stateMachineArn=target)["definition"])
+        _require_functions(stack, client.describe_state_machine(stateMachineArn=target)["definition"])
         routing = [{"stateMachineVersionArn": target, "weight": 100}]
         client.update_state_machine_alias(stateMachineAliasArn=arn, routingConfiguration=routing)
 
@@ -119,13 +107,13 @@ def _state_machine_versions(client: Any, machine: str) -> Iterator[Mapping[str, 
         yield from page["stateMachineVersions"]
 
 
-def _require_functions(deployed: Deployed, definition: str) -> None:
+def _require_functions(stack: DeployedStack, definition: str) -> None:
     """Every version of a function that a definition calls must still be there.
 
     Raises:
         UsageError: somebody deleted one.
     """
-    client = deployed.client("lambda")
+    client = stack.client("lambda")
     for arn in sorted(set(_FUNCTION_VERSION.findall(definition))):
         try:
             client.get_function_configuration(FunctionName=arn)
@@ -135,9 +123,9 @@ def _require_functions(deployed: Deployed, definition: str) -> None:
             ) from None
 
 
-def _function_alias(deployed: Deployed, title: str, arn: str) -> _Alias:
+def _function_alias(stack: DeployedStack, title: str, arn: str) -> _Alias:
     function, _, name = arn.rpartition(":")
-    client = deployed.client("lambda")
+    client = stack.client("lambda")
 
     def point_to(version: int) -> None:
         client.update_alias(FunctionName=function, Name=name, FunctionVersion=str(version))
@@ -159,28 +147,3 @@ def _number(version_arn: str) -> int:
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
-
-
-def local_deployed(environment: Mapping[str, str]) -> Deployed:
-    """The stack that `make run` started (STACK_DIR).
-
-    Raises:
-        UsageError: none is running.
-    """
-    stack = local_stack(environment)
-    return Deployed(stack.stack_name, stack.client)
-
-
-def deployed_to_aws(stack: str, profile: str | None) -> Deployed:
-    """A stack in an AWS account.
-
-    Raises:
-        UsageError: the credentials, the region or the stack is missing.
-    """
-    try:
-        session = boto3.Session(profile_name=profile)
-        deployed = Deployed(stack, partial(session.client, config=CONFIG))
-        _last_deployment(deployed)
-    except (BotoCoreError, ClientError) as error:
-        raise UsageError(f"Stack {stack} cannot be read: {error}") from error
-    return deployed

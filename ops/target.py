@@ -1,43 +1,58 @@
-"""Where the stack is that a command works on: on this machine, or in an AWS account."""
+"""What the commands need of a stack to work on its failed tickets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
-from local.settings import Settings, StackError
-from local.state import Stack
-from ops.errors import UsageError
 from ops.queue import Queue
+from ops.stack import DeployedStack
 from support.aws.table import TicketTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
-
-# FilterLogEvents allows few calls a second, and a person waits: patient. Read above SQS's long poll.
-CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
+    from mypy_boto3_sts import STSClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The clients and names that the commands need of one stack."""
+    """The clients and names of one stack; `ticket_retention_days` 0 keeps tickets for ever."""
 
     title: str
     dynamodb: DynamoDBClient
     sqs: SQSClient
     logs: CloudWatchLogsClient
+    sts: STSClient
     tickets_table: str
     failed_tickets_queue_url: str
     replay_queue_url: str
     log_group: str
+    operations_log_group: str
+    ticket_retention_days: int
     long_poll_seconds: int = 1
+
+    @classmethod
+    def of(cls, stack: DeployedStack) -> Self:
+        """The target that is a deployed stack.
+
+        Raises:
+            UsageError: one of the outputs is missing.
+        """
+        return cls(
+            title=stack.title,
+            tickets_table=stack.output("TicketsTable"),
+            failed_tickets_queue_url=stack.output("FailedTicketsQueueUrl"),
+            replay_queue_url=stack.output("ReplayQueueUrl"),
+            log_group=stack.output("StateMachineLogGroup"),
+            operations_log_group=stack.output("OperationsLogGroup"),
+            ticket_retention_days=int(stack.parameters.get("TicketRetentionDays", "0")),
+            dynamodb=stack.client("dynamodb"),
+            sqs=stack.client("sqs"),
+            logs=stack.client("logs"),
+            sts=stack.client("sts"),
+        )
 
     @property
     def table(self) -> TicketTable:
@@ -54,60 +69,6 @@ class Target:
         """The queue from which tickets are started again."""
         return Queue(self.sqs, self.replay_queue_url, wait_seconds=self.long_poll_seconds)
 
-
-def local_stack(environment: Mapping[str, str]) -> Stack:
-    """The stack that `make run` started (STACK_DIR).
-
-    Raises:
-        UsageError: none is running.
-    """
-    try:
-        return Stack.load(Settings.from_environment(environment).folder)
-    except StackError as error:
-        raise UsageError(f"{error} To work on a deployed stack, name it: STACK=….") from error
-
-
-def local_target(environment: Mapping[str, str]) -> Target:
-    """The stack that `make run` started (STACK_DIR).
-
-    Raises:
-        UsageError: none is running.
-    """
-    stack = local_stack(environment)
-    return Target(
-        title="the local stack",
-        dynamodb=stack.client("dynamodb"),
-        sqs=stack.client("sqs"),
-        logs=stack.client("logs"),
-        tickets_table=stack.tickets_table,
-        failed_tickets_queue_url=stack.failed_tickets_queue_url,
-        replay_queue_url=stack.replay_queue_url,
-        log_group=stack.state_machine_log_group,
-    )
-
-
-def deployed_target(stack_name: str, profile: str | None) -> Target:
-    """A stack in an AWS account, by its CloudFormation outputs.
-
-    Raises:
-        UsageError: the credentials, the region, the stack or one of its outputs is missing.
-    """
-    try:
-        session = boto3.Session(profile_name=profile)
-        cloudformation = session.client("cloudformation", config=CONFIG)
-        (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-        return Target(
-            title=f"stack {stack_name} in {session.region_name}",
-            dynamodb=session.client("dynamodb", config=CONFIG),
-            sqs=session.client("sqs", config=CONFIG),
-            logs=session.client("logs", config=CONFIG),
-            tickets_table=outputs["TicketsTable"],
-            failed_tickets_queue_url=outputs["FailedTicketsQueueUrl"],
-            replay_queue_url=outputs["ReplayQueueUrl"],
-            log_group=outputs["StateMachineLogGroup"],
-        )
-    except KeyError as error:
-        raise UsageError(f"Stack {stack_name} has no output {error}: is it a support pipeline?") from error
-    except (BotoCoreError, ClientError) as error:
-        raise UsageError(f"Stack {stack_name} cannot be read: {error}") from error
+    def operator(self) -> str:
+        """The ARN of whoever runs the command. Raises botocore's errors."""
+        return self.sts.get_caller_identity()["Arn"]

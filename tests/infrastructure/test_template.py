@@ -255,6 +255,8 @@ def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Docu
 
 def test_every_log_group_is_declared_and_its_logs_expire(template: Document) -> None:
     groups = of_type(template, "AWS::Logs::LogGroup")
+    # Who decided what is asked for years later.
+    assert groups.pop("OperationsLogGroup")["RetentionInDays"] == 3653
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
     logging = {
         f["LoggingConfig"]["LogGroup"]["Ref"] for f in of_type(template, "AWS::Serverless::Function").values()
@@ -290,6 +292,7 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
         "ApiId",
         "StateMachineArn",
         "StateMachineLogGroup",
+        "OperationsLogGroup",
         "TicketsTable",
         "SupportTopicArn",
         "FailureTopicArn",

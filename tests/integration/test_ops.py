@@ -86,6 +86,27 @@ def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
     assert stack.failures() == []
 
 
+def test_a_dismissed_ticket_leaves_the_queue_and_stays_with_the_reason(stack: Any) -> None:
+    ticket_id = failed_ticket(stack)
+    reason = "Answered by mail."
+
+    done = ops(stack, "dismiss", TICKET=ticket_id, REASON=reason)
+    again = ops(stack, "replay")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Dismissed ticket {ticket_id} (ModelRejected). It stays in the table;")
+    assert "Nothing failed in the local stack" in again.stdout
+    assert stack.failures() == []
+    seen_by_agent = stack.get(ticket_id, token=stack.token("agent-token")).json()
+    assert (seen_by_agent["status"], seen_by_agent["dismissed"]["reason"]) == ("FAILED", reason)
+    assert seen_by_agent["dismissed"]["by"].startswith("arn:aws:")
+    assert "dismissed" not in stack.get(ticket_id).json()
+    logged = stack.stack.client("logs").filter_log_events(
+        logGroupName=done.stdout.split()[-1].rstrip("."), filterPattern=f'"{ticket_id}"'
+    )["events"]
+    assert [json.loads(one["message"])["dismissed"]["reason"] for one in logged] == [reason]
+
+
 def test_a_message_that_is_moved_to_the_replay_queue_restarts_its_ticket(stack: Any) -> None:
     ticket_id = failed_ticket(stack)
 

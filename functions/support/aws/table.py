@@ -7,7 +7,7 @@ from typing import Any
 
 from support.aws.items import to_item
 from support.aws.ticket_items import ConditionFailedError, TicketItems, store_errors
-from support.domain.ticket import Analysis, Attempt, Failure, Status, Ticket, timestamp
+from support.domain.ticket import Analysis, Attempt, Dismissal, Failure, Status, Ticket, timestamp
 
 
 class TicketTable(TicketItems):
@@ -63,7 +63,9 @@ class TicketTable(TicketItems):
             return self._update(
                 ticket_id,
                 "#status = :processed, analysis = :analysis, urgency = :urgency, category = :category, "
-                "updatedAt = :now, pendingSince = if_not_exists(pendingSince, :now), " + _APPEND_TO_HISTORY,
+                "updatedAt = :now, pendingSince = if_not_exists(pendingSince, :now), "
+                + _APPEND_TO_HISTORY
+                + " REMOVE dismissed",
                 condition="#status IN (:received, :failed)",
                 values={
                     ":processed": Status.PROCESSED,
@@ -128,7 +130,7 @@ class TicketTable(TicketItems):
             return self._update(
                 seen.ticket_id,
                 "#status = :status, attempts = attempts + :one, sweeps = :sweeps, "
-                "pendingSince = :now, updatedAt = :now",
+                "pendingSince = :now, updatedAt = :now REMOVE dismissed",
                 condition=_IS_AS_SEEN,
                 values={
                     ":status": Status.RECEIVED if is_failed else seen.status,
@@ -161,6 +163,21 @@ class TicketTable(TicketItems):
                     **_seen(seen),
                 },
                 is_new_version=is_unread,
+            )
+        except ConditionFailedError:
+            return None
+
+    def dismiss(self, seen: Ticket, dismissal: Dismissal) -> Ticket | None:
+        """Note that an abandoned ticket is not to be replayed; None when it went on meanwhile.
+
+        Every restart takes the note away again.
+        """
+        try:
+            return self._update(
+                seen.ticket_id,
+                "dismissed = :dismissal, updatedAt = :now",
+                condition=_IS_AS_SEEN,
+                values={":dismissal": dismissal, ":now": dismissal["at"], **_seen(seen)},
             )
         except ConditionFailedError:
             return None

@@ -26,7 +26,7 @@ _TICKET_ID = re.compile(r"[A-Za-z0-9_-]+")
 MAX_VERSION = 10**9
 
 # What a customer does not see of a ticket: how it was worked on, inside.
-_INTERNAL = ("history", "sweeps", "pendingSince", "assignee")
+_INTERNAL = ("history", "sweeps", "pendingSince", "assignee", "dismissed")
 
 
 class Status(StrEnum):
@@ -73,6 +73,14 @@ class Failure(TypedDict):
     failedAt: str
 
 
+class Dismissal(TypedDict):
+    """An operator's decision not to replay a failed ticket: the operator's ARN, when, and why."""
+
+    by: str
+    at: str
+    reason: str
+
+
 class Feedback(TypedDict):
     """What the customer said about how the ticket was handled; `rating` 1 to 5, 5 is best."""
 
@@ -117,6 +125,7 @@ class Ticket:
     analysis: Analysis | None = None
     feedback: Feedback | None = None
     failure: Failure | None = None
+    dismissed: Dismissal | None = None
     history: list[Attempt] | None = None
     notified_at: str | None = None
     pending_since: str | None = None

@@ -21,6 +21,7 @@ SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json")
 ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
 ACCOUNT = "arn:aws:states:us-east-1:123456789012:express:pipeline"
 LOG_GROUP = "/aws/vendedlogs/states/pipeline"
+OPERATIONS = "operations"
 
 
 def ago(**duration: float) -> datetime:
@@ -154,15 +155,19 @@ def sqs(aws: None) -> Any:
 def target(sqs: Any) -> Target:
     logs = boto3.client("logs")
     logs.create_log_group(logGroupName=LOG_GROUP)
+    logs.create_log_group(logGroupName=OPERATIONS)
     return Target(
         title="the stack",
         dynamodb=boto3.client("dynamodb"),
         sqs=sqs,
         logs=logs,
+        sts=boto3.client("sts"),
         tickets_table=os.environ["TICKETS_TABLE"],
         failed_tickets_queue_url=sqs.create_queue(QueueName="failed")["QueueUrl"],
         replay_queue_url=sqs.create_queue(QueueName="replays")["QueueUrl"],
         log_group=LOG_GROUP,
+        operations_log_group=OPERATIONS,
+        ticket_retention_days=0,
         long_poll_seconds=0,
     )
 

@@ -11,7 +11,13 @@ import pytest
 from local.state import Stack
 from ops.__main__ import main
 
-OUTPUTS = ("TicketsTable", "FailedTicketsQueueUrl", "ReplayQueueUrl", "StateMachineLogGroup")
+OUTPUTS = (
+    "TicketsTable",
+    "FailedTicketsQueueUrl",
+    "ReplayQueueUrl",
+    "StateMachineLogGroup",
+    "OperationsLogGroup",
+)
 
 
 def one_sentence(capsys: Any) -> str:
@@ -28,13 +34,21 @@ def one_sentence(capsys: Any) -> str:
         (["repeat"], {}, "invalid choice: 'repeat'"),
         (["replay", "--tickets", "x"], {}, "unrecognized arguments: --tickets x"),
         (["replay", "extra"], {}, "unrecognized arguments: extra"),
-        (["replay", "--since", "2"], {}, "SINCE=2 is no duration: give it as 30m, 2h or 7d."),
-        (["replay"], {"SINCE": "yesterday"}, "SINCE=yesterday is no duration"),
-        (["recover"], {"SINCE": "0d"}, "SINCE=0d is no duration"),
-        (["replay", "--since", "99999999d"], {}, "is no duration"),
+        (["replay", "--since", "2"], {}, "SINCE=2 is not a duration: give it as 30m, 2h or 7d."),
+        (["replay"], {"SINCE": "yesterday"}, "SINCE=yesterday is not a duration"),
+        (["recover"], {"SINCE": "0d"}, "SINCE=0d is not a duration"),
+        (["replay", "--since", "99999999d"], {}, "is not a duration"),
         (["replay"], {"DRY_RUN": "maybe"}, "DRY_RUN=maybe is neither yes nor no"),
-        (["replay", "--deadline", "-1"], {}, "DEADLINE=-1 is no number of seconds"),
-        (["replay"], {"DEADLINE": "soon"}, "DEADLINE=soon is no number of seconds"),
+        (["replay", "--deadline", "-1"], {}, "DEADLINE=-1 is not a number of seconds"),
+        (["replay"], {"DEADLINE": "soon"}, "DEADLINE=soon is not a number of seconds"),
+        (["dismiss"], {"TICKET": "t-1"}, "Say why in 1 to 500 characters, without the customer's words"),
+        (["dismiss"], {"TICKET": "t-1", "REASON": "x" * 501}, "Say why in 1 to 500 characters"),
+        (["dismiss"], {"TICKET": "t-1", "REASON": "\x1b[2J"}, "Say why in 1 to 500 characters"),
+        (
+            ["dismiss"],
+            {"REASON": "answered", "SINCE": "1d"},
+            "dismiss takes no SINCE: name one TICKET or one",
+        ),
         (["replay"], {"PROFILE": "prod"}, "PROFILE is for a deployed stack"),
         (["rollback"], {"PROFILE": "prod"}, "PROFILE is for a deployed stack"),
         (["rollback"], {}, "No local stack is running: start one with `make run`."),
@@ -54,8 +68,9 @@ def test_a_command_that_cannot_be_run_ends_with_2_and_one_sentence(
 def deployed(aws: None) -> dict[str, str]:
     """A stack with the outputs that the commands need."""
     queues = {name: boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("f", "r")}
-    boto3.client("logs").create_log_group(logGroupName="g")
-    values = dict(zip(OUTPUTS, ("tickets", queues["f"], queues["r"], "g"), strict=True))
+    for group in ("g", "o"):
+        boto3.client("logs").create_log_group(logGroupName=group)
+    values = dict(zip(OUTPUTS, ("tickets", queues["f"], queues["r"], "g", "o"), strict=True))
     deploy("pipeline", values)
     return values
 
@@ -74,6 +89,23 @@ def test_a_deployed_stack_is_found_by_its_name(deployed: dict[str, str], capsys:
     assert main(["recover"], {"STACK": "pipeline", "SINCE": "30m"}) == 0
 
     assert "Nothing failed in stack pipeline in us-east-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("handles", [{}, {"TICKET": "t-1", "MESSAGE": "m-1"}])
+def test_dismiss_takes_a_ticket_or_a_message(
+    deployed: dict[str, str], capsys: Any, handles: dict[str, str]
+) -> None:
+    assert main(["dismiss"], {"STACK": "pipeline", "REASON": "answered"} | handles) == 2
+
+    assert one_sentence(capsys).startswith(
+        "Name what to dismiss: TICKET=<ticket id>, or MESSAGE=<message id>."
+    )
+
+
+def test_dismiss_names_what_it_does_not_find(deployed: dict[str, str], capsys: Any) -> None:
+    assert main(["dismiss"], {"STACK": "pipeline", "REASON": "answered", "MESSAGE": "m-1"}) == 2
+
+    assert "There is no failed message m-1 in stack pipeline in us-east-1" in one_sentence(capsys)
 
 
 def test_empty_variables_are_as_if_not_given(deployed: dict[str, str]) -> None:
@@ -129,12 +161,12 @@ def test_without_a_stack_name_the_local_stack_is_meant(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    fields = dict.fromkeys(Stack.__dataclass_fields__, "")
+    fields = dict.fromkeys(Stack.__dataclass_fields__, "here")
     stack = Stack(**fields | {"endpoint_url": "http://127.0.0.1:9", "region": "us-east-1"})
     stack.save(tmp_path)
 
     with moto.mock_aws():
-        assert main(["replay"], {"STACK_DIR": str(tmp_path)}) == 1
+        assert main(["replay"], {"STACK_DIR": str(tmp_path)}) == 2
 
     assert "127.0.0.1:9" in one_sentence(capsys)
 

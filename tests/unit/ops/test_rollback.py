@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ops.errors import UsageError
-from ops.rollback import Deployed, rollback
+from ops.rollback import rollback
+from ops.stack import DeployedStack
 from tests.unit.local.emulator.harness import Emulator, running
 from tests.unit.local.emulator.releases import Releases
 
@@ -22,8 +23,10 @@ def releases(emulator: Emulator) -> Releases:
     return Releases(emulator)
 
 
-def deployed(releases: Releases) -> Deployed:
-    return Deployed(releases.stack, releases.emulator.client)
+def deployed(releases: Releases) -> DeployedStack:
+    return DeployedStack(
+        title="the stack", name=releases.stack, client=releases.emulator.client, outputs={}, parameters={}
+    )
 
 
 def test_the_release_before_answers_again_until_the_next_deployment(

@@ -1,0 +1,83 @@
+"""A deployed stack, on this machine or in an AWS account: both are read from CloudFormation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.settings import Settings, StackError
+from local.state import Stack
+from ops.errors import UsageError
+
+# FilterLogEvents allows few calls a second, and a person waits: patient. Read above SQS's long poll.
+_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedStack:
+    """A stack's name, its outputs and parameters, and clients for it: `client("sqs")`."""
+
+    title: str
+    name: str
+    client: Callable[[str], Any]
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+    def output(self, key: str) -> str:
+        """The value of an output.
+
+        Raises:
+            UsageError: the stack has no such output.
+        """
+        if key not in self.outputs:
+            raise UsageError(f"Stack {self.name} has no output {key!r}: is it a support pipeline?")
+        return self.outputs[key]
+
+
+def local_stack(environment: Mapping[str, str]) -> DeployedStack:
+    """The stack that `make run` started (STACK_DIR).
+
+    Raises:
+        UsageError: none is running, or it does not answer.
+    """
+    try:
+        stack = Stack.load(Settings.from_environment(environment).folder)
+    except StackError as error:
+        raise UsageError(f"{error} To work on a deployed stack, name it: STACK=….") from error
+    return _read("the local stack", stack.stack_name, stack.client)
+
+
+def deployed_stack(name: str, profile: str | None) -> DeployedStack:
+    """A stack in an AWS account.
+
+    Raises:
+        UsageError: the credentials, the region or the stack is missing.
+    """
+    try:
+        session = boto3.Session(profile_name=profile)
+    except BotoCoreError as error:
+        raise UsageError(f"Stack {name} cannot be read: {error}") from error
+
+    def client(service: str) -> Any:
+        return session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+
+    return _read(f"stack {name} in {session.region_name}", name, client)
+
+
+def _read(title: str, name: str, client: Callable[[str], Any]) -> DeployedStack:
+    try:
+        (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except (BotoCoreError, ClientError) as error:
+        raise UsageError(f"Stack {name} cannot be read: {error}") from error
+    return DeployedStack(
+        title=title,
+        name=name,
+        client=client,
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+        parameters={p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])},
+    )

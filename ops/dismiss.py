@@ -123,7 +123,8 @@ def _dismiss_ticket(run: Run, failed: FailedTicket, messages: Held, reason: str)
 def _noted(table: TicketTable, failed: FailedTicket, dismissal: Dismissal, retention_days: int) -> bool:
     """Note the decision on the ticket, which is stored if it never was; False when it was restarted."""
     if failed.stored is None:
-        return table.add(_never_stored(failed, dismissal, retention_days)) is None
+        _, is_new = table.find_or_add(_never_stored(failed, dismissal, retention_days))
+        return is_new
     # A processed ticket owes nothing: only its stale message goes.
     return not failed.stored.is_abandoned or table.dismiss(failed.stored, dismissal) is not None
 

@@ -17,6 +17,8 @@ from support.domain.ticket import Status, Ticket, timestamp
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+type Identity = tuple[str | None, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTicket:
@@ -35,8 +37,8 @@ class FailedTicket:
 
     @property
     def ticket_id(self) -> str:
-        """The id, as the customer was told it."""
-        return self.ticket.ticket_id
+        """The stored ticket's id; of one that was never stored, the id that the customer was told."""
+        return (self.stored or self.ticket).ticket_id
 
     @property
     def is_processed(self) -> bool:
@@ -47,13 +49,6 @@ class FailedTicket:
     def is_dismissed(self) -> bool:
         """Whether an operator decided that it is not to be replayed."""
         return self.stored is not None and self.stored.dismissed is not None
-
-    @property
-    def obstacle(self) -> str | None:
-        """Why a replay is bound to fail again, if it is."""
-        if self.stored and not self.stored.is_same_submission_as(self.ticket):
-            return "another ticket is stored under this id"
-        return "it was dismissed" if self.is_dismissed else None
 
     def to_message(self) -> str:
         """A failure message's body, as the state machine makes it. ASCII: SQS refuses some characters."""
@@ -100,14 +95,16 @@ def find(
             queued.append(from_message(message))
         except InvalidTicket as error:
             unreadable.append(UnreadableMessage(message=message, reason=str(error)))
-    stored = lookup(table, {*candidates, *(failed.ticket_id for failed in queued)})
-    tabled = [from_ticket(ticket) for ticket in stored.values() if ticket.is_abandoned]
+    stored = lookup(table, [failed.ticket for failed in queued])
     known = [
         replace(failed, stored=ticket, attempts=ticket.attempts)
-        if (ticket := stored.get(failed.ticket_id))
+        if (ticket := stored.get(failed.ticket.identity))
         else failed
         for failed in queued
     ]
+    with ThreadPoolExecutor(8) as pool:
+        named = [ticket for ticket in pool.map(table.get, candidates) if ticket]
+    tabled = [from_ticket(ticket) for ticket in [*named, *stored.values()] if ticket.is_abandoned]
     return sorted(_merged([*tabled, *known]), key=lambda failed: failed.failed_at), unreadable
 
 
@@ -152,10 +149,11 @@ def from_ticket(ticket: Ticket) -> FailedTicket:
     )
 
 
-def lookup(table: TicketTable, ticket_ids: Iterable[str]) -> dict[str, Ticket]:
-    """The tickets that are stored under these ids, as last written."""
+def lookup(table: TicketTable, tickets: Iterable[Ticket]) -> dict[Identity, Ticket]:
+    """The stored tickets of these submissions, as last written, by the submission's identity."""
+    distinct = {ticket.identity: ticket for ticket in tickets}.values()
     with ThreadPoolExecutor(8) as pool:
-        return {ticket.ticket_id: ticket for ticket in pool.map(table.get, ticket_ids) if ticket}
+        return {ticket.identity: ticket for ticket in pool.map(table.find, distinct) if ticket}
 
 
 def failed_ids(client: DynamoDBClient, table: str) -> Iterator[str]:
@@ -171,17 +169,12 @@ def failed_ids(client: DynamoDBClient, table: str) -> Iterator[str]:
 
 
 def _merged(found: Iterable[FailedTicket]) -> list[FailedTicket]:
-    """One for each submission: a reused id may stand for two, of which one was refused for that."""
-    by_id: dict[str, list[FailedTicket]] = {}
+    """One for each submission: under one id there may be several."""
+    merged: dict[Identity, FailedTicket] = {}
     for failed in found:
-        same_id = by_id.setdefault(failed.ticket_id, [])
-        for index, other in enumerate(same_id):
-            if other.ticket.is_same_submission_as(failed.ticket):
-                same_id[index] = other.merged_with(failed)
-                break
-        else:
-            same_id.append(failed)
-    return [failed for same_id in by_id.values() for failed in same_id]
+        other = merged.get(failed.ticket.identity)
+        merged[failed.ticket.identity] = other.merged_with(failed) if other else failed
+    return [*merged.values()]
 
 
 def _moment(text: object) -> datetime | None:

@@ -12,25 +12,27 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 _ENDS = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+# Two lines of an execution instead of about 24: CloudWatch Logs leaves the states' lines out.
+_PATTERN = '{ $.type = "Execution*" }'
 # What lasts at most this long began in the log when it ended in it.
 _LONGEST = timedelta(minutes=5)
-_PAGE = 10_000
 
 
 @dataclass(slots=True)
 class Execution:
-    """One execution as far as the log tells; `input` is JSON, cut when `truncated`, None when not logged.
+    """One execution as far as the log tells.
 
-    `ended` is the type of the event that ended it. A success keeps the ticket's id, and not the input.
+    `input` and `output` are JSON, None when they are not logged; a `truncated` input is cut. `ended` is the
+    type of the event that ended it.
     """
 
     arn: str
     began: datetime | None = None
     input: str | None = None
-    ticket_id: str | None = None
     truncated: bool = False
     ended: str | None = None
     ended_at: datetime | None = None
+    output: str | None = None
     error: str = ""
     cause: str = ""
 
@@ -41,69 +43,64 @@ class Execution:
         return parts[7] if len(parts) > 7 else self.arn
 
     @property
-    def succeeded(self) -> bool:
-        """Whether it came to its end."""
-        return self.ended == "ExecutionSucceeded"
+    def is_processed(self) -> bool:
+        """Whether it announced its ticket. To end well is not enough: so does one that put its ticket off."""
+        if self.ended != "ExecutionSucceeded":
+            return False
+        ticket = _object(_object(self.output).get("ticket"))
+        return self.output is None or "notifiedAt" in ticket
 
 
-def executions(client: CloudWatchLogsClient, group: str, since: datetime) -> list[Execution]:
-    """The executions that began or ended since then. Raises botocore's errors."""
-    known: dict[str, Execution] = {}
+def executions(client: CloudWatchLogsClient, group: str, since: datetime) -> Iterator[Execution]:
+    """The executions that began or ended since then; most are forgotten as soon as their end was read.
+
+    Raises botocore's errors.
+    """
+    unended: dict[str, Execution] = {}
     for line in _lines(client, group, since - _LONGEST):
-        arn, event = line.get("execution_arn"), line.get("type")
-        if isinstance(arn, str) and (event == "ExecutionStarted" or event in _ENDS):
-            _note(known.setdefault(arn, Execution(arn)), line)
-    return [one for one in known.values() if any(m and m >= since for m in (one.began, one.ended_at))]
+        execution = unended.setdefault(line["execution_arn"], Execution(line["execution_arn"]))
+        _note(execution, line)
+        if execution.began and execution.ended:
+            del unended[execution.arn]
+            if max(execution.began, execution.ended_at or since) >= since:
+                yield execution
+    yield from (one for one in unended.values() if (one.began or one.ended_at or since) >= since)
 
 
 def _note(execution: Execution, line: dict[str, Any]) -> None:
-    details = line.get("details") or {}
+    details = _object(line.get("details"))
     moment = datetime.fromtimestamp(int(line["event_timestamp"]) / 1000, UTC)
     if line["type"] == "ExecutionStarted":
         execution.began = moment
         execution.input = details.get("input")
         # Logged as a boolean today; every other scalar is logged as text.
-        execution.truncated = str(details.get("inputDetails", {}).get("truncated")).lower() == "true"
-        execution.ticket_id = _ticket_id(execution.input)
+        execution.truncated = str(_object(details.get("inputDetails")).get("truncated")).lower() == "true"
     else:
         execution.ended = line["type"]
         execution.ended_at = moment
+        execution.output = details.get("output")
         execution.error = details.get("error") or line["type"]
         execution.cause = details.get("cause") or ""
-    if execution.succeeded:
-        execution.input = None  # Millions succeed: only their ids are needed.
-
-
-def _ticket_id(execution_input: str | None) -> str | None:
-    try:
-        ticket_id = json.loads(execution_input or "null")["ticketId"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return ticket_id if isinstance(ticket_id, str) else None
 
 
 def _lines(client: CloudWatchLogsClient, group: str, since: datetime) -> Iterator[dict[str, Any]]:
-    for message in _messages(client, group, round(since.timestamp() * 1000)):
-        # Most lines are of states; parsing them all would take most of the time.
-        if '"Execution' in message:
-            try:
-                line = json.loads(message)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(line, dict):
+    """The lines of executions' beginnings and ends, oldest first."""
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=group, startTime=round(since.timestamp() * 1000), filterPattern=_PATTERN
+    )
+    for page in pages:
+        for event in page["events"]:
+            line = _object(event["message"])
+            kind = line.get("type")
+            if isinstance(line.get("execution_arn"), str) and (kind == "ExecutionStarted" or kind in _ENDS):
                 yield line
 
 
-def _messages(client: CloudWatchLogsClient, group: str, since: int) -> Iterator[str]:
-    """All log lines since then, in epoch milliseconds."""
-    paginator = client.get_paginator("filter_log_events")
-    while True:
-        events: list[Any] = []
-        for page in paginator.paginate(logGroupName=group, startTime=since):
-            events = page["events"]
-            yield from (event["message"] for event in events)
-        # The embedded AWS ends after one full page, without a token: go on from the last line's time. Reading
-        # some lines twice changes nothing.
-        if len(events) < _PAGE or events[-1]["timestamp"] <= since:
-            return
-        since = events[-1]["timestamp"]
+def _object(value: object) -> dict[str, Any]:
+    """A JSON object, or the one that a text holds; an empty one for anything else."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}

@@ -57,7 +57,7 @@ def replay(run: Run, selection: Selection) -> int:
             return 0
         run.report.say(f"{count(len(chosen), 'failed ticket')} in {run.target.title}:")
         run.report.tickets(chosen, now)
-        blocked = [] if selection.ticket_id else [failed for failed in chosen if failed.obstacle]
+        blocked = [] if selection.ticket_id else [failed for failed in chosen if failed.is_dismissed]
         left = _left_behind(blocked, unreadable, now)
         for line in left:
             run.report.say(line)
@@ -114,7 +114,7 @@ def _left_behind(
 ) -> list[str]:
     """What a replay cannot mend, one line each: it stays in the queue, for a person to look at."""
     return [
-        *(f"Ticket {harmless(failed.ticket_id)} stays: {failed.obstacle}." for failed in blocked),
+        *(f"Ticket {harmless(failed.ticket_id)} stays: it was dismissed." for failed in blocked),
         *(
             f"Message {harmless(one.message.id)} ({age(now - one.message.sent_at)} old) stays: {one.reason}"
             for one in unreadable

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.failed import FailedTicket
+from ops.ledger import Entry
 from ops.watch import Outcome, Result
 
 _MAX_NAME = 128
@@ -54,6 +55,14 @@ class Report:
         for row in rows:
             table.add_row(*map(Text, row))
         self._console.print(table)
+
+    def account(self, entries: Sequence[Entry]) -> None:
+        """What became of all that the log holds; the last line is the sum of the others."""
+        total = ("in the log", sum(e.executions for e in entries), sum(e.submissions for e in entries))
+        rows = [(str(entry.fate), entry.executions, entry.submissions) for entry in entries]
+        self.say("executions  submissions")
+        for what, executions, submissions in [*rows, total]:
+            self.say(f"{executions:>10,}  {submissions:>11,}  {what}")
 
     @contextmanager
     def busy(self, text: str) -> Iterator[None]:
@@ -113,7 +122,7 @@ def age(of: timedelta) -> str:
 
 
 def _row(failed: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, str]:
-    note = failed.obstacle or ("processed since" if failed.is_processed else "")
+    note = "dismissed" if failed.is_dismissed else "processed since" if failed.is_processed else ""
     return (
         harmless(failed.ticket_id),
         harmless(failed.error),

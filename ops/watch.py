@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
-from ops.failed import FailedTicket, from_message, lookup
+from ops.failed import FailedTicket, Identity, from_message, lookup
 from ops.queue import Queue
 from ops.target import Target
 from support.domain.errors import InvalidTicket
@@ -55,12 +55,12 @@ def watch(
     began = time.monotonic()
     for turn in count(1):
         late = time.monotonic() - began >= seconds
-        stored = lookup(target.table, {failed.ticket_id for failed in waiting})
+        stored = lookup(target.table, [failed.ticket for failed in waiting])
         hidden = _hidden(waiting, stored) if late or turn % _READ_QUEUE_EVERY == 0 else []
         errors = _new_failures(hidden, target.failed_tickets)
         still_waiting = []
         for failed in waiting:
-            result = _result(failed, stored.get(failed.ticket_id), errors, late=late)
+            result = _result(failed, stored.get(failed.ticket.identity), errors, late=late)
             if result:
                 tell(result)
                 results.append(result)
@@ -74,19 +74,17 @@ def watch(
 
 
 def _result(
-    failed: FailedTicket, stored: Ticket | None, errors: dict[str, str], *, late: bool
+    failed: FailedTicket, stored: Ticket | None, errors: dict[Identity, str], *, late: bool
 ) -> Result | None:
     before = failed.stored
-    if stored and not stored.is_same_submission_as(failed.ticket):
-        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error="TicketConflict")
     if stored and stored.notified_at:
         known = before is not None and before.notified_at is not None
         return Result(failed=failed, outcome=Outcome.PROCESSED_BEFORE if known else Outcome.PROCESSED)
     if stored and stored.is_abandoned and (before is None or _ran_since(before, stored)):
         error = stored.failure["error"] if stored.failure else ""
         return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=error)
-    if failed.ticket_id in errors:
-        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=errors[failed.ticket_id])
+    if again := errors.get(failed.ticket.identity):
+        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=again)
     if late:
         status = stored.status if stored else "not stored"
         return Result(failed=failed, outcome=Outcome.NOT_ENDED, status=status)
@@ -98,29 +96,29 @@ def _ran_since(before: Ticket, now: Ticket) -> bool:
     return now.attempts > before.attempts or not before.is_abandoned
 
 
-def _hidden(waiting: Sequence[FailedTicket], stored: dict[str, Ticket]) -> list[FailedTicket]:
+def _hidden(waiting: Sequence[FailedTicket], stored: dict[Identity, Ticket]) -> list[FailedTicket]:
     """Those whose next failure the table would not show: never stored, or processed but not announced."""
     return [
         failed
         for failed in waiting
-        if (ticket := stored.get(failed.ticket_id)) is None or ticket.analysis is not None
+        if (ticket := stored.get(failed.ticket.identity)) is None or ticket.analysis is not None
     ]
 
 
-def _new_failures(tickets: Sequence[FailedTicket], failed_tickets: Queue) -> dict[str, str]:
-    """The error by ticket id of those of which the queue holds a failure of another execution."""
+def _new_failures(tickets: Sequence[FailedTicket], failed_tickets: Queue) -> dict[Identity, str]:
+    """The error of those, by identity, of which the queue holds a failure of another execution."""
     if not tickets:
         return {}
-    known = {failed.ticket_id: _executions(failed) for failed in tickets}
-    errors: dict[str, str] = {}
+    known = {failed.ticket.identity: _executions(failed) for failed in tickets}
+    errors: dict[Identity, str] = {}
     with failed_tickets.held() as messages:
         for message in messages:
             try:
                 again = from_message(message)
             except InvalidTicket:
                 continue
-            if again.execution not in known.get(again.ticket_id, {again.execution}):
-                errors[again.ticket_id] = again.error
+            if again.execution not in known.get(again.ticket.identity, {again.execution}):
+                errors[again.ticket.identity] = again.error
     return errors
 
 

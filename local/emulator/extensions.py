@@ -13,6 +13,7 @@ from local.emulator import (
     handler_errors,
     header_names,
     invocation_log,
+    log_filter,
     method_settings,
     mock_integration,
     mocked_responses,
@@ -59,6 +60,7 @@ def install() -> None:
     execution_name.install()
     mocked_responses.install()
     execution_log.install()  # around step_functions: an event that it refuses is not logged
+    log_filter.install()
     yaml_definition.install()
     user_names.install()
     private_log.install()

@@ -200,7 +200,7 @@ class Ticket:
 
     def is_same_submission_as(self, other: Self) -> bool:
         """Whether both come from one submission, sent or started more than once, under whichever id."""
-        return self._submitted == other._submitted
+        return self.identity == other.identity
 
     def under_derived_id(self) -> Self:
         """The same submission's ticket for where another submission's ticket has its id.
@@ -208,7 +208,7 @@ class Ticket:
         The new id depends on the submission alone, so that a repeat finds the ticket again. It is 32
         hexadecimal digits without hyphens: an Idempotency-Key is a UUID, so no caller can take it first.
         """
-        digest = hashlib.sha256(json.dumps([self.ticket_id, *self._submitted]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([self.ticket_id, *self.identity]).encode()).hexdigest()
         return replace(self, ticket_id=digest[:32], idempotency_key=self._submitted_id)
 
     @property
@@ -216,7 +216,8 @@ class Ticket:
         return self.idempotency_key or self.ticket_id
 
     @property
-    def _submitted(self) -> tuple[str | None, ...]:
+    def identity(self) -> tuple[str | None, ...]:
+        """What one submission's tickets have in common, whatever their ids."""
         return (self._submitted_id, self.customer_id, self.channel, self.subject, self.content)
 
 

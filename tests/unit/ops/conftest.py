@@ -84,16 +84,15 @@ class Pipeline:
             self._execute(message)
 
     def _execute(self, message: dict[str, Any]) -> None:
-        ticket = Ticket.from_submission(message["input"], now=ago(), retention_days=0)
-        known = self.table.get(ticket.ticket_id)
+        asked = Ticket.from_submission(message["input"], now=ago(), retention_days=0)
+        known = self.table.find(asked)
         if known and not known.is_abandoned:
             return
         if not self.stores:
-            self.queue_failure(ticket.ticket_id, "StoreRejected", execution=message["execution"] + "-r1")
-        elif known:
+            self.queue_failure(asked.ticket_id, "StoreRejected", execution=message["execution"] + "-r1")
+        ticket = known or (self.table.find_or_add(asked)[0] if self.stores else asked)
+        if known:
             self.table.claim(known, sweeps=0, now=ago())
-        else:
-            self.table.add(ticket)
         if self.error:
             failure: Any = {"error": self.error, "cause": "no", "failedAt": timestamp(ago())}
             self.table.record_failure(ticket.ticket_id, failure, execution="again")

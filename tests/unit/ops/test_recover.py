@@ -13,6 +13,7 @@ from ops.run import Run
 from tests.unit.ops.conftest import ACCOUNT, LOG_GROUP, Pipeline, ago, submission
 
 DAY = timedelta(days=1)
+PROCESSED = {"ticket": {"status": "PROCESSED", "notifiedAt": "2026-01-31T12:00:00.000Z"}}
 
 
 class Log:
@@ -42,7 +43,7 @@ class Log:
             logEvents=[{"timestamp": milliseconds, "message": message}],
         )
 
-    def execution(
+    def execution(  # noqa: PLR0913 - what the log says of one
         self,
         name: str,
         execution_input: Any,
@@ -50,15 +51,17 @@ class Log:
         *,
         began: datetime | None = None,
         truncated: bool = False,
+        output: Any = PROCESSED,
     ) -> None:
         began = began or ago(minutes=30)
         text = execution_input if isinstance(execution_input, str) else json.dumps(execution_input)
         details = {"input": text, "inputDetails": {"truncated": truncated}, "roleArn": "arn"}
         self.line(name, "ExecutionStarted", began, **details)
         self.line(name, "TaskStateEntered", began, name="Store Ticket", input=text)
-        if end:
-            told = {} if end == "ExecutionSucceeded" else {"error": "TicketFailed", "cause": "it failed"}
-            self.line(name, end, began + timedelta(seconds=3), **told)
+        if end == "ExecutionSucceeded":
+            self.line(name, end, began + timedelta(seconds=3), output=json.dumps(output))
+        elif end:
+            self.line(name, end, began + timedelta(seconds=3), error="TicketFailed", cause="it failed")
 
 
 @pytest.fixture
@@ -75,6 +78,9 @@ def test_where_nothing_was_lost_there_is_nothing_to_do(
 
     assert capsys.readouterr().out.splitlines() == [
         f"Reading {LOG_GROUP} …",
+        "executions  submissions",
+        "         1            1  processed and announced",
+        "         1            1  in the log",
         "No ticket is in the log alone in the stack: there is nothing to recover.",
     ]
 
@@ -178,16 +184,89 @@ def test_while_the_replay_queue_does_not_empty_nothing_is_recovered(
     assert len(pipeline.replay_messages()) == 1
 
 
-def test_the_newest_input_of_a_ticket_is_the_one_that_is_sent(
-    run: Callable[..., Run], pipeline: Pipeline, log: Log
+def account(output: str) -> dict[str, tuple[int, int]]:
+    """The table of the report: executions and submissions by what became of them."""
+    lines = output.split("executions  submissions\n")[1].splitlines()
+    rows = [
+        line.split(None, 2)
+        for line in lines[: [line.endswith("in the log") for line in lines].index(True) + 1]
+    ]
+    return {what: (int(executions), int(submissions)) for executions, submissions, what in rows}
+
+
+def test_every_submission_under_one_id_is_recovered(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
 ) -> None:
-    log.execution("request-2", submission("t-1", "Newer."), began=ago(minutes=20))
-    log.execution("request-1", submission("t-1", "Older."), began=ago(minutes=40))
+    log.execution("request-1", submission("t-1", "First."), began=ago(minutes=40))
+    log.execution("request-2", submission("t-1", "Second."), began=ago(minutes=30))
+
+    assert recover(run(), DAY) == 0
+
+    assert [message["input"]["request"]["content"] for message in pipeline.started] == ["First.", "Second."]
+    table = account(capsys.readouterr().out)
+    assert table == {"in the log alone: to be started again": (2, 2), "in the log": (2, 2)}
+    stored = pipeline.target.dynamodb.scan(TableName=pipeline.target.tickets_table)["Items"]
+    assert sorted(item["content"]["S"] for item in stored) == ["First.", "Second."]
+    assert all("notifiedAt" in item for item in stored)
+
+
+def test_a_processed_submission_does_not_hide_a_lost_one_under_the_same_id(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    pipeline.store("t-1", "First.")
+    pipeline.process("t-1")
+    log.execution("request-1", submission("t-1", "First."), "ExecutionSucceeded", began=ago(minutes=40))
+    log.execution("request-2", submission("t-1", "Second."))
 
     assert recover(run(), DAY) == 0
 
     (message,) = pipeline.started
-    assert message["input"]["request"] == {"content": "Newer."}
+    assert message["input"]["request"]["content"] == "Second."
+    assert account(capsys.readouterr().out)["in the log"] == (2, 2)
+    first = pipeline.table.get("t-1")
+    assert first
+    assert first.content == "First."
+
+
+def test_an_execution_that_only_put_its_ticket_off_has_processed_nothing(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("t-1", submission("t-1"), "ExecutionSucceeded", output={"ticket": {"status": "RECEIVED"}})
+
+    assert recover(run(), DAY) == 0
+
+    assert len(pipeline.started) == 1
+
+
+def test_the_account_holds_every_execution_once(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-1", submission("t-1"), "ExecutionSucceeded")
+    log.execution("t-2", submission("t-2"))
+    log.execution("t-2-r2", submission("t-2"), "ExecutionSucceeded")
+    log.execution("t-3", submission("t-3"), None, began=ago(minutes=1))
+    pipeline.queue_failure("t-4")
+    log.execution("t-4", submission("t-4"))
+    log.execution("t-4-r1", submission("t-4"))
+    pipeline.fail("t-5")
+    log.execution("t-5", submission("t-5"))
+    log.execution("t-6", submission("t-6"))
+    log.execution("cut", json.dumps(submission("t-7"))[:-20], truncated=True)
+    log.execution("by-hand", {})
+    log.line("startless", "ExecutionSucceeded", ago(minutes=30))
+
+    assert recover(run(dry_run=True), DAY) == 0
+
+    assert account(capsys.readouterr().out) == {
+        "processed and announced": (4, 3),
+        "may still end: started within the last ten minutes": (1, 1),
+        "left alone: in the failed-tickets queue (make replay)": (2, 1),
+        "left alone: in the table (make replay, or the sweep)": (1, 1),
+        "in the log alone: to be started again": (1, 1),
+        "cannot be started again: the log does not hold the input": (1, 1),
+        "left alone: the input is not a submission": (1, 1),
+        "in the log": (11, 9),
+    }
 
 
 def test_a_dry_run_lists_and_changes_nothing(
@@ -240,17 +319,21 @@ def test_an_input_that_is_no_submission_is_told_and_left(
     assert pipeline.started == []
 
 
-def test_a_ticket_whose_id_was_taken_meanwhile_is_told(
+def test_a_ticket_whose_id_was_taken_meanwhile_gets_another_one(
     run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
 ) -> None:
     log.execution("t-1", submission("t-1"))
 
     def store_another(_seconds: float) -> None:
         pipeline.store("t-1", "Something else.")
+        pipeline.work()
 
-    assert recover(run(pause=store_another), DAY) == 1
+    assert recover(run(pause=store_another), DAY) == 0
 
-    assert "t-1  failed again: TicketConflict\n" in capsys.readouterr().out
+    assert "t-1  processed\n1 of 1 processed.\n" in capsys.readouterr().out
+    other = pipeline.table.get("t-1")
+    assert other
+    assert other.content == "Something else."
 
 
 def test_a_ticket_that_fails_again_is_told(
@@ -283,29 +366,31 @@ def test_executions_that_ended_before_the_time_asked_for_are_not_read(pipeline: 
 
     found = executions(pipeline.target.logs, LOG_GROUP, ago(hours=1))
 
-    assert [(one.name, one.succeeded, one.input) for one in found] == [("across", True, None)]
+    assert [(one.name, one.is_processed) for one in found] == [("across", True)]
 
 
-def test_a_log_that_ends_after_a_full_page_is_read_on_from_its_last_line() -> None:
-    """As the embedded AWS does it: 10 000 lines at most, and no token to go on with."""
-    lines: list[dict[str, Any]] = [
-        {"type": kind, "execution_arn": f"arn:{number}", "event_timestamp": str(1_800_000_000_000 + number)}
-        for number in range(6_000)
-        for kind in ("ExecutionStarted", "ExecutionSucceeded")
-    ]
+def test_only_the_lines_of_executions_are_asked_for_and_empty_pages_are_passed_over() -> None:
+    """As AWS answers: a page may be empty though others follow."""
+    asked: list[dict[str, Any]] = []
+
+    def event(number: int, kind: str) -> dict[str, Any]:
+        line = {"type": kind, "execution_arn": f"arn:{number}", "event_timestamp": "1800000000000"}
+        return {"message": json.dumps(line)}
 
     class Logs:
         def get_paginator(self, _operation: str) -> "Logs":
             return self
 
-        def paginate(self, *, logGroupName: str, startTime: int) -> Any:  # noqa: N803
-            events: list[Any] = [
-                {"timestamp": int(e["event_timestamp"]), "message": json.dumps(e)} for e in lines
-            ]
-            return [{"events": [event for event in events if int(event["timestamp"]) >= startTime][:10_000]}]
+        def paginate(self, **arguments: Any) -> Any:
+            asked.append(arguments)
+            yield {"events": []}
+            yield {"events": [event(number, "ExecutionStarted") for number in range(3)]}
+            yield {"events": []}
+            yield {"events": [event(number, "ExecutionSucceeded") for number in range(3)]}
 
     client: Any = Logs()
-    found = executions(client, LOG_GROUP, datetime.fromtimestamp(1_800_000_000, UTC))
+    found = list(executions(client, LOG_GROUP, datetime.fromtimestamp(1_800_000_000, UTC)))
 
-    assert len(found) == 6_000
-    assert all(one.succeeded for one in found)
+    assert len(found) == 3
+    assert all(one.is_processed for one in found)
+    assert [arguments["filterPattern"] for arguments in asked] == ['{ $.type = "Execution*" }']

@@ -1,4 +1,4 @@
-"""The command line: `python -m ops replay | recover | dismiss | rollback`, with options as flags or in the environment.
+"""The command line: `python -m ops replay | recover | dismiss | rollback`.
 
 Exit codes: 0 all was done, or there was nothing to do; 1 something was not (the report says which);
 2 the command could not be run as it was given.

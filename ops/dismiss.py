@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ops.errors import UsageError
-from ops.failed import FailedTicket, UnreadableMessage, find
+from ops.failed import FailedTicket, Unreadable, UnreadableMessage, find
 from ops.queue import Held, Message
 from ops.report import count, harmless
 from ops.run import Run
@@ -83,12 +83,15 @@ def _find(target: Target, handle: Handle, messages: Held) -> FailedTicket | Unre
 
 
 def _with_message(
-    message_id: str, found: Sequence[FailedTicket], unreadable: Sequence[UnreadableMessage]
+    message_id: str, found: Sequence[FailedTicket], unreadable: Sequence[Unreadable]
 ) -> FailedTicket | UnreadableMessage | None:
     for failed in found:
         if message_id in {message.id for message in failed.messages}:
             return failed
-    return next((one for one in unreadable if one.message.id == message_id), None)
+    for one in unreadable:
+        if isinstance(one, UnreadableMessage) and one.message.id == message_id:
+            return one
+    return None
 
 
 def _dismiss_ticket(run: Run, failed: FailedTicket, messages: Held, reason: str) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -80,16 +81,27 @@ class UnreadableMessage:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableTicket:
+    """An item of the table that is not a ticket; the reason holds no text of the customer's."""
+
+    ticket_id: str
+    reason: str
+
+
+type Unreadable = UnreadableMessage | UnreadableTicket
+
+
 def find(
     table: TicketTable, candidates: Iterable[str], messages: Iterable[Message]
-) -> tuple[list[FailedTicket], list[UnreadableMessage]]:
-    """The failed tickets among the candidates' ids and the messages, oldest first, and unreadable messages.
+) -> tuple[list[FailedTicket], list[Unreadable]]:
+    """The failed tickets among the candidates' ids and the messages, oldest first, and what is unreadable.
 
     Raises:
         StoreUnavailable, StoreRejected: the table cannot be read.
     """
     queued: list[FailedTicket] = []
-    unreadable: list[UnreadableMessage] = []
+    unreadable: list[Unreadable] = []
     for message in messages:
         try:
             queued.append(from_message(message))
@@ -102,9 +114,10 @@ def find(
         else failed
         for failed in queued
     ]
-    with ThreadPoolExecutor(8) as pool:
-        named = [ticket for ticket in pool.map(table.get, candidates) if ticket]
-    tabled = [from_ticket(ticket) for ticket in [*named, *stored.values()] if ticket.is_abandoned]
+    named = list(_in_parallel(lambda ticket_id: _get(table, ticket_id), candidates))
+    unreadable += [one for one in named if isinstance(one, UnreadableTicket)]
+    tickets = [one for one in named if isinstance(one, Ticket)]
+    tabled = [from_ticket(ticket) for ticket in [*tickets, *stored.values()] if ticket.is_abandoned]
     return sorted(_merged([*tabled, *known]), key=lambda failed: failed.failed_at), unreadable
 
 
@@ -150,10 +163,27 @@ def from_ticket(ticket: Ticket) -> FailedTicket:
 
 
 def lookup(table: TicketTable, tickets: Iterable[Ticket]) -> dict[Identity, Ticket]:
-    """The stored tickets of these submissions, as last written, by the submission's identity."""
+    """The readable stored tickets of these submissions, as last written, by the submission's identity."""
+
+    def find(ticket: Ticket) -> Ticket | None:
+        with suppress(InvalidTicket):
+            return table.find(ticket)
+        return None
+
     distinct = {ticket.identity: ticket for ticket in tickets}.values()
+    return {ticket.identity: ticket for ticket in _in_parallel(find, distinct) if ticket}
+
+
+def _get(table: TicketTable, ticket_id: str) -> Ticket | UnreadableTicket | None:
+    try:
+        return table.get(ticket_id)
+    except InvalidTicket as error:
+        return UnreadableTicket(ticket_id=ticket_id, reason=str(error))
+
+
+def _in_parallel[A, B](read: Callable[[A], B], what: Iterable[A]) -> Iterator[B]:
     with ThreadPoolExecutor(8) as pool:
-        return {ticket.identity: ticket for ticket in pool.map(table.find, distinct) if ticket}
+        yield from pool.map(read, what)
 
 
 def failed_ids(client: DynamoDBClient, table: str) -> Iterator[str]:

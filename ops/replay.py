@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ops.errors import UsageError
-from ops.failed import FailedTicket, UnreadableMessage, failed_ids, find
+from ops.failed import FailedTicket, Unreadable, UnreadableTicket, failed_ids, find
 from ops.queue import Held, Queue
 from ops.report import age, count, harmless
 from ops.run import Run
@@ -88,7 +88,7 @@ def follow(run: Run, tickets: Sequence[FailedTicket]) -> bool:
 
 def _choose(
     target: Target, selection: Selection, messages: Held, now: datetime
-) -> tuple[list[FailedTicket], list[UnreadableMessage]]:
+) -> tuple[list[FailedTicket], list[Unreadable]]:
     one = selection.ticket_id
     candidates = [one] if one else failed_ids(target.dynamodb, target.tickets_table)
     found, unreadable = find(target.table, candidates, messages)
@@ -110,16 +110,20 @@ def _restart(tickets: Sequence[FailedTicket], messages: Held, replays: Queue) ->
 
 
 def _left_behind(
-    blocked: Sequence[FailedTicket], unreadable: Sequence[UnreadableMessage], now: datetime
+    blocked: Sequence[FailedTicket], unreadable: Sequence[Unreadable], now: datetime
 ) -> list[str]:
     """What a replay cannot mend, one line each: it stays in the queue, for a person to look at."""
     return [
         *(f"Ticket {harmless(failed.ticket_id)} stays: it was dismissed." for failed in blocked),
-        *(
-            f"Message {harmless(one.message.id)} ({age(now - one.message.sent_at)} old) stays: {one.reason}"
-            for one in unreadable
-        ),
+        *(f"{_title(one, now)} stays: {one.reason}" for one in unreadable),
     ]
+
+
+def _title(unreadable: Unreadable, now: datetime) -> str:
+    if isinstance(unreadable, UnreadableTicket):
+        return f"Ticket {harmless(unreadable.ticket_id)}"
+    message = unreadable.message
+    return f"Message {harmless(message.id)} ({age(now - message.sent_at)} old)"
 
 
 def _nothing(target: Target, selection: Selection) -> str:

@@ -70,9 +70,7 @@ def _aliases(stack: DeployedStack) -> Iterator[_Alias]:
         "AWS::Lambda::Alias": _function_alias,
     }
     pages = stack.client("cloudformation").get_paginator("list_stack_resources")
-    resources = [
-        r for page in pages.paginate(StackName=stack.name) for r in page["StackResourceSummaries"]
-    ]
+    resources = [r for page in pages.paginate(StackName=stack.name) for r in page["StackResourceSummaries"]]
     for kind, alias in kinds.items():
         for resource in resources:
             if resource["ResourceType"] == kind:

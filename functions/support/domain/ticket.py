@@ -225,7 +225,7 @@ _REQUIRED = ("ticketId", "customerId", "channel", "status", "createdAt", "update
 _KINDS: Mapping[type, tuple[str, ...]] = {
     str: ("content", "idempotencyKey", "subject", "urgency", "category", "assignee"),
     int: ("version", "attempts", "sweeps", "expiresAt"),
-    dict: ("analysis", "feedback", "failure"),
+    dict: ("analysis", "feedback", "failure", "dismissed"),
     list: ("history",),
 }
 _TIMES = ("createdAt", "updatedAt", "notifiedAt", "pendingSince")

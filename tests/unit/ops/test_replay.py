@@ -303,6 +303,24 @@ def test_a_message_from_which_nothing_can_be_started_stays_and_is_told(
     assert pipeline.take(pipeline.target.failed_tickets_queue_url) == [body]
 
 
+def test_an_item_that_is_not_a_ticket_keeps_nobody_from_replaying_the_others(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.fail("t-2")
+    pipeline.target.dynamodb.update_item(
+        TableName=pipeline.target.tickets_table,
+        Key={"ticketId": {"S": "t-2"}},
+        UpdateExpression="SET updatedAt = :broken",
+        ExpressionAttributeValues={":broken": {"S": "yesterday"}},
+    )
+
+    assert replay(run(), EVERYTHING) == 1
+
+    assert "Ticket t-2 stays: updatedAt is not a time.\n" in capsys.readouterr().out
+    assert [message["input"]["ticketId"] for message in pipeline.started] == ["t-1"]
+
+
 def test_several_submissions_under_one_id_are_all_replayed(
     run: Callable[..., Run], pipeline: Pipeline, capsys: Any
 ) -> None:

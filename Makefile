@@ -28,6 +28,9 @@ token: .venv ## Renew the demo users' tokens in .local/
 invoke: .venv ## Run one task of the local stack: make invoke TASK=classify EVENT=billing
 	@$(PY) -m local invoke "$(TASK)" "$(EVENT)"
 
+mail: .venv ## Show the mails that the support team would have got from the local stack
+	@$(PY) -m local mail
+
 replay: .venv ## Start failed tickets again (TICKET= SINCE=2h ERROR= DRY_RUN=1 STACK= PROFILE=)
 	@$(PY) -m ops replay
 
@@ -101,4 +104,4 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke replay recover dismiss rollback chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean
+.PHONY: help run stop token invoke mail replay recover dismiss rollback chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean

@@ -1,9 +1,10 @@
-"""The command line behind the Makefile: `python -m local run | stop | token | invoke TASK EVENT`."""
+"""The command line behind the Makefile: `python -m local run | stop | token | mail | invoke TASK EVENT`."""
 
 import argparse
 import sys
 
 from local.invoke import invoke
+from local.mail import read_mail
 from local.processes import end, registered
 from local.run import run, say
 from local.settings import Settings, StackError
@@ -18,6 +19,7 @@ def main() -> int:
     commands.add_parser("run", help="start the stack, and stop it on Ctrl-C")
     commands.add_parser("stop", help="end a stack that was left behind")
     commands.add_parser("token", help="renew the demo users' tokens")
+    commands.add_parser("mail", help="show the mails that the support team would have got")
     task = commands.add_parser("invoke", help="run one task with an event from events/")
     task.add_argument("task")
     task.add_argument("event")
@@ -32,6 +34,8 @@ def main() -> int:
             case "token":
                 renew_tokens(Stack.load(settings.folder), settings.folder)
                 say(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
+            case "mail":
+                read_mail(Stack.load(settings.folder))
             case "invoke":
                 return invoke(Stack.load(settings.folder), arguments.task, arguments.event)
     except StackError as error:

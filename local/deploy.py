@@ -57,7 +57,7 @@ def deploy(settings: Settings, aws: EmbeddedAws) -> dict[str, str]:
 
 
 def describe(settings: Settings, aws: EmbeddedAws, outputs: dict[str, str], model_url: str) -> Stack:
-    """The deployed stack, with an inbox that receives every announcement."""
+    """The deployed stack, with an inbox that receives every announcement, and a mailbox for the mails."""
     return Stack(
         api_url=f"{aws.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
         endpoint_url=aws.endpoint_url,
@@ -73,7 +73,9 @@ def describe(settings: Settings, aws: EmbeddedAws, outputs: dict[str, str], mode
         failed_tickets_queue_url=outputs["FailedTicketsQueueUrl"],
         replay_queue_url=outputs["ReplayQueueUrl"],
         state_machine_log_group=outputs["StateMachineLogGroup"],
-        inbox_queue_url=_inbox(aws, outputs["SupportTopicArn"]),
+        inbox_queue_url=_subscribed_queue(aws, "support-inbox", outputs["SupportTopicArn"], raw=True),
+        # Not raw: the subject line is part of a mail.
+        mailbox_queue_url=_subscribed_queue(aws, "mailbox", outputs["MailTopicArn"], raw=False),
         user_pool_id=outputs["UserPoolId"],
         user_pool_client_id=outputs["UserPoolClientId"],
         service_client_policy_arn=outputs["ServiceClientPolicyArn"],
@@ -82,10 +84,10 @@ def describe(settings: Settings, aws: EmbeddedAws, outputs: dict[str, str], mode
     )
 
 
-def _inbox(aws: EmbeddedAws, support_topic: str) -> str:
-    """An SQS queue that stands for the support team's mailbox."""
+def _subscribed_queue(aws: EmbeddedAws, name: str, topic: str, *, raw: bool) -> str:
+    """The URL of a new SQS queue that gets what is published to a topic, with or without SNS's envelope."""
     sqs = aws.client("sqs")
-    url = sqs.create_queue(QueueName="support-inbox")["QueueUrl"]
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = (
         '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},'
@@ -93,7 +95,10 @@ def _inbox(aws: EmbeddedAws, support_topic: str) -> str:
     )
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     aws.client("sns").subscribe(
-        TopicArn=support_topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"RawMessageDelivery": str(raw).lower()},
     )
     return str(url)
 

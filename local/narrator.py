@@ -17,6 +17,8 @@ _TELLING = {
     "ticket swept": ["execution"],
     "ticket given up": ["error"],
     "task failed": ["error", "reason"],
+    "tickets mailed": ["tickets"],
+    "tickets digested": ["tickets"],
 }
 
 
@@ -42,7 +44,7 @@ class Narrator:
 
 
 def tell(line: str) -> str | None:
-    """A function's log line as a line for people; None when it tells of no ticket."""
+    """A function's log line as a line for people; None when it tells of no ticket or mail."""
     try:
         entry: dict[str, Any] = json.loads(line)
     except ValueError:
@@ -51,4 +53,5 @@ def tell(line: str) -> str | None:
         return None
     details = " ".join(str(entry[name]) for name in _TELLING[entry["message"]] if entry.get(name))
     time = str(entry.get("timestamp", ""))[11:19]
-    return f"{time}  {entry.get('ticketId')}  {entry['message'].removeprefix('ticket ')}  {details}".rstrip()
+    ticket = entry.get("ticketId", "-")
+    return f"{time}  {ticket}  {entry['message'].removeprefix('ticket ')}  {details}".rstrip()

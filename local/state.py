@@ -34,6 +34,7 @@ class Stack:
     replay_queue_url: str
     state_machine_log_group: str
     inbox_queue_url: str
+    mailbox_queue_url: str
     user_pool_id: str
     user_pool_client_id: str
     service_client_policy_arn: str

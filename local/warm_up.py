@@ -29,5 +29,6 @@ def warm_up(stack: Stack) -> None:
     """Run each function once."""
     payloads = {task: event_file(task, event).read_bytes() for task, event in _REFUSED.items()}
     payloads["tickets"] = json.dumps(_UNKNOWN_TICKET).encode()
+    payloads["mail"] = json.dumps({"Records": []}).encode()
     with ThreadPoolExecutor() as pool:
         list(pool.map(stack.invoke, payloads, payloads.values()))

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from support.aws import clients
+from support.domain.analysis import URGENCIES
 from tests.infrastructure.rendering import render
 
 type Document = dict[str, Any]
@@ -135,6 +136,7 @@ def test_by_default_everything_is_encrypted_with_awss_own_keys(deployed: Any) ->
     assert {name: topic.get("KmsMasterKeyId") for name, topic in topics.items()} == {
         "SupportTopic": "alias/aws/sns",
         "FailureTopic": "alias/aws/sns",
+        "MailTopic": "alias/aws/sns",
         "AlarmTopic": None,
     }
     assert resources["TicketsTable"]["Properties"]["SSESpecification"] == {
@@ -163,6 +165,8 @@ KEY_USERS = {
     "TicketsFunctionRole": {"dynamodb"},
     "ReplayFunctionRole": {"dynamodb", "sqs"},
     "SweepFunctionRole": {"dynamodb", "sns"},
+    "MailFunctionRole": {"sns", "sqs"},
+    "DigestFunctionRole": {"sns", "sqs"},
     "TicketPipelineRole": {"sns", "sqs"},
 }
 
@@ -184,7 +188,7 @@ def test_whoever_uses_an_encrypted_service_may_use_its_key(deployed: Any) -> Non
     encrypted = {"dynamodb", "sns", "sqs"}
     for role in of_type(resources, "AWS::IAM::Role"):
         actions = re.findall(r'"(\w+):\w+"', text([s["Action"] for s in statements(resources, role)]))
-        polls = {"sqs"} if role == "ReplayFunctionRole" else set()
+        polls = {"sqs"} if role in {"ReplayFunctionRole", "MailFunctionRole"} else set()
         assert set(actions) & encrypted | polls == KEY_USERS.get(role, set()), role
 
 
@@ -287,6 +291,33 @@ def test_addresses_come_from_parameter_store_alone(deployed: Any) -> None:
         "SupportEmailSubscription": "{{resolve:ssm:/support-pipeline/${Stage}/notification-email}}",
         "AlarmEmailSubscription": "{{resolve:ssm:/support-pipeline/${Stage}/alarm-email}}",
     }
+
+
+def test_mail_goes_out_only_on_the_topic_that_is_published_to_slowly(deployed: Any) -> None:
+    mail = deployed(NotificationEmail="ssm")["SupportEmailSubscription"]["Properties"]
+    assert mail["TopicArn"] == {"Ref": "MailTopic"}
+
+
+@pytest.mark.parametrize(("parameters", "expected"), [({}, "0"), ({"NotificationEmail": "ssm"}, "1")])
+def test_mail_waits_for_its_subscription_when_there_is_to_be_one(
+    deployed: Any, parameters: dict[str, str], expected: str
+) -> None:
+    resources = deployed(**parameters)
+    for function in ("MailFunction", "DigestFunction"):
+        variables = resources[function]["Properties"]["Environment"]["Variables"]
+        assert variables["MIN_MAIL_SUBSCRIPTIONS"] == expected
+    assert ("MailSubscriptionLostAlarm" in resources) == bool(int(expected))
+
+
+def test_the_urgencies_that_are_mailed_at_once_are_chosen_from_all(template: Document, deployed: Any) -> None:
+    parameter = template["Parameters"]["ImmediateMailUrgencies"]
+    notify = deployed(ImmediateMailUrgencies="CRITICAL,MEDIUM")["NotifyFunction"]["Properties"]
+
+    for good in ("CRITICAL,HIGH", ",".join(URGENCIES), *URGENCIES):
+        assert re.fullmatch(parameter["AllowedPattern"], good)
+    for bad in ("", "high", "CRITICAL, HIGH", "CRITICAL,", "NONE"):
+        assert not re.fullmatch(parameter["AllowedPattern"], bad)
+    assert notify["Environment"]["Variables"]["IMMEDIATE_MAIL_URGENCIES"] == "CRITICAL,MEDIUM"
 
 
 @pytest.mark.parametrize("file", ["template.yaml", "samconfig.toml", "infra/vpc-endpoints.yaml"])

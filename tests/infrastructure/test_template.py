@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from support.aws import clients
+from support.aws.mail_topic import SECONDS_PER_MAIL
+from support.domain.mail import MAX_LISTED
 from support.domain.ticket import Status
+from support.operations import digest
 
 type Document = dict[str, Any]
 
@@ -93,6 +96,15 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
             "sns:Publish",
             "ssm:GetParameter",
             "states:StartExecution",
+        ],
+        "MailFunction": ["kms:Decrypt", "kms:GenerateDataKey", "sns:GetTopicAttributes", "sns:Publish"],
+        "DigestFunction": [
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "sns:GetTopicAttributes",
+            "sns:Publish",
+            "sqs:DeleteMessage",
+            "sqs:ReceiveMessage",
         ],
     }
 
@@ -184,7 +196,7 @@ def seconds(config: Any) -> float:
     return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
 
 
-@pytest.mark.parametrize("client", ["dynamodb", "sns", "ssm", "stepfunctions", "bedrock_runtime"])
+@pytest.mark.parametrize("client", ["dynamodb", "sns", "sqs", "ssm", "stepfunctions", "bedrock_runtime"])
 def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
     retries = getattr(clients, client)().meta.config.retries
     assert retries["mode"] == "standard"
@@ -200,6 +212,96 @@ def test_failed_tickets_can_be_redriven_to_the_replay_queue_and_poison_comes_bac
     source = replay["Events"]["ReplayQueue"]["Properties"]
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert queue["VisibilityTimeout"] >= 6 * replay["Timeout"]
+
+
+# SNS suspends an e-mail subscription that gets more messages a second, and deletes it days later.
+EMAILS_A_SECOND = 10
+
+
+def test_no_burst_sends_more_mails_than_an_email_subscription_takes(template: Document) -> None:
+    functions = of_type(template, "AWS::Serverless::Function")
+    publishers = {
+        owner
+        for owner, s in statements(template)
+        if "sns:Publish" in as_list(s["Action"]) and s["Resource"] == {"Ref": "MailTopic"}
+    }
+    (source,) = functions["MailFunction"]["Events"].values()
+    (schedule,) = functions["DigestFunction"]["Events"].values()
+    at_once = source["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+
+    assert publishers == {"MailFunction", "DigestFunction"}
+    assert (source["Type"], schedule["Type"]) == ("SQS", "Schedule")
+    # EventBridge may start a run of the digest twice; each publish may be tried twice by the SDK.
+    config: Any = clients.sns().meta.config
+    runs, attempts = at_once + 2, config.retries["total_max_attempts"]
+    assert runs * attempts / SECONDS_PER_MAIL < EMAILS_A_SECOND
+
+
+def test_a_batch_of_mail_is_listed_whole_and_has_its_time(template: Document) -> None:
+    function = of_type(template, "AWS::Serverless::Function")["MailFunction"]
+    source = function["Events"]["ImmediateMailQueue"]["Properties"]
+    queue = of_type(template, "AWS::SQS::Queue")["ImmediateMailQueue"]
+
+    assert source["BatchSize"] <= MAX_LISTED
+    assert source["MaximumBatchingWindowInSeconds"] == 1, "AWS wants one for batches of more than ten"
+    assert 2 * seconds(clients.sns().meta.config) + SECONDS_PER_MAIL < function["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + 1
+
+
+def test_a_digest_has_the_time_to_send_and_delete_what_it_received(template: Document) -> None:
+    function = of_type(template, "AWS::Serverless::Function")["DigestFunction"]
+    receiving = function["Timeout"] - digest.RESERVED_MS / 1000
+    publishing = 2 * seconds(clients.sns().meta.config) + SECONDS_PER_MAIL
+
+    assert digest.RESERVED_MS / 1000 - publishing - seconds(clients.sqs().meta.config) >= receiving
+    assert of_type(template, "AWS::SQS::Queue")["DigestQueue"]["VisibilityTimeout"] > function["Timeout"]
+
+
+def test_the_digest_runs_every_few_minutes(template: Document) -> None:
+    digest_function = of_type(template, "AWS::Serverless::Function")["DigestFunction"]
+    schedule = digest_function["Events"]["EveryFewMinutes"]["Properties"]["Schedule"]
+    minutes = template["Parameters"]["DigestMinutes"]
+
+    assert schedule == {"Fn::Sub": "rate(${DigestMinutes} minutes)"}
+    assert (minutes["Default"], minutes["MinValue"] > 1) == (15, True), "rate(1 minutes) is refused"
+
+
+def test_every_announcement_is_for_one_of_the_mails_and_none_is_dropped(template: Document) -> None:
+    subscriptions = of_type(template, "AWS::SNS::Subscription")
+    immediate, digested = subscriptions["ImmediateMailSubscription"], subscriptions["DigestSubscription"]
+
+    assert immediate["FilterPolicy"] == {"mail": ["immediate"]}
+    assert digested["FilterPolicy"] == {"mail": ["digest", {"exists": False}]}
+    undelivered = {"Fn::GetAtt": ["UndeliveredMailQueue", "Arn"]}
+    for subscription, queue in ((immediate, "ImmediateMailQueue"), (digested, "DigestQueue")):
+        properties = of_type(template, "AWS::SQS::Queue")[queue]
+        assert subscription["TopicArn"] == {"Ref": "SupportTopic"}
+        assert subscription["Endpoint"] == {"Fn::GetAtt": [queue, "Arn"]}
+        assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": undelivered}
+        assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert "RedrivePolicy" not in properties, "what waits is mailed without anybody's help"
+
+
+def test_only_the_support_topic_may_put_messages_into_the_mails_queues(template: Document) -> None:
+    policies = of_type(template, "AWS::SQS::QueuePolicy")
+    for queue in ("ImmediateMailQueue", "DigestQueue", "UndeliveredMailQueue"):
+        (statement,) = policies[f"{queue}Policy"]["PolicyDocument"]["Statement"]
+        assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": "SupportTopic"}}}
+        assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+
+
+def test_a_lost_mail_subscription_and_a_digest_that_does_not_run_raise_an_alarm(template: Document) -> None:
+    alarm = of_type(template, "AWS::CloudWatch::Alarm")["MailSubscriptionLostAlarm"]
+
+    # As the digest publishes it; a metric with other dimensions is another metric.
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("SupportPipeline", "MailSubscriptions")
+    assert alarm["Dimensions"] == [
+        {"Name": "service", "Value": "support-pipeline"},
+        {"Name": "Topic", "Value": {"Fn::GetAtt": ["MailTopic", "TopicName"]}},
+    ]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Period"] > 60 * template["Parameters"]["DigestMinutes"]["MaxValue"]
 
 
 def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_lasts(
@@ -281,6 +383,12 @@ def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> 
         "FailedTicketsWaitingAlarm",
         "SweepErrorsAlarm",
         "ApiFaultsAlarm",
+        "MailErrorsAlarm",
+        "MailLateAlarm",
+        "DigestErrorsAlarm",
+        "DigestLateAlarm",
+        "UndeliveredMailAlarm",
+        "MailSubscriptionLostAlarm",
     }
     assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms.values())
     assert all(alarm["AlarmDescription"] for alarm in alarms.values())
@@ -295,6 +403,8 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
         "OperationsLogGroup",
         "TicketsTable",
         "SupportTopicArn",
+        "MailTopicArn",
+        "UndeliveredMailQueueUrl",
         "FailureTopicArn",
         "FailedTicketsQueueUrl",
         "ReplayQueueUrl",

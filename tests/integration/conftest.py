@@ -192,6 +192,10 @@ class RunningStack:
         """Take out what the support team was told."""
         return self.messages(self.stack.inbox_queue_url, wait_seconds=1)
 
+    def mails(self) -> list[dict[str, Any]]:
+        """Take out the mails that the support team got: `{"Subject": str, "Message": str, …}`."""
+        return [json.loads(message["Body"]) for message in self.messages(self.stack.mailbox_queue_url)]
+
     def failures(self) -> list[dict[str, Any]]:
         """Take out the bodies of the messages about failed tickets."""
         queue = self.stack.failed_tickets_queue_url

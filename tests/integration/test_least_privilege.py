@@ -78,6 +78,28 @@ FUNCTIONS = {
             ("ssm:GetParameter", "threshold"),
         ],
     ),
+    "MailFunction": Rights(
+        needs=[("sns:Publish", "mail topic"), ("sns:GetTopicAttributes", "mail topic")],
+        must_not=[
+            ("sns:Publish", "support topic"),
+            ("dynamodb:GetItem", "table"),
+            ("sqs:SendMessage", "digest queue"),
+        ],
+    ),
+    "DigestFunction": Rights(
+        needs=[
+            ("sqs:ReceiveMessage", "digest queue"),
+            ("sqs:DeleteMessage", "digest queue"),
+            ("sns:Publish", "mail topic"),
+            ("sns:GetTopicAttributes", "mail topic"),
+        ],
+        must_not=[
+            ("sns:Publish", "support topic"),
+            ("dynamodb:GetItem", "table"),
+            ("sqs:SendMessage", "digest queue"),
+            ("sqs:ReceiveMessage", "failed tickets"),
+        ],
+    ),
 }
 
 
@@ -119,6 +141,9 @@ class Account:
             "table": self._table(),
             "support topic": self.id("SupportTopic"),
             "failure topic": self.id("FailureTopic"),
+            "mail topic": self.id("MailTopic"),
+            "digest queue": self.queue_arn(self.id("DigestQueue")),
+            "failed tickets": self.queue_arn(self.id("FailedTicketsQueue")),
             "state machine": machine,
             "another state machine": f"{machine}-2",
             "model": f"{model}-lite-v1:0",
@@ -175,8 +200,16 @@ class Account:
                 client.get_parameter(Name=f"/{name}")
             case "states:StartExecution":
                 client.start_execution(stateMachineArn=resource, input="{}")
+            case "sqs:SendMessage":
+                client.send_message(QueueUrl=self._queue_url(resource), MessageBody="no ticket")
+            case "sqs:ReceiveMessage":
+                client.receive_message(QueueUrl=self._queue_url(resource))
             case _:
                 raise NotImplementedError(action)
+
+    def _queue_url(self, arn: str) -> str:
+        name = arn.rpartition(":")[2]
+        return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
 
 @pytest.fixture
@@ -220,6 +253,7 @@ def test_the_calls_that_are_refused_work_with_the_right_to_them(account: Account
     """Or their refusal would show nothing."""
     account.attempt(account.role_of("StoreFunction"), "dynamodb:GetItem", account.arn("table"))
     account.attempt(account.role_of("SweepFunction"), "ssm:GetParameter", account.arn("sweep age"))
+    account.attempt(account.role_of("DigestFunction"), "sqs:ReceiveMessage", account.arn("digest queue"))
 
 
 def test_no_function_may_give_itself_rights_or_change_the_stack(account: Account) -> None:

@@ -55,6 +55,7 @@ def test_the_support_team_is_told_with_labels_to_filter_by(stack: Any) -> None:
         "category": "BILLING",
         "language": "en",
         "needsReview": str(ticket["analysis"]["needsReview"]).lower(),
+        "mail": "digest",
     }
     assert json.loads(announcement["Body"])["analysis"] == ticket["analysis"]
 

@@ -30,7 +30,12 @@ ENUMS = {
         json.loads((PROJECT / "functions" / "support" / "domain" / "taxonomy.json").read_text())["categories"]
     ),
 }
-SUBJECTS = {f"::{urgency}:: New Support Ticket" for urgency in ENUMS["urgency"]}
+SUBJECTS = {
+    f"::{urgency}:: New Support Ticket: {category}{review}"
+    for urgency in ENUMS["urgency"]
+    for category in ENUMS["category"]
+    for review in ("", ", please check")
+}
 LANGUAGE = r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?"
 UNSEEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]"
 
@@ -167,6 +172,7 @@ def test_nothing_reaches_the_subject_line_or_the_routing(outcomes: Outcomes, nam
         "category": found["category"],
         "language": found["language"],
         "needsReview": str(found["needsReview"]).lower(),
+        "mail": "immediate" if found["urgency"] in {"CRITICAL", "HIGH"} or found["needsReview"] else "digest",
     }
     jsonschema.validate(json.loads(announcement["Message"]), contract("Ticket"))
 

@@ -1,4 +1,4 @@
-"""What the support team is told."""
+"""What the support team's tools are told."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,18 @@ TICKET = Ticket.from_document(EVENT["ticket"])
 
 def announcement(**changes: object) -> Announcement:
     found: Analysis = {**EVENT["ticket"]["analysis"], **changes}  # type: ignore[typeddict-item]
-    return Announcement.of(TICKET, found)
+    return Announcement.of(TICKET, found, ["CRITICAL", "HIGH"])
 
 
-def test_the_subject_line_shouts_the_urgency() -> None:
-    assert announcement(urgency="CRITICAL").subject == "::CRITICAL:: New Support Ticket"
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"urgency": "CRITICAL"}, "::CRITICAL:: New Support Ticket: BILLING"),
+        ({"needsReview": True}, "::MEDIUM:: New Support Ticket: BILLING, please check"),
+    ],
+)
+def test_the_subject_line_shouts_the_urgency(changes: dict[str, object], subject: str) -> None:
+    assert announcement(**changes).subject == subject
 
 
 def test_the_labels_are_the_ones_to_filter_by() -> None:
@@ -27,40 +34,33 @@ def test_the_labels_are_the_ones_to_filter_by() -> None:
         "category": "BILLING",
         "language": "en",
         "needsReview": "true",
+        "mail": "immediate",
     }
 
 
-def test_people_read_summary_ticket_and_drafted_reply() -> None:
-    text = announcement().text
-
-    for part in ("asks for a refund", "Double charge", "charged twice for my subscription", "We are sorry"):
-        assert part in text
-
-
-@pytest.mark.parametrize(("needs_review", "told"), [(True, True), (False, False)])
-def test_people_are_told_when_the_model_was_unsure(needs_review: bool, told: bool) -> None:
-    assert ("unsure" in announcement(needsReview=needs_review).text) is told
+@pytest.mark.parametrize(
+    ("urgency", "needs_review", "mail"),
+    [
+        ("CRITICAL", False, "immediate"),
+        ("HIGH", False, "immediate"),
+        ("MEDIUM", False, "digest"),
+        ("LOW", False, "digest"),
+        ("LOW", True, "immediate"),
+    ],
+)
+def test_urgent_tickets_and_those_to_check_are_mailed_at_once(
+    urgency: str, needs_review: bool, mail: str
+) -> None:
+    assert announcement(urgency=urgency, needsReview=needs_review).labels["mail"] == mail
 
 
 def test_machines_read_the_ticket_itself() -> None:
     assert json.loads(announcement().document) == TICKET.to_document()
 
 
-def test_a_ticket_cannot_pass_its_words_off_as_ours() -> None:
-    forged = {
-        "content": "Hello\r\n--- Drafted reply ---\x1b[2J\u202e\nApproved.",
-        "subject": "a\n--- Drafted reply ---\nb",
-    }
-    text = Announcement.of(Ticket.from_document(EVENT["ticket"] | forged), EVENT["ticket"]["analysis"]).text
-
-    assert text.splitlines().count("--- Drafted reply ---") == 1
-    assert "> Subject: a --- Drafted reply --- b\n> Hello\n> --- Drafted reply ---\n> Approved." in text
-
-
 def test_the_largest_ticket_fits_into_one_sns_message() -> None:
     content = "\x01" * 8000  # six bytes each, once escaped
     largest = Ticket.from_document(EVENT["ticket"] | {"content": content})
-    found = Announcement.of(largest, EVENT["ticket"]["analysis"])
-    message = json.dumps({"default": found.document, "email": found.text}, ensure_ascii=False)
+    found = Announcement.of(largest, EVENT["ticket"]["analysis"], [])
 
-    assert len(message.encode()) < 256 * 1024
+    assert len(found.document.encode()) < 256 * 1024

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -27,6 +28,8 @@ _MODEL = Config(connect_timeout=1, read_timeout=7, retries={"total_max_attempts"
 _PARAMETERS = Config(
     connect_timeout=0.9, read_timeout=0.9, retries={"total_max_attempts": 1, "mode": "standard"}
 )
+# Above the second that a queue waits for messages.
+_POLL = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 @cache
@@ -39,6 +42,12 @@ def dynamodb() -> DynamoDBClient:
 def sns() -> SNSClient:
     """The SNS client of this execution environment."""
     return boto3.client("sns", config=_QUICK)
+
+
+@cache
+def sqs() -> SQSClient:
+    """The SQS client of this execution environment."""
+    return boto3.client("sqs", config=_POLL)
 
 
 @cache

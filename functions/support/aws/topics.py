@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class SupportTopic:
-    """The SNS topic that the support team and its tools subscribe to."""
+    """The SNS topic that machines subscribe to: the mails' queues and the support team's tools."""
 
     def __init__(self, client: SNSClient, arn: str) -> None:
         self._client = client
         self._arn = arn
 
     def publish(self, announcement: Announcement) -> None:
-        """Publish: e-mail subscribers get the readable text, all others the JSON document.
+        """Publish the ticket with its labels.
 
         Raises:
             NotifyUnavailable: a repeat may succeed.
@@ -34,10 +34,7 @@ class SupportTopic:
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=announcement.subject,
-                MessageStructure="json",
-                Message=json.dumps(
-                    {"default": announcement.document, "email": announcement.text}, ensure_ascii=False
-                ),
+                Message=announcement.document,
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value}
                     for name, value in announcement.labels.items()

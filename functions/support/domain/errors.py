@@ -8,7 +8,8 @@
     │   ├── ModelOutputInvalid
     │   ├── NotifyUnavailable
     │   ├── ConfigurationUnavailable
-    │   └── StartUnavailable      (operations only)
+    │   ├── StartUnavailable      (operations only)
+    │   └── QueueUnavailable      (operations only)
     └── PermanentError            the same call will fail again: a person has to look
         ├── InvalidTicket
         ├── TicketNotFound
@@ -17,7 +18,8 @@
         ├── ModelRefused
         ├── NotifyRejected
         ├── ConfigurationInvalid
-        └── StartRejected         (operations only)
+        ├── StartRejected         (operations only)
+        └── QueueRejected         (operations only)
 
 Step Functions matches the bare class name and never a parent, so only leaves are raised, and only leaves
 stand in the state machine's definition: all that its tasks can raise. No message holds ticket content:
@@ -65,6 +67,10 @@ class StartUnavailable(TransientError):
     """Step Functions throttled the start of an execution, failed, or did not answer in time."""
 
 
+class QueueUnavailable(TransientError):
+    """SQS throttled the call, failed, or did not answer in time."""
+
+
 class InvalidTicket(PermanentError):
     """The execution's input is no submission: a field is missing or has the wrong form."""
 
@@ -95,3 +101,7 @@ class ConfigurationInvalid(PermanentError):
 
 class StartRejected(PermanentError):
     """Step Functions refused to start an execution: permissions, or no such state machine."""
+
+
+class QueueRejected(PermanentError):
+    """SQS refused the call: permissions, or no such queue."""

@@ -36,3 +36,8 @@ def readable_line(text: str) -> str:
 def quoted(text: str) -> str:
     """The same with every line marked as somebody's words, as mail programs do."""
     return "\n".join(f"> {line}".rstrip() for line in readable(text).split("\n"))
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text in at most `limit` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

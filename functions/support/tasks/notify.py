@@ -17,6 +17,7 @@ from support.domain.ticket import Ticket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 TOPIC = SupportTopic(clients.sns(), os.environ["SUPPORT_TOPIC_ARN"])
+IMMEDIATE_MAIL_URGENCIES = os.environ["IMMEDIATE_MAIL_URGENCIES"].split(",")
 
 
 @task
@@ -34,7 +35,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
         return {"ticket": ticket.to_document()}
     if ticket.analysis is None:
         raise InvalidTicket("The ticket has no analysis to announce.")
-    TOPIC.publish(Announcement.of(ticket, ticket.analysis))
+    TOPIC.publish(Announcement.of(ticket, ticket.analysis, IMMEDIATE_MAIL_URGENCIES))
     announced = TABLE.mark_announced(ticket.ticket_id, datetime.now(UTC))
     logger.info("ticket announced", urgency=ticket.analysis["urgency"], category=ticket.analysis["category"])
     return {"ticket": announced.to_document()}

@@ -3,6 +3,7 @@
 from local.emulator import (
     access_log,
     caller_identity,
+    conditions,
     control_plane,
     encoded_path,
     execution_log,
@@ -55,6 +56,7 @@ def install() -> None:
     encoded_path.install()  # around access_log: it names the resource that the encoded path leads to
     start_execution.install()
     mock_integration.install()
+    conditions.install()
     state_machine_versions.install()
     step_functions.install()
     execution_name.install()

@@ -129,11 +129,11 @@ class Emulator:
         return eventually(description) or {}
 
     def deploy(
-        self, stack: str, resources: dict[str, Any], capabilities: Sequence[str] = ()
+        self, stack: str, resources: dict[str, Any], capabilities: Sequence[str] = (), **sections: Any
     ) -> dict[str, str]:
-        """Create a stack; returns the physical id of each resource."""
+        """Create a stack; returns the physical id of each resource. `sections` are the template's others."""
         client = self.client("cloudformation")
-        template = json.dumps({"Resources": resources})
+        template = json.dumps({"Resources": resources, **sections})
         client.create_stack(StackName=stack, TemplateBody=template, Capabilities=capabilities)
 
         def status() -> str:

@@ -2,6 +2,7 @@
 
 from local.emulator import (
     access_log,
+    batch_permissions,
     caller_identity,
     conditions,
     control_plane,
@@ -64,6 +65,7 @@ def install() -> None:
     execution_log.install()  # around step_functions: an event that it refuses is not logged
     log_filter.install()
     yaml_definition.install()
+    batch_permissions.install()
     user_names.install()
     private_log.install()
     control_plane.install()  # around the whole emulator

@@ -2,12 +2,14 @@
 
 from local.emulator import (
     access_log,
+    alarms,
     batch_permissions,
     caller_identity,
     conditions,
     control_plane,
     encoded_path,
     execution_log,
+    execution_metrics,
     execution_name,
     function_log,
     function_runtime,
@@ -63,6 +65,8 @@ def install() -> None:
     execution_name.install()
     mocked_responses.install()
     execution_log.install()  # around step_functions: an event that it refuses is not logged
+    execution_metrics.install()
+    alarms.install()
     log_filter.install()
     yaml_definition.install()
     batch_permissions.install()

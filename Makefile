@@ -43,6 +43,9 @@ dismiss: .venv ## Take out what no replay can mend (TICKET= or MESSAGE=, REASON=
 rollback: .venv ## Go back to what the last deployment replaced (DRY_RUN=1 STACK= PROFILE=)
 	@$(PY) -m ops rollback
 
+verify-aws: .venv ## Check a deployed stack with tickets of its own (STACK= PROFILE= DEADLINE=300; the local one without)
+	@exec $(PY) -m ops verify
+
 chaos: .venv ## Prove on this machine that no accepted ticket is lost (N=500 SEED=)
 	@$(PY) -m tests.chaos
 
@@ -104,4 +107,4 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail replay recover dismiss rollback chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean
+.PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean

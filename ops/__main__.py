@@ -1,4 +1,4 @@
-"""The command line: `python -m ops replay | recover | dismiss | rollback`.
+"""The command line: `python -m ops replay | recover | dismiss | rollback | verify`.
 
 Exit codes: 0 all was done, or there was nothing to do; 1 something was not (the report says which);
 2 the command could not be run as it was given.
@@ -23,6 +23,7 @@ from ops.rollback import rollback
 from ops.run import Run
 from ops.stack import DeployedStack, deployed_stack, local_stack
 from ops.target import Target
+from ops.verify.command import verify
 from support.domain.errors import PipelineError
 
 
@@ -42,6 +43,8 @@ def _run(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     stack = _stack(given, environment)
     if given.command == "rollback":
         return rollback(stack, dry_run=given.dry_run)
+    if given.command == "verify":
+        return verify(stack, Report(), seconds=given.deadline)
     target = Target.of(stack)
     if given.command == "dismiss":
         handle = Handle.of(ticket_id=given.ticket, message_id=given.message)

@@ -51,10 +51,11 @@ def _parser(environment: Mapping[str, str]) -> _Parser:
     stack.add_argument("--profile", default=value("PROFILE"), help="AWS profile, with --stack")
     common = _Parser(add_help=False, allow_abbrev=False, parents=[stack])
     common.add_argument("--dry-run", action="store_true", default=_flag(value("DRY_RUN", "0") or "0"))
-    watching = _Parser(add_help=False, allow_abbrev=False, parents=[common])
-    watching.add_argument(
+    limited = _Parser(add_help=False, allow_abbrev=False)
+    limited.add_argument(
         "--deadline", type=_seconds, default=value("DEADLINE", "300"), help="seconds to watch (300)"
     )
+    watching = _Parser(add_help=False, allow_abbrev=False, parents=[common, limited])
     parser = _Parser(
         prog="python -m ops",
         description="Every option can also be given in the environment: TICKET=, SINCE=, DRY_RUN=1 …",
@@ -82,6 +83,9 @@ def _parser(environment: Mapping[str, str]) -> _Parser:
     )
     commands.add_parser(
         "rollback", parents=[common], help="go back to what the last deployment replaced", allow_abbrev=False
+    )
+    commands.add_parser(
+        "verify", parents=[stack, limited], help="check a deployed stack, with tickets", allow_abbrev=False
     )
     return parser
 

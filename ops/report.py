@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import chain, repeat
+from textwrap import wrap
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -37,6 +39,15 @@ class Report:
             # Not by the console: it would wrap at 80 columns.
             self._console.file.write(text + "\n")
             self._console.file.flush()
+
+    def row(self, head: str, text: str, style: str = "") -> None:
+        """A row of a table: on a terminal the text is folded beside its head."""
+        if not self._console.is_terminal:
+            self.say(f"{head}{text}")
+            return
+        lines = wrap(text, max(self._console.width - len(head), 20)) or [""]
+        for first, line in zip(chain([head], repeat(" " * len(head))), lines, strict=False):
+            self.say(f"{first}{line}", style)
 
     def tickets(self, tickets: Sequence[FailedTicket], now: datetime) -> None:
         """List failed tickets."""

@@ -69,13 +69,11 @@ def _aliases(stack: DeployedStack) -> Iterator[_Alias]:
         "AWS::StepFunctions::StateMachineAlias": _state_machine_alias,
         "AWS::Lambda::Alias": _function_alias,
     }
-    pages = stack.client("cloudformation").get_paginator("list_stack_resources")
-    resources = [r for page in pages.paginate(StackName=stack.name) for r in page["StackResourceSummaries"]]
+    resources = list(stack.resources())
     for kind, alias in kinds.items():
         for resource in resources:
-            if resource["ResourceType"] == kind:
-                title = resource["LogicalResourceId"].partition("Alias")[0]
-                yield alias(stack, title, resource["PhysicalResourceId"])
+            if resource.kind == kind:
+                yield alias(stack, resource.logical_id.partition("Alias")[0], resource.physical_id)
 
 
 def _state_machine_alias(stack: DeployedStack, title: str, arn: str) -> _Alias:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,40 @@ from ops.errors import UsageError
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
 
 
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource of a stack: its type, its name in the template, and its name or ARN in the account."""
+
+    kind: str
+    logical_id: str
+    physical_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedStack:
-    """A stack's name, its outputs and parameters, and clients for it: `client("sqs")`."""
+    """A stack's name, its outputs and parameters, and clients for it: `client("sqs")`.
+
+    `front_door_url` is the API's address when it is not the one that AWS gave it.
+    """
 
     title: str
     name: str
     client: Callable[[str], Any]
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
+    front_door_url: str | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Where requests are sent to. Raises UsageError: the stack has no API."""
+        return self.front_door_url or self.output("ApiUrl")
+
+    def resources(self) -> Iterator[Resource]:
+        """All its resources."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        for page in pages.paginate(StackName=self.name):
+            for one in page["StackResourceSummaries"]:
+                yield Resource(one["ResourceType"], one["LogicalResourceId"], one["PhysicalResourceId"])
 
     def output(self, key: str) -> str:
         """The value of an output.
@@ -49,7 +74,7 @@ def local_stack(environment: Mapping[str, str]) -> DeployedStack:
         stack = Stack.load(Settings.from_environment(environment).folder)
     except StackError as error:
         raise UsageError(f"{error} To work on a deployed stack, name it: STACK=….") from error
-    return _read("the local stack", stack.stack_name, stack.client)
+    return _read("the local stack", stack.stack_name, stack.client, stack.front_door_url)
 
 
 def deployed_stack(name: str, profile: str | None) -> DeployedStack:
@@ -69,7 +94,9 @@ def deployed_stack(name: str, profile: str | None) -> DeployedStack:
     return _read(f"stack {name} in {session.region_name}", name, client)
 
 
-def _read(title: str, name: str, client: Callable[[str], Any]) -> DeployedStack:
+def _read(
+    title: str, name: str, client: Callable[[str], Any], front_door_url: str | None = None
+) -> DeployedStack:
     try:
         (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
@@ -80,4 +107,5 @@ def _read(title: str, name: str, client: Callable[[str], Any]) -> DeployedStack:
         client=client,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
         parameters={p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])},
+        front_door_url=front_door_url,
     )

@@ -1,0 +1,222 @@
+"""The first-deployment check: passes on a stack that is right, sees what is broken, leaves nothing behind."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from local.processes import wait_for
+from ops.stack import DeployedStack, local_stack
+from ops.verify import api_checks, failure_checks, release_checks, ticket_checks, watch_checks
+from ops.verify.finding import Finding, Result
+from ops.verify.site import Patience, Sent, Site
+from tests.integration.conftest import PROJECT
+
+ALARMS = "alarms' states"  # earlier tests raise some
+
+
+def temporary(stack: Any) -> list[str]:
+    """What the check makes for itself: queues, subscriptions and users."""
+    aws = stack.stack
+    queues = aws.client("sqs").list_queues().get("QueueUrls", [])
+    subscriptions = aws.client("sns").list_subscriptions_by_topic(TopicArn=aws.support_topic_arn)
+    endpoints = [one["Endpoint"] for one in subscriptions["Subscriptions"]]
+    users = aws.client("cognito-idp").list_users(UserPoolId=aws.user_pool_id)["Users"]
+    mails = [a["Value"] for user in users for a in user["Attributes"] if a["Name"] == "email"]
+    names = [user["Username"] for user in users]
+    return [name for name in [*queues, *endpoints, *mails, *names] if "verify-" in name]
+
+
+def rows(output: str) -> dict[str, str]:
+    """The result of each check."""
+    lines = output.partition("\ncheck ")[2].splitlines()[1:]
+    width = max(line.find("  ok ") for line in lines) + 2
+    return {line[:width].strip(): line[width:].split()[0] for line in lines if line[width - 1 : width] == " "}
+
+
+def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: Any) -> None:
+    done = stack.command("ops", "verify", DEADLINE="60")
+
+    results = rows(done.stdout)
+    assert {name for name, result in results.items() if result == "failed"} <= {ALARMS}, done.stdout
+    assert done.returncode == (results[ALARMS] == "failed")
+    assert len(results) > 30
+    assert {name for name, result in results.items() if result == "warning"} <= {ALARMS, "who gets alarms"}
+    assert done.stdout.startswith("Checking the local stack (support-pipeline-local) in account 000000000000")
+    assert stack.token() not in done.stdout
+    assert done.stderr == ""
+    assert temporary(stack) == []
+    assert stack.failures() == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_removes_what_it_made(stack: Any, how: signal.Signals) -> None:
+    # A model that denies everything keeps it waiting for announcements.
+    stack.fail_model(deny=1.0)
+    command = [sys.executable, "-m", "ops", "verify"]
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if line.startswith("hostile x-amzn-RequestId"):
+                break
+        assert temporary(stack)
+        process.send_signal(how)
+        rest, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert errors.startswith("Stopped.")
+    assert "Everything temporary is removed." in rest
+    assert temporary(stack) == []
+    assert wait_for(lambda: len(failed_by_purpose(stack)) == 0, 10)
+
+
+def failed_by_purpose(stack: Any) -> list[Any]:
+    return [message for message in stack.failures() if message["error"] == "InvalidTicket"]
+
+
+@pytest.fixture
+def deployed(stack: Any) -> DeployedStack:
+    return local_stack(stack.environment)
+
+
+@pytest.fixture
+def site(deployed: DeployedStack) -> Iterator[Site]:
+    site = Site.of(deployed, "test", Patience(0))
+    yield site
+    assert site.leftovers.remove() == []
+    site.api.close()
+
+
+@contextmanager
+def second_stage(site: Site) -> Iterator[None]:
+    client, api = site.stack.client("apigateway"), site.stack.output("ApiId")
+    deployment = client.get_stage(restApiId=api, stageName=site.id_of("ApiStage"))["deploymentId"]
+    client.create_stage(restApiId=api, stageName="Stage", deploymentId=deployment)
+    yield
+    client.delete_stage(restApiId=api, stageName="Stage")
+
+
+@contextmanager
+def method_without_authorization(site: Site) -> Iterator[None]:
+    client, api = site.stack.client("apigateway"), site.stack.output("ApiId")
+    (resource,) = [r["id"] for r in client.get_resources(restApiId=api)["items"] if r["path"] == "/tickets"]
+    method = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+    change = {"op": "replace", "path": "/authorizationType"}
+    client.update_method(**method, patchOperations=[change | {"value": "NONE"}])
+    yield
+    client.update_method(**method, patchOperations=[change | {"value": "COGNITO_USER_POOLS"}])
+
+
+@contextmanager
+def stage_without_limits(site: Site) -> Iterator[None]:
+    client = site.stack.client("apigateway")
+    stage = {"restApiId": site.stack.output("ApiId"), "stageName": site.id_of("ApiStage")}
+    before = client.get_stage(**stage)["methodSettings"]["*/*"]["throttlingRateLimit"]
+    change = {"op": "replace", "path": "/*/*/throttling/rateLimit"}
+    client.update_stage(**stage, patchOperations=[change | {"value": "10000"}])
+    yield
+    client.update_stage(**stage, patchOperations=[change | {"value": str(before)}])
+
+
+@contextmanager
+def alias_of_the_latest(site: Site) -> Iterator[None]:
+    client = site.stack.client("lambda")
+    alias = {"FunctionName": site.id_of("SweepFunction"), "Name": "live"}
+    before = client.get_alias(**alias)["FunctionVersion"]
+    client.update_alias(**alias, FunctionVersion="$LATEST")
+    yield
+    client.update_alias(**alias, FunctionVersion=before)
+
+
+@contextmanager
+def trigger_that_is_off(site: Site) -> Iterator[None]:
+    client, mapping = site.stack.client("lambda"), site.id_of("ReplayFunctionReplayQueue")
+    client.update_event_source_mapping(UUID=mapping, Enabled=False)
+    yield
+    client.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+
+@contextmanager
+def alarm_that_tells_nobody(site: Site) -> Iterator[None]:
+    client, name = site.stack.client("cloudwatch"), site.id_of("SweepErrorsAlarm")
+    client.disable_alarm_actions(AlarmNames=[name])
+    yield
+    client.enable_alarm_actions(AlarmNames=[name])
+
+
+@contextmanager
+def log_group_for_ever(site: Site) -> Iterator[None]:
+    client, group = site.stack.client("logs"), site.id_of("StoreLogGroup")
+    client.delete_retention_policy(logGroupName=group)
+    yield
+    client.put_retention_policy(logGroupName=group, retentionInDays=30)
+
+
+@contextmanager
+def failures_that_nobody_keeps(site: Site) -> Iterator[None]:
+    client = site.stack.client("sns")
+    (before,) = client.list_subscriptions_by_topic(TopicArn=site.id_of("FailureTopic"))["Subscriptions"]
+    client.unsubscribe(SubscriptionArn=before["SubscriptionArn"])
+    yield
+    client.subscribe(
+        **{name: before[name] for name in ("TopicArn", "Protocol", "Endpoint")},
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+
+BROKEN: list[tuple[Callable[[Site], AbstractContextManager[None]], Callable[[Site], Finding], str]] = [
+    (second_stage, api_checks.one_stage, "the stages Stage, local"),
+    (method_without_authorization, api_checks.methods, "GET /tickets asks for NONE in place of COGNITO"),
+    (stage_without_limits, api_checks.limits, "throttlingRateLimit 10000.0 in place of RequestRateLimit 100"),
+    (alias_of_the_latest, release_checks.aliases, "points to $LATEST"),
+    (trigger_that_is_off, release_checks.callers, "Queue"),
+    (alarm_that_tells_nobody, watch_checks.alarm_actions, "tells nobody"),
+    (log_group_for_ever, watch_checks.log_groups, "store is kept for ever"),
+    (failures_that_nobody_keeps, watch_checks.queues_subscribed, "does not deliver to FailedTicketsQueue"),
+]
+
+
+@pytest.mark.parametrize(("broken", "check", "said"), BROKEN, ids=[one[0].__name__ for one in BROKEN])
+def test_it_sees_what_is_broken(
+    site: Site,
+    broken: Callable[[Site], AbstractContextManager[None]],
+    check: Callable[[Site], Finding],
+    said: str,
+) -> None:
+    assert check(site).result is Result.OK
+    with broken(site):
+        finding = check(site)
+    assert finding.result is Result.FAILED
+    assert said in finding.text
+    assert finding.advice
+    assert check(site).result is Result.OK
+
+
+def test_it_sees_tickets_that_fail(stack: Any, site: Site) -> None:
+    stack.fail_model(deny=1.0)
+    ticket_checks.customer(site)
+    site.patience = Patience(30)
+    ticket_checks.hostile_text(site)
+
+    finding = ticket_checks.read_back(site)
+
+    assert (finding.result, "is FAILED: ModelRejected" in finding.text) == (Result.FAILED, True)
+    assert wait_for(lambda: failure_checks.queue_left_clean(site).result is Result.FAILED, 30)
+
+
+def test_it_sees_announcements_that_do_not_arrive(site: Site) -> None:
+    ticket_checks.inbox(site)
+    site.tickets.append(Sent("never-announced", {}))
+
+    finding = ticket_checks.announced(site)
+
+    assert finding.result is Result.FAILED
+    assert finding.text == "Not announced: never-announced."

@@ -34,6 +34,11 @@ def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> ar
             raise UsageError(f"{options.command} takes no {name}: {advice}.")
     if options.profile and not options.stack:
         raise UsageError("PROFILE is for a deployed stack: name it with STACK.")
+    if options.command == "verify" and options.stack and environment.get("AWS_ENDPOINT_URL"):
+        # As in a shell that has read aws.env: the emulator's API has an address that it does not serve.
+        raise UsageError(
+            "AWS_ENDPOINT_URL is set, so this is not AWS: open another shell, or give STACK= empty."
+        )
     return options
 
 

@@ -14,6 +14,7 @@ from ops.verify.leftovers import Leftovers
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_cognito_idp.type_defs import AuthenticationResultTypeTypeDef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Customer:
     subject: str
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
+    is_known_in_capitals: bool
 
     @classmethod
     def create(cls, stack: DeployedStack, run_id: str, leftovers: Leftovers) -> Self:
@@ -39,17 +41,26 @@ class Customer:
         leftovers.add(f"user {name}", delete)
         cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
         cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=password, Permanent=True)
-        tokens = cognito.admin_initiate_auth(
-            UserPoolId=pool,
-            ClientId=stack.output("UserPoolClientId"),
-            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            # In another case than it was created: the pool must not tell them apart.
-            AuthParameters={"USERNAME": name.upper(), "PASSWORD": password},
-        )["AuthenticationResult"]
+
+        def sign_in(user: str) -> AuthenticationResultTypeTypeDef:
+            return cognito.admin_initiate_auth(
+                UserPoolId=pool,
+                ClientId=stack.output("UserPoolClientId"),
+                AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                AuthParameters={"USERNAME": user, "PASSWORD": password},
+            )["AuthenticationResult"]
+
+        tokens = sign_in(name)
+        try:
+            sign_in(name.upper())
+            is_known_in_capitals = True
+        except (cognito.exceptions.NotAuthorizedException, cognito.exceptions.UserNotFoundException):
+            is_known_in_capitals = False
         claims = tokens["IdToken"].split(".")[1]
         return cls(
             name=name,
             subject=json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"],
             id_token=tokens["IdToken"],
             access_token=tokens["AccessToken"],
+            is_known_in_capitals=is_known_in_capitals,
         )

@@ -29,6 +29,10 @@ class Patience:
         self._until = time.monotonic() + seconds
         self._pause = pause
 
+    def allow(self, seconds: float) -> None:
+        """Leave what begins only now at least so much time."""
+        self._until = max(self._until, time.monotonic() + seconds)
+
     def wait_for[T](self, look: Callable[[], T]) -> T:
         """What was seen: the first that is true, or at the deadline what is not."""
         while not (seen := look()) and time.monotonic() < self._until:
@@ -94,6 +98,7 @@ class Site:
     leftovers: Leftovers = field(default_factory=Leftovers)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     tickets: list[Sent] = field(default_factory=list)
+    unprocessed: set[str] = field(default_factory=set)
     failing: Sent | None = None
     _customer: Customer | None = None
     _inbox: Inbox | None = None

@@ -38,7 +38,13 @@ def submit(
 
 def customer(site: Site) -> Finding:
     """A temporary user of the pool."""
-    return ok(f"{site.create_customer().name} signed in, with the name in capitals.")
+    customer = site.create_customer()
+    if customer.is_known_in_capitals:
+        return ok(f"{customer.name} signed in, also with the name in capitals.")
+    return failed(
+        f"{customer.name} signed in, but not with the name in capitals.",
+        "No pool can be changed in this: before it has users, delete it and deploy again.",
+    )
 
 
 def inbox(site: Site) -> Finding:
@@ -107,8 +113,10 @@ def _accepted(site: Site, answer: httpx.Response) -> Finding:
 
 
 def announced(site: Site) -> Finding:
-    """Every ticket is announced on the support topic, once."""
-    expected, inbox = _sent(site), site.inbox
+    """Every processed ticket is announced on the support topic, once."""
+    expected, inbox = [ticket for ticket in _sent(site) if ticket not in site.unprocessed], site.inbox
+    if not expected:
+        raise CheckError("No ticket was processed.")
     site.patience.wait_for(lambda: all(inbox.announcements()[ticket] for ticket in expected))
     seen = inbox.announcements()
     if missing := [ticket for ticket in expected if not seen[ticket]]:
@@ -122,14 +130,13 @@ def announced(site: Site) -> Finding:
 
 def read_back(site: Site) -> Finding:
     """Every ticket is processed, is the customer's, and has the text that was sent."""
-    problems = [
-        f"ticket {harmless(sent.ticket_id)} {problem}"
-        for sent in site.tickets
-        if (problem := unlike(site, sent))
-    ]
-    return judged(
-        problems, f"{count(len(_sent(site)), 'ticket')} processed, with the text as sent.", _RUNBOOK
-    )
+    problems = []
+    number = len(_sent(site))
+    for sent in site.tickets:
+        if problem := unlike(site, sent):
+            problems.append(f"ticket {harmless(sent.ticket_id)} {problem}")
+            site.unprocessed.add(sent.ticket_id)
+    return judged(problems, f"{count(number, 'ticket')} processed, with the text as sent.", _RUNBOOK)
 
 
 def unlike(site: Site, sent: Sent) -> str:

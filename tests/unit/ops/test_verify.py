@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from ops.report import Report
-from ops.stack import DeployedStack
+from ops.stack import DeployedStack, Resource
 from ops.verify import api_checks, request_checks, ticket_checks, watch_checks
 from ops.verify.command import CHECKS, Check, verify
 from ops.verify.finding import CheckError, Finding, Result, failed, ok, warning
@@ -98,6 +98,18 @@ def test_what_aws_says_cannot_steer_the_terminal() -> None:
     _, lines = run(finding(failed("\x1b[2J\nok", "x")))
     assert "[2J ok → x" in lines[3]
     assert not any("\x1b" in line for line in lines)
+
+
+def test_on_a_terminal_a_long_text_is_folded_beside_its_head() -> None:
+    output = io.StringIO()
+    report = Report(Console(file=output, force_terminal=True, width=40, color_system=None))
+
+    report.row("one stage   ok   ", "a " * 20 + "b", "green")
+
+    lines = output.getvalue().splitlines()
+    assert lines[0].startswith("one stage   ok   a a")
+    assert all(line.startswith(" " * 17 + "a") for line in lines[1:])
+    assert max(map(len, lines)) <= 40
 
 
 def raises(error: BaseException) -> Check:
@@ -265,8 +277,11 @@ def site_with_alarms(*on: str) -> Any:
     ]
     pages = SimpleNamespace(paginate=lambda **_: [{"MetricAlarms": alarms}])
     client = SimpleNamespace(get_paginator=lambda _: pages)
+    resources = [
+        Resource("AWS::CloudWatch::Alarm", alarm["AlarmName"], alarm["AlarmName"]) for alarm in alarms
+    ]
     return SimpleNamespace(
-        stack=SimpleNamespace(client=lambda _: client), ids=lambda _: ["any"], id_of=lambda name: name
+        stack=SimpleNamespace(client=lambda _: client), ids=lambda _: ["any"], resources=resources
     )
 
 
@@ -279,7 +294,7 @@ def site_with_alarms(*on: str) -> Any:
         (["TicketsFailedAlarm", "SweepErrorsAlarm"], Result.FAILED),
     ],
 )
-def test_an_alarm_that_is_on_fails_unless_an_earlier_check_may_have_raised_it(
+def test_an_alarm_that_is_on_fails_unless_it_may_be_on_after_a_good_deployment(
     on: list[str], expected: Result
 ) -> None:
     assert watch_checks.alarm_states(site_with_alarms(*on)).result is expected

@@ -174,7 +174,7 @@ def alarm_raised(site: Site) -> Finding:
         return any(a["AlarmName"] == name and a["StateValue"] == "ALARM" for a in _alarms(site))
 
     if site.patience.wait_for(on):
-        return ok("The alarm on failed executions went off, as it had to. It goes off by itself.")
+        return ok("The alarm on failed executions was raised, as it had to be. It returns to OK by itself.")
     return warning(
         "The alarm on failed executions is not on yet; it looks once a minute.",
         "Look at its history in CloudWatch in some minutes.",

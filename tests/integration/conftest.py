@@ -16,6 +16,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from coverage import Coverage
 
 from local.processes import free_port, wait_for
 from local.state import Stack
@@ -72,8 +73,11 @@ class RunningStack:
 
     def command(self, module: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `python -m module arguments…` as this stack's users do, to its end."""
+        # Coverage does not follow a process by itself.
+        is_measured = module == "ops" and Coverage.current() is not None
+        measured = ["-m", "coverage", "run", "--parallel-mode"] if is_measured else []
         return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *measured, "-m", module, *arguments],
             cwd=PROJECT,
             env=self.environment | environment,
             capture_output=True,

@@ -36,7 +36,7 @@ VALUES = {
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
     "AllowedOrigin": "https://support.example.com",
-    "TicketPipeline": "arn:aws:states:us-east-1:123456789012:stateMachine:tickets",
+    "TicketPipelineAliaslive": "arn:aws:states:us-east-1:123456789012:stateMachine:tickets:live",
 }
 
 

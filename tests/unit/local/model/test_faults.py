@@ -15,6 +15,8 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
+from local.model.faults import parse_faults
+
 if TYPE_CHECKING:
     from tests.unit.local.model.conftest import StandIn
 
@@ -132,6 +134,67 @@ def test_an_empty_object_clears_all_faults(stand_in: StandIn, call: dict[str, An
     assert stand_in.outcomes(call, times=1) == ["ok"]
 
 
+def test_calls_above_the_quota_are_throttled(stand_in: StandIn, call: dict[str, Any]) -> None:
+    stand_in.set_faults({"quota": {"perSecond": 0.001, "burst": 2}})
+
+    assert stand_in.outcomes(call, times=2) == ["ok", "ok"]
+    with pytest.raises(stand_in.bedrock.exceptions.ThrottlingException) as raised:
+        stand_in.converse(call)
+
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert stand_in.calls() == {"total": 3, "ok": 2, "throttle": 1}
+
+
+def test_an_empty_object_clears_the_quota(stand_in: StandIn, call: dict[str, Any]) -> None:
+    stand_in.set_faults({"quota": {"perSecond": 0.001, "burst": 1}})
+    stand_in.set_faults({})
+
+    assert stand_in.outcomes(call, times=3) == ["ok"] * 3
+
+
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(0, 0), (0.4, 0), (0.5, 1), (1, 2), (1.4, 2), (60, 3)])
+def test_the_quota_comes_back_by_the_second_up_to_the_burst(seconds: float, taken: int) -> None:
+    clock = Clock()
+    faults = parse_faults({"quota": {"perSecond": 2, "burst": 3}}, clock)
+    assert [faults.draw() for _ in range(4)] == [None, None, None, "throttle"]
+
+    clock.now += seconds
+
+    assert [faults.draw() for _ in range(4)] == [None] * taken + ["throttle"] * (4 - taken)
+
+
+def test_a_refused_call_costs_no_quota() -> None:
+    clock = Clock()
+    faults = parse_faults({"quota": {"perSecond": 1, "burst": 1}}, clock)
+    faults.draw()
+    for _ in range(10):
+        clock.now += 0.1
+        seen = faults.draw()
+
+    assert seen is None
+
+
+def test_a_call_above_the_quota_uses_up_no_other_fault() -> None:
+    clock = Clock()
+    faults = parse_faults({"quota": {"perSecond": 1, "burst": 1}, "next": {"deny": 2}, "error": 1}, clock)
+    seen = []
+    for _ in range(3):
+        seen += [faults.draw(), faults.draw()]
+        clock.now += 1
+
+    assert seen == ["deny", "throttle", "deny", "throttle", "error", "throttle"]
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -147,6 +210,17 @@ def test_an_empty_object_clears_all_faults(stand_in: StandIn, call: dict[str, An
         ('{"next": {"deny": 1.5}}', "0 or more"),
         ('{"next": {"deny": true}}', "0 or more"),
         ('{"next": 2}', '"next" must be an object'),
+        ('{"quota": 2}', '"quota" must be an object of "perSecond" and "burst"'),
+        ('{"quota": null}', '"quota" must be an object'),
+        ('{"quota": {"perSecond": 2}}', '"quota" must be an object'),
+        ('{"quota": {"perSecond": 2, "burst": 2, "perDay": 2}}', '"quota" must be an object'),
+        ('{"quota": {"perSecond": 0, "burst": 2}}', "above 0"),
+        ('{"quota": {"perSecond": NaN, "burst": 2}}', "above 0"),
+        ('{"quota": {"perSecond": Infinity, "burst": 2}}', "above 0"),
+        ('{"quota": {"perSecond": true, "burst": 2}}', "above 0"),
+        ('{"quota": {"perSecond": "2", "burst": 2}}', "above 0"),
+        ('{"quota": {"perSecond": 2, "burst": 0}}', "1 or more"),
+        ('{"quota": {"perSecond": 2, "burst": 1.5}}', "1 or more"),
         ('{"seed": "x"}', '"seed" must be a whole number'),
         ("[]", "must be a JSON object"),
         ("deny", "no JSON"),

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from local.settings import REGION
 
@@ -36,6 +37,8 @@ class EmbeddedAws:
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # StartSyncExecution would go to the host sync-127.0.0.1.
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         }
 
     def environment(self) -> dict[str, str]:
@@ -47,4 +50,6 @@ class EmbeddedAws:
 @cache
 def _client(aws: EmbeddedAws, service: str) -> Any:
     session = boto3.Session(aws.access_key_id, aws.secret_access_key, region_name=REGION)
-    return session.client(service, endpoint_url=aws.endpoint_url)  # type: ignore[call-overload]
+    return session.client(  # type: ignore[call-overload]
+        service, endpoint_url=aws.endpoint_url, config=Config(inject_host_prefix=False)
+    )

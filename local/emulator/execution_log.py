@@ -11,13 +11,10 @@ emulator stores the configuration and writes nothing. This module writes the lin
 - the first two events have the `previous_event_id` 0, each of the others the id of the one before;
 - nothing follows the event that ended the execution, though the emulator lets a stopped one finish its state.
 
-On AWS `execution_arn` is `arn:…:express:NAME:EXECUTION:UUID`, and so is `$$.Execution.Id`. The emulator knows
-an EXPRESS execution, too, as `arn:…:execution:NAME:EXECUTION`, and gives this for `$$.Execution.Id`: the line
-has the same, so that it can be joined with what a state passed on. The events are those of the emulator's
-history: it has no TaskStarted, and a task's time-out is a TaskFailed.
+The events are those of the emulator's history: it has no TaskStarted, and a task's time-out is a TaskFailed.
 
-AWS shares a stream between executions. Here each has its own, `states/{machine}/{minute}/{execution}`: events
-that arrive out of order in a shared one are costly. As on AWS a line that cannot be written fails nothing.
+AWS shares a stream between executions. Here each has its own, `states/{machine}/{minute}/{id}`: events that
+arrive out of order in a shared one are costly. As on AWS a line that cannot be written fails nothing.
 """
 
 import json
@@ -112,7 +109,7 @@ def _group(configuration: Json) -> str:
 
 def _stream(machine: Json, execution: Json) -> str:
     minute = re.sub("[T:]", "-", execution["startDate"][: len("2026-01-31T23:59")])
-    return f"states/{machine['name']}/{minute}/{execution['name']}"
+    return f"states/{machine['name']}/{minute}/{execution['executionArn'].rpartition(':')[2]}"
 
 
 def _put(group: str, stream: str, line: Json) -> None:

@@ -11,6 +11,7 @@ from local.emulator import (
     execution_log,
     execution_metrics,
     execution_name,
+    express_execution,
     function_log,
     function_runtime,
     gateway_errors,
@@ -60,7 +61,8 @@ def install() -> None:
     start_execution.install()
     mock_integration.install()
     conditions.install()
-    state_machine_versions.install()
+    express_execution.install()
+    state_machine_versions.install()  # around express_execution: the version chooses what that runs
     step_functions.install()
     execution_name.install()
     mocked_responses.install()

@@ -47,7 +47,8 @@ def install() -> None:
         {"create": _create_alias, "update": _update_alias, "delete": _delete_alias},
     )
     guard.replace(stepfunctions, "_state_machines", _StateMachines())
-    guard.wrap(stepfunctions, "_start_execution", _start_execution)
+    guard.wrap(stepfunctions, "_start_execution", _start)
+    guard.wrap(stepfunctions, "_start_sync_execution", _start)
     guard.wrap(iam_actions, "extract_resource_arn", _extract_resource_arn)
 
 
@@ -116,7 +117,7 @@ class _StateMachines(AccountRegionScopedDict):  # type: ignore[misc]
         return {**machine, **{name: value for name, value in version.items() if name in machine}}
 
 
-def _start_execution(original: Callable[..., Any], data: Json) -> Any:
+def _start(original: Callable[..., Any], data: Json) -> Any:
     """The execution's thread inherits what is set here."""
     version = stepfunctions._execution_version_arn(data.get("stateMachineArn", ""))
     token = _running.set(stepfunctions._state_machine_versions.get(version) if version else None)

@@ -58,7 +58,7 @@ def client(service: str, url: str) -> Any:
         region_name=REGION,
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20),
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=20, inject_host_prefix=False),
     )
 
 
@@ -90,11 +90,10 @@ class Emulator:
         self.client("lambda").create_function(
             FunctionName=name,
             Runtime="python3.13",
-            Role=ROLE,
             Handler="app.handler",
             Code={"ZipFile": zip_of(source)},
             Timeout=settings.pop("timeout", 10),
-            **settings,
+            **{"Role": ROLE, **settings},
         )
         return name
 
@@ -118,6 +117,12 @@ class Emulator:
         """Run a state machine; returns the description of the ended execution."""
         started = self.client("stepfunctions").start_execution(stateMachineArn=machine, input=text)
         return self.ended(started["executionArn"])
+
+    def run_sync(self, machine: str, text: str = "{}", **settings: Any) -> dict[str, Any]:
+        """Run a state machine by StartSyncExecution; returns its answer."""
+        client = self.client("stepfunctions")
+        answer: dict[str, Any] = client.start_sync_execution(stateMachineArn=machine, input=text, **settings)
+        return answer
 
     def ended(self, execution: str) -> dict[str, Any]:
         client = self.client("stepfunctions")

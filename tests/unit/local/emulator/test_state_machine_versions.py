@@ -1,5 +1,6 @@
 """Versions and aliases: what runs is what was released, whatever is released meanwhile."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_an_execution_that_is_started_by_the_alias_runs_the_version_that_it_poin
     routing = [{"stateMachineVersionArn": first, "weight": 100}]
     stepfunctions.update_state_machine_alias(stateMachineAliasArn=alias, routingConfiguration=routing)
     assert releases.answer(releases.start()) == "one"
+
+
+def test_a_synchronous_execution_runs_the_version_that_its_arn_leads_to(releases: Releases) -> None:
+    releases.deploy("one")
+    first = releases.id("MachineVersion")
+    releases.deploy("two")
+
+    def answer(machine: str) -> str:
+        return str(json.loads(releases.emulator.run_sync(machine)["output"]))
+
+    assert answer(releases.id("MachineAlias")) == "two"
+    assert answer(releases.id("Machine")) == "two"
+    assert answer(first) == "one"
 
 
 def test_a_running_execution_finishes_on_the_code_that_it_began_with(

@@ -39,6 +39,7 @@ def deploy(settings: Settings, aws: EmbeddedAws) -> dict[str, str]:
         StackError: the deployment failed.
     """
     aws.client("s3").create_bucket(Bucket=_BUCKET)
+    parameters = {"Stage": STAGE, "AllowedOrigin": settings.front_door_url, **settings.parameters}
     _sam(
         settings,
         aws,
@@ -49,7 +50,7 @@ def deploy(settings: Settings, aws: EmbeddedAws) -> dict[str, str]:
         "--template-file", str(_built_template(settings)),
         "--stack-name", STACK_NAME,
         "--s3-bucket", _BUCKET,
-        "--parameter-overrides", f"Stage={STAGE}", f"AllowedOrigin={settings.front_door_url}",
+        "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
         "--no-progressbar",
     )  # fmt: skip
     (stack,) = aws.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REGION = "us-east-1"
@@ -15,11 +15,13 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One local stack: its ports, and the folder that holds all that it writes."""
+    """One local stack: its ports, the folder that holds all that it writes, and how it is deployed."""
 
     port: int
     emulator_port: int
     folder: Path
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of template.yaml, as far as they are not to have their defaults."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
-STACK_TESTS := tests/integration tests/chaos
+STACK_TESTS := tests/integration tests/chaos tests/storm
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
 help: ## Show the targets
@@ -48,6 +48,9 @@ verify-aws: .venv ## Check a deployed stack with tickets of its own (STACK= PROF
 
 chaos: .venv ## Prove on this machine that no accepted ticket is lost (N=500 SEED=)
 	@$(PY) -m tests.chaos
+
+storm: .venv ## Prove on this machine that overload is latency (SCENARIO=quota|open|outage|replay|pairs N= QUOTA= OUTAGE= SEED=)
+	@$(PY) -m storm
 
 fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack (EXAMPLES=2000 SEED=)
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
@@ -107,4 +110,4 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws chaos fuzz test test-sfn-local test-second-opinion requirements lint deploy clean
+.PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws chaos storm fuzz test test-sfn-local test-second-opinion requirements lint deploy clean

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import httpx
 
+from storm.submission import Submission, send
 from tests.chaos.plan import Plan
-from tests.chaos.tickets import Submission
 
-_TRIES = 20
-_PAUSE_SECONDS = 0.5
 # Of the accepted: their customers never saw the answer, as when a connection breaks, and send again.
 _SENT_AGAIN = 0.05
 
@@ -29,7 +27,7 @@ async def send_all(
         for arrival, submission in queue:
             await asyncio.sleep(began + arrival - time.monotonic())
             for _ in range(1 + (submission.key in impatient)):
-                ticket_id = await _send(client, submission)
+                ticket_id = await send(client, submission)
                 if ticket_id is not None:
                     accepted[ticket_id] = submission
 
@@ -41,19 +39,3 @@ async def send_all(
         for _ in range(plan.concurrency):
             customers.create_task(customer(client))
     return accepted
-
-
-async def _send(client: httpx.AsyncClient, submission: Submission) -> str | None:
-    """Send until it is accepted, always under the same key; return the ticket id, or None."""
-    for _ in range(_TRIES):
-        try:
-            answer = await client.post(
-                "/support-request", json=submission.body(), headers={"Idempotency-Key": submission.key}
-            )
-        except httpx.TransportError:
-            pass
-        else:
-            if answer.status_code == 202:
-                return str(answer.json()["ticketId"])
-        await asyncio.sleep(_PAUSE_SECONDS)
-    return None

@@ -3,57 +3,28 @@
 import json
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from local.deploy import PROJECT
 from local.state import Stack
+from storm import pipeline
 from support.domain.ticket import timestamp
 
 _OPS_SECONDS = 300
-# Whatever the caller's environment says: this stack, and all of it.
-_OPS_OPTIONS = dict.fromkeys(("STACK", "PROFILE", "TICKET", "ERROR", "SINCE", "DRY_RUN"), "") | {
-    "DEADLINE": "90"
-}
+_WATCH_SECONDS = 90
 _TICKET_ID = 36  # characters: every execution that is a restart has its ticket's id in front
 
-_deserialize = TypeDeserializer().deserialize
 
-
-class Pipeline:
+class Pipeline(pipeline.Pipeline):
     """A running stack's table, queues, executions and operations."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
+        super().__init__(stack, folder)
         self.front_door_url = stack.front_door_url
         self.token = (folder / "token").read_text()
-        self._stack = stack
-        self._folder = folder
-        self._inbox: Counter[str] = Counter()
-        self._waiting: set[str] = set()
-
-    def tickets(self) -> dict[str, dict[str, Any]]:
-        """All stored tickets by id."""
-        pages = self._stack.client("dynamodb").get_paginator("scan")
-        return {
-            item["ticketId"]["S"]: {name: _deserialize(value) for name, value in item.items()}
-            for page in pages.paginate(TableName=self._stack.tickets_table, ConsistentRead=True)
-            for item in page["Items"]
-        }
-
-    def executions(self, status: str | None = None) -> list[dict[str, Any]]:
-        """All executions so far, or those in one status."""
-        pages = self._stack.client("stepfunctions").get_paginator("list_executions")
-        options = {"statusFilter": status} if status else {}
-        return [
-            execution
-            for page in pages.paginate(stateMachineArn=self._stack.state_machine_arn, **options)
-            for execution in page["executions"]
-        ]
 
     def restarts(self) -> dict[str, str]:
         """The ticket ids of all executions that started a ticket again, by the execution's name."""
@@ -67,16 +38,9 @@ class Pipeline:
         queue = sqs.get_queue_attributes(QueueUrl=self._stack.replay_queue_url, AttributeNames=names)
         return not self.executions("RUNNING") and not any(int(queue["Attributes"][name]) for name in names)
 
-    def announcements(self) -> Counter[str]:
-        """How often the support team was told of each ticket."""
-        self._inbox.update(json.loads(body)["ticketId"] for body in self._taken(self._stack.inbox_queue_url))
-        return self._inbox
-
     def waiting(self) -> frozenset[str]:
         """The tickets in the failed-tickets queue, which is empty after that: only for the end."""
-        bodies = self._taken(self._stack.failed_tickets_queue_url)
-        self._waiting |= {json.loads(body)["input"]["ticketId"] for body in bodies}
-        return frozenset(self._waiting)
+        return frozenset(self.failures())
 
     def age_whatever_is_pending(self) -> None:
         """Make every pending ticket so old that it counts as stuck: nobody waits for ten minutes here."""
@@ -107,7 +71,7 @@ class Pipeline:
         done = subprocess.run(
             [sys.executable, "-m", "ops", command],
             cwd=PROJECT,
-            env=self._stack.aws.environment() | _OPS_OPTIONS | {"STACK_DIR": str(self._folder)},
+            env=self.operators_environment(deadline_seconds=_WATCH_SECONDS),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -128,18 +92,3 @@ class Pipeline:
             group: {key: {"stored": tickets.get(key), "executions": executions.get(key)} for key in keys}
             for group, keys in suspects.items()
         }
-
-    def _taken(self, queue_url: str) -> Iterator[str]:
-        """Take all messages out of a queue."""
-        sqs = self._stack.client("sqs")
-        while messages := sqs.receive_message(
-            QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
-        ).get("Messages"):
-            for message in messages:
-                yield message["Body"]
-                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-
-
-def is_final(ticket: dict[str, Any] | None) -> bool:
-    """Whether a ticket owes nothing any more: it is read, and its announcement noted."""
-    return ticket is not None and ticket["status"] == "PROCESSED" and "notifiedAt" in ticket

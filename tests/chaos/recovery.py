@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from local.processes import wait_for
 from local.run import say
-from tests.chaos.pipeline import Pipeline, is_final
+from storm.pipeline import is_final
+from tests.chaos.pipeline import Pipeline
 
 _ROUNDS = 4
 _SWEEPS = 5

@@ -17,13 +17,14 @@ from local.model.triage import Triage
 from local.processes import ProcessGroup, free_port, registered
 from local.run import process_group, say, start
 from local.settings import HOST, Settings
+from storm.submission import Submission
 from tests.chaos.load import send_all
 from tests.chaos.pipeline import Pipeline
 from tests.chaos.plan import Plan
 from tests.chaos.proxy import SERVICES
 from tests.chaos.recovery import Recovery
 from tests.chaos.storm import Storm
-from tests.chaos.tickets import Submission, submissions
+from tests.chaos.tickets import submissions
 from tests.chaos.verdict import Found, Verdict, judge
 
 _RECOVERY_SECONDS = 900

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.tickets import Submission
+from storm.submission import Submission
 from tests.chaos.verdict import Found, Verdict, judge
 
 READING = {"urgency": "MEDIUM", "category": "BILLING", "language": "en"}

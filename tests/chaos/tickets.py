@@ -2,10 +2,9 @@
 
 import json
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from storm.submission import Submission
 from tests.chaos.plan import Plan
 
 _REALISTIC = Path(__file__).parents[1] / "unit" / "local" / "model" / "tickets.json"
@@ -22,19 +21,6 @@ _HOSTILE = (
 )
 _SUBJECTS = (None, None, "Help", "Urgent!", "Re: Re: your last answer", "¿Pueden ayudarme?", "Une question")
 _HOSTILE_SHARE = 0.04
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What one customer sends; the key becomes the ticket's id."""
-
-    key: str
-    content: str
-    subject: str | None
-
-    def body(self) -> dict[str, Any]:
-        """The request's body."""
-        return {"content": self.content} | ({"subject": self.subject} if self.subject else {})
 
 
 def submissions(plan: Plan) -> list[Submission]:

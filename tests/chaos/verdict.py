@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema
 
+from storm.submission import Submission
 from support.domain.analysis import SCHEMA
-from tests.chaos.tickets import Submission
 
 _VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 type Reading = Mapping[str, Any]

@@ -89,16 +89,17 @@ def test_every_ssm_parameter_has_its_row(template: Document) -> None:
 
 
 def read_by_commands() -> set[str]:
-    """The variables that the local stack, the operators' commands and the storm read, by their sources."""
+    """The variables that the local stack, the operators' commands and the loads read, by their sources."""
     files = [*(PROJECT / "local").rglob("*.py"), *(PROJECT / "ops").glob("*.py")]
     files += [
+        *(PROJECT / "storm").glob("*.py"),
         *(PROJECT / "tests" / "chaos").glob("[!t]*.py"),
         PROJECT / "tests" / "sfn_local" / "conftest.py",
     ]
     source = "\n".join(path.read_text() for path in files)
     read = re.findall(r'environ(?:ment)?(?:\.get\(|\[)"([A-Z_]+)"', source)
     read += re.findall(r'default=(?:_\w+\()?value\("([A-Z_]+)"', source)
-    read += re.findall(r'_port\(environment, "([A-Z_]+)"', source)
+    read += re.findall(r'_(?:port|whole)\(environment, "([A-Z_]+)"', source)
     return set(read) - INTERNAL
 
 

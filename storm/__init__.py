@@ -1,0 +1,1 @@
+"""Load on a local stack of its own: overload has to be latency, not failure."""

@@ -1,0 +1,64 @@
+"""`python -m storm`: proof that overload is latency, not failure.
+
+SCENARIO (quota; or open, outage, replay, pairs), N, QUOTA, OUTAGE, SEED (printed; a random one) and STACK_DIR
+(.local/storm) are environment variables; storm.scenarios and storm.plan have the numbers. The counts are
+printed, and written to storm.json beside STACK_DIR. Exit codes: 0 the promise was kept, 1 it was not or the
+stack did not start, 130 stopped by a signal.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.deploy import PROJECT
+from local.run import say
+from local.settings import StackError
+from storm.plan import Plan
+from storm.run import run
+from storm.scenarios import SCENARIOS, Scenario
+from storm.verdict import Verdict
+
+
+def main() -> int:
+    """Run one scenario; return the exit code."""
+    # Both in the way that asyncio knows, whatever the shell that started this made of them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    folder = Path(os.environ.get("STACK_DIR") or PROJECT / ".local" / "storm").resolve()
+    report = folder.parent / "storm.json"
+    try:
+        name, scenario = _chosen(os.environ)
+        plan = Plan.from_environment(os.environ, tickets=scenario.tickets)
+        say(f"SCENARIO={name} SEED={plan.seed} N={plan.tickets} QUOTA={plan.quota} OUTAGE={plan.outage}")
+        folder.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+        verdict = run(scenario, plan, folder)
+    except (StackError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+    document = {"scenario": name, "seed": plan.seed} | verdict.to_document()
+    report.write_text(json.dumps(document, indent=2) + "\n")
+    say(_told(verdict))
+    return 0 if verdict.is_kept else 1
+
+
+def _chosen(environment: Mapping[str, str]) -> tuple[str, Scenario]:
+    name = environment.get("SCENARIO") or "quota"
+    if name not in SCENARIOS:
+        raise ValueError(f"SCENARIO={name} is not one of {', '.join(SCENARIOS)}.")
+    return name, SCENARIOS[name]
+
+
+def _told(verdict: Verdict) -> str:
+    lines = [f"{name:>25}  {value}" for name, value in verdict.counts.items()]
+    return "\n".join([*lines, "Kept." if verdict.is_kept else f"Not kept: {'; '.join(verdict.broken)}."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,6 +19,7 @@ from local.emulator import (
     header_names,
     invocation_log,
     log_filter,
+    message_delay,
     method_settings,
     mock_integration,
     mocked_responses,
@@ -31,6 +32,7 @@ from local.emulator import (
     start_execution,
     state_machine_versions,
     step_functions,
+    timeouts,
     user_names,
     user_pool_token,
     validation_error,
@@ -64,14 +66,16 @@ def install() -> None:
     express_execution.install()
     state_machine_versions.install()  # around express_execution: the version chooses what that runs
     step_functions.install()
+    timeouts.install()  # around step_functions: an event after the end is refused
     execution_name.install()
     mocked_responses.install()
-    execution_log.install()  # around step_functions: an event that it refuses is not logged
+    execution_log.install()  # around timeouts: an event that it refuses is not logged
     execution_metrics.install()
     alarms.install()
     log_filter.install()
     yaml_definition.install()
     batch_permissions.install()
+    message_delay.install()
     user_names.install()
     private_log.install()
     control_plane.install()  # around the whole emulator

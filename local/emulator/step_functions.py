@@ -1,30 +1,24 @@
-"""Start, retry, time-out and missing paths of a state machine.
+"""Start, retry, paths and intrinsic functions of a state machine.
 
-The emulator sleeps 150 ms before the first state, ignores `MaxDelaySeconds` and `JitterStrategy` of a Retry
-and `TimeoutSeconds` of a state machine, gives null for a JSON path that points nowhere, and lets `States.ALL`
-match every error. On AWS
+The emulator sleeps 150 ms before the first state, ignores `MaxDelaySeconds` and `JitterStrategy` of a Retry,
+gives null for a JSON path that points nowhere, and lets `States.ALL` match every error. On AWS
 
 - an execution begins at once;
 - a retry waits at most MaxDelaySeconds, and with `JitterStrategy: FULL` a random part of it;
-- a state machine that runs longer than TimeoutSeconds ends as TIMED_OUT, whatever its states catch. Here
-  that is found out between states and in waits; a running task is not interrupted;
-- a path in Parameters, ItemSelector, ResultSelector or an intrinsic function that points nowhere is a
-  `States.Runtime` error;
+- a path in Parameters, ItemSelector, ResultSelector, InputPath, OutputPath, an intrinsic function or a
+  Choice that points nowhere is a `States.Runtime` error; `IsPresent` asks whether it does, also for a null;
+- `States.MathRandom(start, end)` never gives the end;
 - `States.ALL` and `States.TaskFailed` match neither `States.Runtime` nor `States.DataLimitExceeded`;
 - an invocation that Lambda throttled is a `Lambda.TooManyRequestsException`, not Lambda.Unknown.
 
-The waits stay scaled by the emulator's SFN_WAIT_SCALE, and no retry waits more than its 60 s;
-TimeoutSeconds is not scaled.
+The waits stay scaled by the emulator's SFN_WAIT_SCALE, and no retry waits more than its 60 s.
 """
 
 import json
 import random
-import time
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from typing import Any
 
-from ministack.core.responses import now_iso
 from ministack.services import stepfunctions
 
 from local.emulator import guard
@@ -32,14 +26,7 @@ from local.emulator import guard
 Json = dict[str, Any]
 
 _TERMINAL_ERRORS = ("States.Runtime", "States.DataLimitExceeded")
-_NO_DEADLINE = float("inf")
 _THROTTLE = "TooManyRequestsException"
-
-_deadline: ContextVar[float] = ContextVar("deadline", default=_NO_DEADLINE)
-
-
-class _MachineTimeoutError(BaseException):
-    """The state machine's TimeoutSeconds are over: no Retry or Catch may see it, nor `except Exception`."""
 
 
 def install() -> None:
@@ -50,9 +37,10 @@ def install() -> None:
     guard.wrap(stepfunctions, "_error_matches", _error_matches)
     guard.wrap(stepfunctions, "_resolve_params_obj", _resolve_params_obj)
     guard.wrap(stepfunctions, "_eval_intrinsic_arg", _eval_intrinsic_arg)
-    guard.wrap(stepfunctions, "_run_execution", _run_execution)
-    guard.wrap(stepfunctions, "_add_event", _add_event)
-    guard.wrap(stepfunctions, "_scaled_sleep", _scaled_sleep)
+    guard.wrap(stepfunctions, "_exec_intrinsic", _exec_intrinsic)
+    guard.wrap(stepfunctions, "_apply_input_path", _apply_input_path)
+    guard.wrap(stepfunctions, "_apply_output_path", _apply_output_path)
+    guard.wrap(stepfunctions, "_evaluate_rule", _evaluate_rule)
 
 
 # --- Retry and Catch ---
@@ -112,9 +100,34 @@ def _eval_intrinsic_arg(original: Callable[..., Any], arg: Any, data: Any, ctx: 
     return original(arg, data, ctx)
 
 
+def _apply_input_path(
+    original: Callable[..., Any], state_def: Json, data: Any, ctx: Json | None = None
+) -> Any:
+    _require(state_def.get("InputPath") or "$", data, ctx)
+    return original(state_def, data, ctx)
+
+
+def _apply_output_path(
+    original: Callable[..., Any], state_def: Json, data: Any, ctx: Json | None = None
+) -> Any:
+    _require(state_def.get("OutputPath") or "$", data, ctx)
+    return original(state_def, data, ctx)
+
+
+def _evaluate_rule(original: Callable[..., bool], rule: Json, data: Any, ctx: Json | None = None) -> bool:
+    variable = rule.get("Variable")
+    if variable is None:  # And, Or, Not
+        return original(rule, data, ctx)
+    if "IsPresent" in rule:
+        source, steps = _source(variable, data, ctx)
+        return _points_somewhere(steps, source) is rule["IsPresent"]
+    _require(variable, data, ctx, "of the Choice ")
+    return original(rule, data, ctx)
+
+
 def _require(path: str, data: Any, ctx: Json | None, where: str = "") -> None:
     """Raise States.Runtime when a path points nowhere in the input or, with `$$`, in the context."""
-    source, steps = (ctx, path[1:]) if path.startswith("$$.") else (data, path)
+    source, steps = _source(path, data, ctx)
     # The emulator resolves a ResultSelector without a context.
     if not path.startswith("$") or source is None or _points_somewhere(steps, source):
         return
@@ -122,6 +135,11 @@ def _require(path: str, data: Any, ctx: Json | None, where: str = "") -> None:
         "States.Runtime",
         f"The JSONPath '{path}' {where}could not be found in the input '{json.dumps(source)}'",
     )
+
+
+def _source(path: str, data: Any, ctx: Json | None) -> tuple[Any, str]:
+    """What a path points into, and the path from there on."""
+    return (ctx, path[1:]) if path.startswith("$$.") else (data, path)
 
 
 def _points_somewhere(path: str, data: Any) -> bool:
@@ -135,52 +153,12 @@ def _points_somewhere(path: str, data: Any) -> bool:
     return True
 
 
-# --- The machine's time-out ---
+# --- Intrinsic functions ---
 
 
-def _run_execution(original: Callable[..., None], exec_arn: str) -> None:
-    execution = stepfunctions._executions.get(exec_arn)
-    token = _deadline.set(time.monotonic() + _timeout_seconds(execution) if execution else _NO_DEADLINE)
-    try:
-        original(exec_arn)
-    except _MachineTimeoutError:
-        _time_out(execution)
-    finally:
-        _deadline.reset(token)
-
-
-def _timeout_seconds(execution: Json) -> float:
-    machine = stepfunctions._state_machines.get(execution["stateMachineArn"])
-    try:
-        seconds: float = json.loads(machine["definition"]).get("TimeoutSeconds", _NO_DEADLINE)
-    except (TypeError, ValueError):
-        return _NO_DEADLINE  # no machine or no definition: the emulator reports it
-    return seconds
-
-
-def _time_out(execution: Json) -> None:
-    error, cause = "States.Timeout", "The state machine ran longer than its TimeoutSeconds"
-    execution |= {"status": "TIMED_OUT", "error": error, "cause": cause, "stopDate": now_iso()}
-    details = {"error": error, "cause": cause}
-    stepfunctions._add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": details})
-    stepfunctions._emit_execution_status_event(execution)
-
-
-def _check_deadline() -> None:
-    if time.monotonic() >= _deadline.get():
-        raise _MachineTimeoutError
-
-
-def _add_event(original: Callable[..., Json], execution: Json, event_type: str, details: Any = None) -> Json:
-    if event_type.endswith(("StateEntered", "StateExited", "TaskScheduled")):
-        _check_deadline()
-    return original(execution, event_type, details)
-
-
-def _scaled_sleep(original: Callable[[float], None], seconds: float) -> None:
-    remaining = _deadline.get() - time.monotonic()
-    if seconds * stepfunctions._SFN_WAIT_SCALE < remaining:
-        original(seconds)
-        return
-    time.sleep(max(0, remaining))
-    raise _MachineTimeoutError
+def _exec_intrinsic(original: Callable[..., Any], node: Any, data: Any, ctx: Json | None) -> Any:
+    _, name, arguments = node
+    if name != "States.MathRandom":
+        return original(node, data, ctx)
+    start, end = (int(stepfunctions._eval_intrinsic_arg(one, data, ctx)) for one in arguments[:2])
+    return random.randrange(start, end)  # noqa: S311 (no secret)

@@ -102,6 +102,19 @@ class Emulator:
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
         return answer.get("FunctionError"), json.load(answer["Payload"])
 
+    def queue(self, **attributes: str) -> tuple[str, str]:
+        """Create a queue; returns its URL and its ARN."""
+        client = self.client("sqs")
+        url = client.create_queue(QueueName=unique("queue"), Attributes=attributes)["QueueUrl"]
+        found = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        return url, found["QueueArn"]
+
+    def consume(self, queue: str, function: str, **settings: Any) -> None:
+        """Let a function consume the queue with this ARN, message by message."""
+        self.client("lambda").create_event_source_mapping(
+            EventSourceArn=queue, FunctionName=function, **{"BatchSize": 1, **settings}
+        )
+
     def machine(self, definition: dict[str, Any], **settings: Any) -> str:
         """Create a state machine; returns its ARN."""
         created = self.client("stepfunctions").create_state_machine(

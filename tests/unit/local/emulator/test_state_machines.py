@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,16 @@ from local.emulator.step_functions import _retry_delay
 from tests.unit.local.emulator.harness import REGION, ROLE, Emulator, unique
 
 FLAKY = """
+import json, pathlib
+
 class Throttled(Exception): pass
 class Invalid(Exception): pass
 calls = {}
 
 def handler(event, context):
     calls[event["id"]] = calls.get(event["id"], 0) + 1
+    if "folder" in event:
+        (pathlib.Path(event["folder"]) / str(calls[event["id"]])).write_text(json.dumps(event))
     if calls[event["id"]] <= event["failures"]:
         raise globals()[event["error"]]("call %s" % calls[event["id"]])
     return {"calls": calls[event["id"]]}
@@ -144,6 +149,89 @@ def test_a_path_to_null_is_no_error(emulator: Emulator) -> None:
     }
     ended = emulator.run(emulator.machine({"StartAt": "P", "States": states}), '{"a": null}')
     assert json.loads(ended["output"]) == {"a": None, "in": None}
+
+
+def passes(emulator: Emulator, text: str = "{}", **fields: Any) -> dict[str, Any]:
+    """Run a Pass state with these fields; returns the ended execution."""
+    states = {"P": {"Type": "Pass", "End": True, **fields}}
+    return emulator.run(emulator.machine({"StartAt": "P", "States": states}), text)
+
+
+@pytest.mark.parametrize("field", ["InputPath", "OutputPath"])
+@pytest.mark.parametrize("path", ["$.missing", "$$.Execution.Missing"])
+def test_an_input_or_output_path_that_points_nowhere_fails_the_execution(
+    emulator: Emulator, field: str, path: str
+) -> None:
+    ended = passes(emulator, **{field: path})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+
+
+def test_a_succeed_state_ends_with_what_its_output_path_selects(emulator: Emulator) -> None:
+    machine = {"StartAt": "S", "States": {"S": {"Type": "Succeed", "OutputPath": "$.ticket"}}}
+    ended = emulator.run(emulator.machine(machine), '{"ticket": {"id": 7}, "rest": 1}')
+    assert json.loads(ended["output"]) == {"id": 7}
+
+
+def test_a_random_number_may_be_the_start_and_never_the_end(emulator: Emulator) -> None:
+    drawn = {f"n{number}.$": "States.MathRandom(3, $.end)" for number in range(100)}
+    ended = passes(emulator, '{"end": 5}', Parameters=drawn)
+    assert set(json.loads(ended["output"]).values()) == {3, 4}
+
+
+def test_a_state_keeps_the_time_when_it_was_entered_over_its_retries(
+    emulator: Emulator, flaky: str, tmp_path: Path
+) -> None:
+    parameters = {
+        "id": "entered",
+        "failures": 2,
+        "error": "Throttled",
+        "folder": str(tmp_path),
+        "entered.$": "$$.State.EnteredTime",
+        "retries.$": "$$.State.RetryCount",
+    }
+    retry = [{"ErrorEquals": ["Throttled"], "MaxAttempts": 3, "IntervalSeconds": 1}]
+    emulator.run(emulator.machine(machine({"Resource": flaky, "Parameters": parameters, "Retry": retry})))
+    calls = [json.loads((tmp_path / str(number)).read_text()) for number in (1, 2, 3)]
+    assert [call["retries"] for call in calls] == [0, 1, 2]
+    assert len({call["entered"] for call in calls}) == 1
+
+
+def chooses(emulator: Emulator, rule: dict[str, Any], text: str = "{}") -> dict[str, Any]:
+    """Run a Choice; its execution ends with "yes" or "no"."""
+    answers = {name: {"Type": "Pass", "Result": name, "End": True} for name in ("yes", "no")}
+    choice = {"Type": "Choice", "Choices": [{**rule, "Next": "yes"}], "Default": "no"}
+    return emulator.run(emulator.machine({"StartAt": "C", "States": {"C": choice, **answers}}), text)
+
+
+PRESENT = {"Variable": "$.a", "IsPresent": True}
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "answer"),
+    [
+        (PRESENT, '{"a": 1}', "yes"),
+        (PRESENT, '{"a": null}', "yes"),
+        (PRESENT, '{"b": 1}', "no"),
+        ({"Variable": "$.a", "IsPresent": False}, '{"b": 1}', "yes"),
+        ({"Variable": "$.a[0].b", "IsPresent": True}, '{"a": []}', "no"),
+        ({"And": [PRESENT, {"Variable": "$.a", "NumericGreaterThan": 1}]}, "{}", "no"),
+        ({"Variable": "$$.Execution.Input.a", "IsPresent": True}, '{"a": 1}', "yes"),
+        ({"Variable": "$$.Execution.Input.a", "IsPresent": True}, "{}", "no"),
+        ({"Variable": "$$.Execution.Input.a", "NumericEquals": 1}, '{"a": 1}', "yes"),
+        ({"Variable": "$$.State.Name", "StringEquals": "C"}, "{}", "yes"),
+    ],
+)
+def test_a_choice_looks_into_its_input_and_the_context(
+    emulator: Emulator, rule: dict[str, Any], text: str, answer: str
+) -> None:
+    ended = chooses(emulator, rule, text)
+    assert (ended["status"], ended["output"]) == ("SUCCEEDED", json.dumps(answer))
+
+
+@pytest.mark.parametrize("path", ["$.a", "$$.Execution.Input.a"])
+def test_a_choice_that_compares_what_is_missing_fails_the_execution(emulator: Emulator, path: str) -> None:
+    ended = chooses(emulator, {"Variable": path, "NumericEquals": 1})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
 
 
 DEFINITION = """

@@ -8,6 +8,7 @@ from local.emulator import (
     conditions,
     control_plane,
     encoded_path,
+    event_source_mapping,
     execution_log,
     execution_metrics,
     execution_name,
@@ -75,6 +76,7 @@ def install() -> None:
     log_filter.install()
     yaml_definition.install()
     batch_permissions.install()
+    event_source_mapping.install()
     message_delay.install()
     user_names.install()
     private_log.install()

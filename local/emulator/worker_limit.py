@@ -123,8 +123,6 @@ class WorkerLimit:
         self, original: Callable[..., int], esm: Json, func_rec: Json, config: Json, queue: Json | None = None
     ) -> int:
         """How many batches of an SQS event source mapping may be under way."""
-        if asked := _maximum_concurrency(esm):
-            esm = {**esm, "ScalingConfig": {"MaximumConcurrency": asked}}
         return min(original(esm, func_rec, config, queue), self._limit(esm["FunctionName"]))
 
     def _limit(self, function: str) -> int:
@@ -134,8 +132,9 @@ class WorkerLimit:
 
 
 def _maximum_concurrency(esm: Json) -> int:
-    """Zero when it has none. CloudFormation gives the value of a parameter as text."""
-    return int((esm.get("ScalingConfig") or {}).get("MaximumConcurrency", 0))
+    """Zero when it has none."""
+    found: int = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency", 0)
+    return found
 
 
 class _Slots:

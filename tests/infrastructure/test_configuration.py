@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from support.aws.model import MAX_TOKENS
 from support.aws.model_families import FAMILIES, OTHERS
+from support.domain.analysis import SCHEMA
+from support.domain.instructions import INSTRUCTIONS
 
 type Document = dict[str, Any]
 
@@ -119,6 +122,24 @@ def test_every_family_of_models_has_its_row_and_every_row_its_family() -> None:
         [name, cell(f.tool_choice), cell(f.inference_config), cell(f.additional_fields)]
         for name, f in families.items()
     ]
+
+
+def test_the_limits_are_derived_from_the_defaults_and_from_what_a_ticket_reserves(template: Document) -> None:
+    rows = table("Limits that fit")
+    parameters = template["Parameters"]
+    given = {
+        name: value
+        for row in rows
+        for name, value in zip(names(row[0]), row[1].split(", "), strict=False)
+        if name in parameters
+    }
+    assert {name: value.replace(",", "") for name, value in given.items()} == {
+        name: str(parameters[name]["Default"]) for name in given
+    }
+    assert {"SubmitRateLimit", "SubmitBurstLimit", "RequestRateLimit", "ClientRateLimit"} <= given.keys()
+    assert [row[1] for row in rows if row[0].startswith("`maxTokens`")] == [str(MAX_TOKENS)]
+    # The guide rounds the prompt and the tool schema to 2,200 characters.
+    assert 2_100 < len(INSTRUCTIONS) + len(json.dumps(SCHEMA)) <= 2_200
 
 
 @pytest.mark.parametrize("stage", ["default", "prod", "local"])

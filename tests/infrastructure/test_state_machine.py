@@ -72,6 +72,10 @@ def test_the_states_stand_in_the_order_of_the_workflow(definition: State) -> Non
         "Classify Ticket",
         "Update Ticket",
         "Notify Support",
+        "Duplicate Ignored",
+        "Record Deferral",
+        "Defer Ticket",
+        "Ticket Deferred",
         "Record Failure",
         "Publish Failure",
         "Queue Failure",
@@ -148,6 +152,7 @@ def test_the_worst_case_of_all_states_on_one_path_leaves_time_for_the_failure_br
     Each attempt takes the task's whole time-out, each wait its full length. Causes that alternate within one
     state may take longer: what then times out is the sweep's.
     """
+    # Defer Ticket goes on to the failure branch when the waiting room cannot be reached.
     worst = sum(worst_seconds(task) for task in tasks(definition).values())
     assert worst < definition["TimeoutSeconds"], f"{worst} s"
 
@@ -165,6 +170,27 @@ def waits(retry: State) -> list[float]:
     return [min(delay, retry.get("MaxDelaySeconds", delay)) for delay in delays]
 
 
+PASSING = {name for name in leaves(errors.TransientError) if name != "ModelOutputInvalid"}
+
+
+def test_what_passes_is_deferred_and_what_needs_a_person_fails(definition: State) -> None:
+    for name, task in functions(definition).items():
+        if name in {"Record Deferral", "Record Failure"}:
+            continue
+        *_, deferred, other = task["Catch"]
+        retried = {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
+        assert (deferred["Next"], other["Next"]) == ("Record Deferral", "Record Failure"), name
+        # All that is retried passes, but answers of the model that are no use again and again.
+        assert set(deferred["ErrorEquals"]) == retried - {"ModelOutputInvalid"}, name
+        assert {error for error in deferred["ErrorEquals"] if "." not in error} <= PASSING, name
+
+
+def test_the_waiting_rooms_message_has_the_form_of_a_failure_message(definition: State) -> None:
+    deferred = definition["States"]["Defer Ticket"]["Parameters"]["MessageBody"]
+    failed = definition["States"]["Queue Failure"]["Parameters"]["MessageBody"]
+    assert {name.replace("deferredAt", "failedAt"): path for name, path in deferred.items()} == failed
+
+
 def test_the_failure_message_is_the_same_on_the_topic_and_in_the_queue(definition: State) -> None:
     published = definition["States"]["Publish Failure"]["Parameters"]["Message"]
     queued = definition["States"]["Queue Failure"]["Parameters"]["MessageBody"]
@@ -173,7 +199,7 @@ def test_the_failure_message_is_the_same_on_the_topic_and_in_the_queue(definitio
 
 
 def test_no_path_of_the_failure_branch_reads_a_field_that_the_input_may_lack(definition: State) -> None:
-    for name in ("Record Failure", "Publish Failure", "Queue Failure"):
+    for name in ("Record Deferral", "Defer Ticket", "Record Failure", "Publish Failure", "Queue Failure"):
         text = json.dumps(definition["States"][name]["Parameters"])
         assert "$$.Execution.Input." not in text, name
         assert "$.ticket" not in text, name

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from support.aws import clients
 from support.aws.mail_topic import SECONDS_PER_MAIL
 from support.domain.mail import MAX_LISTED
-from support.domain.ticket import Status
-from support.operations import digest
+from support.domain.run import Run
+from support.domain.ticket import Status, timestamp
+from support.operations import digest, pace
 
 type Document = dict[str, Any]
 
@@ -79,13 +81,17 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
             "dynamodb:Query",
             "dynamodb:UpdateItem",
             "kms:Decrypt",
-            "states:StartExecution",
+            "kms:GenerateDataKey",
+            "sqs:SendMessage",
         ],
-        "ReplayFunction": [
-            "dynamodb:PutItem",
+        "ResumeFunction": [
+            "dynamodb:GetItem",
             "dynamodb:UpdateItem",
             "kms:Decrypt",
-            "states:StartExecution",
+            "kms:GenerateDataKey",
+            "sns:Publish",
+            "sqs:SendMessage",
+            "states:StartSyncExecution",
         ],
         "SweepFunction": [
             "dynamodb:GetItem",
@@ -94,8 +100,8 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
             "kms:Decrypt",
             "kms:GenerateDataKey",
             "sns:Publish",
+            "sqs:SendMessage",
             "ssm:GetParameter",
-            "states:StartExecution",
         ],
         "MailFunction": ["kms:Decrypt", "kms:GenerateDataKey", "sns:GetTopicAttributes", "sns:Publish"],
         "DigestFunction": [
@@ -203,15 +209,43 @@ def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
     assert retries["total_max_attempts"] in {1, 2}
 
 
-def test_failed_tickets_can_be_redriven_to_the_replay_queue_and_poison_comes_back(template: Document) -> None:
-    queue = of_type(template, "AWS::SQS::Queue")["ReplayQueue"]
-    redrive = queue["RedrivePolicy"]
+def test_failed_tickets_can_be_redriven_to_the_waiting_room_and_come_back_when_it_cannot_take_them(
+    template: Document,
+) -> None:
+    redrive = of_type(template, "AWS::SQS::Queue")["WaitingRoomQueue"]["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["FailedTicketsQueue", "Arn"]}
-    assert redrive["maxReceiveCount"] == 3
-    replay = of_type(template, "AWS::Serverless::Function")["ReplayFunction"]
-    source = replay["Events"]["ReplayQueue"]["Properties"]
-    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert queue["VisibilityTimeout"] >= 6 * replay["Timeout"]
+    # A message counts as received when Lambda has no room for the consumer, too.
+    queue = of_type(template, "AWS::SQS::Queue")["WaitingRoomQueue"]
+    hours = redrive["maxReceiveCount"] * queue["VisibilityTimeout"] / 3600
+    assert hours > template["Parameters"]["MaxWaitHours"]["Default"]
+
+
+def test_the_consumer_has_time_for_its_longest_pause_and_the_longest_execution(
+    template: Document, definition: Document
+) -> None:
+    queue = of_type(template, "AWS::SQS::Queue")["WaitingRoomQueue"]
+    function = of_type(template, "AWS::Serverless::Function")["ResumeFunction"]
+    answer = clients.stepfunctions().meta.config.read_timeout  # type: ignore[attr-defined]
+    assert definition["TimeoutSeconds"] < answer
+    assert 1.5 * pace.LONGEST_PAUSE + answer + 10 < function["Timeout"] < queue["VisibilityTimeout"]
+
+
+def test_the_consumer_takes_one_ticket_at_a_time_and_as_many_at_once_as_operators_allow(
+    template: Document,
+) -> None:
+    function = of_type(template, "AWS::Serverless::Function")["ResumeFunction"]
+    source = function["Events"]["WaitingRoomQueue"]["Properties"]
+    assert source["BatchSize"] == 1
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ResumeConcurrency"}}
+    # What AWS allows.
+    parameter = template["Parameters"]["ResumeConcurrency"]
+    assert (parameter["MinValue"], parameter["MaxValue"]) == (2, 1000)
+
+
+def test_a_lease_outlasts_the_execution_that_has_it(definition: Document) -> None:
+    now = datetime.now(UTC)
+    run = Run(name="e", arn="arn:e", entered_at="")
+    assert run.lease_end(now) > timestamp(now + timedelta(seconds=definition["TimeoutSeconds"]))
 
 
 # SNS suspends an e-mail subscription that gets more messages a second, and deletes it days later.
@@ -315,7 +349,7 @@ def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_la
 
 
 @pytest.mark.parametrize(
-    "name", ["TicketsTable", "FailedTicketsQueue", "ReplayQueue", "TicketPipelineLogGroup", "UserPool"]
+    "name", ["TicketsTable", "FailedTicketsQueue", "WaitingRoomQueue", "TicketPipelineLogGroup", "UserPool"]
 )
 def test_what_may_hold_a_ticket_or_a_user_outlives_the_stack(template: Document, name: str) -> None:
     resource = template["Resources"][name]
@@ -352,6 +386,7 @@ def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Docu
         "ByStatus",
         "ByCustomer",
         "Pending",
+        "Waiting",
     ]
 
 
@@ -379,6 +414,8 @@ def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> 
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert set(alarms) == {
         "TicketsFailedAlarm",
+        "TicketsWaitAlarm",
+        "ResumeErrorsAlarm",
         "ExecutionsTimedOutAlarm",
         "FailedTicketsWaitingAlarm",
         "SweepErrorsAlarm",
@@ -407,7 +444,7 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
         "UndeliveredMailQueueUrl",
         "FailureTopicArn",
         "FailedTicketsQueueUrl",
-        "ReplayQueueUrl",
+        "WaitingRoomQueueUrl",
         "ServiceClientPolicyArn",
         "UsagePlanId",
         "UserPoolId",

@@ -27,7 +27,9 @@ def definition_with_arns() -> dict[str, Any]:
     text = text.replace("${Partition}", "aws")
     text = re.sub(r"\$\{(\w+)FunctionArn}", r"arn:aws:lambda:us-east-1:123456789012:function:\1", text)
     text = text.replace("${FailureTopicArn}", "arn:aws:sns:us-east-1:123456789012:failures")
-    text = text.replace("${FailedTicketsQueueUrl}", "https://sqs.us-east-1.amazonaws.com/123456789012/failed")
+    for queue in ("FailedTickets", "WaitingRoom"):
+        url = f"https://sqs.us-east-1.amazonaws.com/123456789012/{queue}"
+        text = text.replace(f"${{{queue}QueueUrl}}", url)
     return dict(yaml.safe_load(text))
 
 
@@ -65,27 +67,32 @@ STORED = ("Store Ticket", "Already Processed?")
 CLASSIFIED = (*STORED, "Classify Ticket")
 UPDATED = (*CLASSIFIED, "Update Ticket")
 NOTIFIED = (*UPDATED, "Notify Support")
+DEFERRAL = ("Record Deferral", "Defer Ticket")
 FAILURE = ("Record Failure", "Publish Failure")
 
 SCENARIOS = {
     "HappyPath": succeeds(*NOTIFIED),
-    "RepeatedExecution": succeeds(*STORED, "Notify Support"),
+    "AlreadyProcessed": succeeds(*STORED, "Notify Support"),
+    "RepeatedExecution": succeeds(*STORED, "Duplicate Ignored"),
     "EveryTaskRecovers": succeeds(*NOTIFIED),
     # There is no ticket to record a failure of.
     "StoreFindsNoSubmission": fails("Store Ticket", "Publish Failure"),
     "StoreRejected": fails("Store Ticket", *FAILURE),
-    "StoreUnavailable": fails("Store Ticket", *FAILURE),
+    "StoreUnavailable": succeeds("Store Ticket", *DEFERRAL, "Ticket Deferred"),
     "StoreUnforeseen": fails("Store Ticket", *FAILURE),
     "ClassifyRejected": fails(*CLASSIFIED, *FAILURE),
     "ClassifyRefused": fails(*CLASSIFIED, *FAILURE),
-    "ClassifyThrottled": fails(*CLASSIFIED, *FAILURE),
+    "ClassifyThrottled": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
     "ClassifyUnforeseen": fails(*CLASSIFIED, *FAILURE),
     "UpdateFindsNoTicket": fails(*UPDATED, *FAILURE),
-    "UpdateUnavailable": fails(*UPDATED, *FAILURE),
+    "UpdateUnavailable": succeeds(*UPDATED, *DEFERRAL, "Ticket Deferred"),
     "UpdateUnforeseen": fails(*UPDATED, *FAILURE),
     "NotifyRejected": fails(*NOTIFIED, *FAILURE),
-    "NotifyUnavailable": fails(*NOTIFIED, *FAILURE),
+    "NotifyUnavailable": succeeds(*NOTIFIED, *DEFERRAL, "Ticket Deferred"),
     "NotifyUnforeseen": fails(*NOTIFIED, *FAILURE),
+    "DeferralRecovers": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
+    "DeferralUnrecorded": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
+    "DeferralRefused": fails(*CLASSIFIED, *DEFERRAL, *FAILURE),
     "FailureBranchRecovers": fails(*CLASSIFIED, *FAILURE),
     "FailureUnrecorded": fails(*CLASSIFIED, *FAILURE),
     "FailureUnpublished": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),

@@ -94,11 +94,17 @@ class Pipeline:
     """The state machine: start it, and see what it did."""
 
     def __init__(
-        self, arn: str, lambda_service: LambdaService, waits: list[float], failed_queue_url: str
+        self,
+        arn: str,
+        lambda_service: LambdaService,
+        waits: list[float],
+        failed_queue_url: str,
+        waiting_room_url: str,
     ) -> None:
         self._arn = arn
         self._stepfunctions = boto3.client("stepfunctions")
         self._queue_url = failed_queue_url
+        self._waiting_room_url = waiting_room_url
         self.functions = lambda_service
         self.waits = waits
 
@@ -121,15 +127,22 @@ class Pipeline:
             output=json.loads(found["output"]) if "output" in found else None,
         )
 
+    def deferred(self) -> list[dict[str, Any]]:
+        """What is in the waiting room; takes it out."""
+        return self._taken(self._waiting_room_url)
+
     def failure_messages(self) -> list[dict[str, Any]]:
         """What is in the failed-tickets queue; takes it out."""
+        return self._taken(self._queue_url)
+
+    @staticmethod
+    def _taken(url: str) -> list[dict[str, Any]]:
+        """All messages of a queue, which is empty then."""
         sqs = boto3.client("sqs")
         bodies = []
-        while messages := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
                 bodies.append(json.loads(message["Body"]))
         return bodies
 
@@ -142,13 +155,14 @@ def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipel
     monkeypatch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: service)
     monkeypatch.setattr(retrier_decl, "time", _NotingClock(waits))
     queue_url = _failure_topic_with_queue()
+    waiting_room_url = boto3.client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"]
     arn = boto3.client("stepfunctions").create_state_machine(
         name="ticket-pipeline",
         type="EXPRESS",
-        definition=_definition(queue_url),
+        definition=_definition(queue_url, waiting_room_url),
         roleArn="arn:aws:iam::123456789012:role/pipeline",
     )["stateMachineArn"]
-    return Pipeline(arn, service, waits, queue_url)
+    return Pipeline(arn, service, waits, queue_url, waiting_room_url)
 
 
 class _NotingClock:
@@ -172,8 +186,11 @@ def _failure_topic_with_queue() -> str:
     return url
 
 
-def _definition(failed_queue_url: str) -> str:
+def _definition(failed_queue_url: str, waiting_room_url: str) -> str:
     text = DEFINITION.read_text().replace("${Partition}", "aws")
+    # Nobody waits here: moto keeps a delayed message back for as long.
+    text = text.replace("DelaySeconds.$: States.MathRandom(1, 21)", "DelaySeconds: 0")
+    text = text.replace("${WaitingRoomQueueUrl}", waiting_room_url)
     for task in TASKS:
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{task}"
         text = text.replace(f"${{{task.capitalize()}FunctionArn}}", arn)
@@ -189,12 +206,16 @@ class Wire:
     def __init__(self) -> None:
         self._registered: list[tuple[Any, str, Any]] = []
 
-    def fail(self, operation: str, status: int, code: str) -> None:
-        """Have every call, e.g. of `dynamodb.UpdateItem`, answered with an AWS error."""
+    def fail(self, operation: str, status: int, code: str, *, writing: str = "") -> None:
+        """Have calls, e.g. of `dynamodb.UpdateItem`, answered with an AWS error: those that hold a text."""
         service = operation.partition(".")[0]
         client: Any = {"dynamodb": clients.dynamodb, "sns": clients.sns, "ssm": clients.ssm}[service]()
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-        answer: Any = lambda **_: (SimpleNamespace(status_code=status), error)  # noqa: E731
+
+        def answer(params: dict[str, Any], **_: object) -> Any:
+            is_meant = writing in str(params["body"])
+            return (SimpleNamespace(status_code=status), error) if is_meant else None
+
         event = f"before-call.{operation}"
         client.meta.events.register(event, answer)
         self._registered.append((client, event, answer))

@@ -4,7 +4,7 @@ import copy
 import importlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import pytest
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.domain.ticket import Status, Ticket
+from support.domain.run import Run
+from support.domain.ticket import Status, Ticket, timestamp
+from support.domain.waiting import WaitingTicket
 from support.tasks import classify
 
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
@@ -64,7 +66,8 @@ def test_a_repeated_execution_neither_classifies_nor_announces_again(
     pipeline.run(submission())
     repeated = pipeline.run(submission())
 
-    assert repeated.states == ["Store Ticket", "Already Processed?", "Notify Support"]
+    assert repeated.states == ["Store Ticket", "Already Processed?", "Duplicate Ignored"]
+    assert repeated.status == "SUCCEEDED"
     assert model.calls()["total"] == 1
     assert len(inbox()) == 1
 
@@ -72,10 +75,8 @@ def test_a_repeated_execution_neither_classifies_nor_announces_again(
 def test_dying_between_the_message_and_its_mark_announces_again_rather_than_never(
     pipeline: Any, inbox: Inbox, wire: Any
 ) -> None:
-    wire.fail("sns.Publish", 503, "ServiceUnavailable")
-    pipeline.run(submission())  # processed, not announced
-    wire.heal()
-    wire.fail("dynamodb.UpdateItem", 500, "InternalServerError")
+    pipeline.functions.fail("notify", "", "Runtime.ExitError")
+    wire.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="notifiedAt = if_not_exists")
     pipeline.run(submission())  # announced, not marked
     wire.heal()
     assert inbox()
@@ -99,8 +100,6 @@ def test_dying_after_the_mark_does_not_announce_again(pipeline: Any, inbox: Inbo
     ("fault", "error"),
     [
         ("deny", "ModelRejected"),
-        ("throttle", "ModelThrottled"),
-        ("error", "ModelUnavailable"),
         ("malformed", "ModelOutputInvalid"),
         ("truncated", "ModelOutputInvalid"),
     ],
@@ -123,8 +122,10 @@ def test_a_ticket_that_the_model_cannot_read_fails_visibly(
 
 
 @pytest.fixture
-def cold_classify(aws: None) -> None:
-    """Classify in a new execution environment, which has read no parameter yet."""
+def cold_classify(aws: None) -> Iterator[None]:
+    """Classify in a new execution environment, which has read no parameter yet, and keeps none."""
+    importlib.reload(classify)
+    yield
     importlib.reload(classify)
 
 
@@ -146,18 +147,149 @@ def test_a_threshold_that_cannot_be_read_yet_is_waited_for(
 ) -> None:
     wire.fail("ssm.GetParameter", 500, "InternalServerError")
 
+    execution = pipeline.run(submission())
+
+    (message,) = pipeline.deferred()
+    assert (execution.status, message["error"]) == ("SUCCEEDED", "ConfigurationUnavailable")
+    assert len(pipeline.waits) == 3
+
+
+DEFERRED = ["Record Deferral", "Defer Ticket", "Ticket Deferred"]
+
+
+@pytest.mark.parametrize(("fault", "error"), [("throttle", "ModelThrottled"), ("error", "ModelUnavailable")])
+def test_a_ticket_that_the_model_cannot_take_now_waits_and_nothing_fails(
+    pipeline: Any, model: Any, inbox: Inbox, fault: str, error: str
+) -> None:
+    model.fail(**{fault: 1.0})
+
+    execution = pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    (message,) = pipeline.deferred()
+    assert (execution.status, execution.states[-3:]) == ("SUCCEEDED", DEFERRED)
+    assert execution.output["failure"]["Error"] == error
+    assert (ticket["status"], ticket["waitingFor"]) == ("RECEIVED", error)
+    assert ticket["waitingSince"]
+    assert ticket["pendingSince"], "it still owes its processing"
+    assert "leasedBy" not in ticket
+    assert (message["input"], message["error"]) == (submission(), error)
+    assert (pipeline.failure_messages(), inbox()) == ([], [])
+
+
+@pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])
+@pytest.mark.parametrize(
+    "error", ["Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError"]
+)
+def test_what_lambda_cannot_run_now_waits_wherever_it_happens(
+    pipeline: Any, function: str, error: str
+) -> None:
+    pipeline.functions.fail(function, *[error] * 4)
+
+    execution = pipeline.run(submission())
+
+    (message,) = pipeline.deferred()
+    assert (execution.status, execution.states[-1]) == ("SUCCEEDED", "Ticket Deferred")
+    assert (message["input"], message["error"]) == (submission(), error)
+    assert pipeline.failure_messages() == []
+
+
+def resumed(message: dict[str, Any]) -> dict[str, Any]:
+    """The input with which the waiting room's consumer starts a deferred ticket again."""
+    return WaitingTicket.from_message(json.dumps(message), datetime.now(UTC)).to_input()
+
+
+def test_a_deferred_ticket_is_processed_when_it_comes_back(pipeline: Any, model: Any, inbox: Inbox) -> None:
+    model.fail(throttle=1.0)
     pipeline.run(submission())
+    model.fail()
+    (message,) = pipeline.deferred()
+
+    execution = pipeline.run(resumed(message))
+
+    ticket = require(submission()["ticketId"])
+    assert (execution.status, execution.states) == ("SUCCEEDED", HAPPY_PATH)
+    assert (ticket["status"], ticket["attempts"], len(inbox())) == ("PROCESSED", 2, 1)
+    assert not ticket.keys() & {"waitingSince", "waitingFor", "leasedBy", "leasedUntil", "pendingSince"}
+
+
+def test_a_ticket_that_is_deferred_again_has_been_waiting_since_the_first_time(
+    pipeline: Any, model: Any
+) -> None:
+    model.fail(throttle=1.0)
+    pipeline.run(submission())
+    (first,) = pipeline.deferred()
+    pipeline.run(resumed(first))
+    (second,) = pipeline.deferred()
+
+    began = timestamp(datetime.fromisoformat(first["deferredAt"]))
+    assert second["input"]["waiting"]["since"] == began < second["deferredAt"]
+    assert require(submission()["ticketId"])["waitingSince"] == began
+
+
+def test_a_deferral_that_cannot_be_recorded_keeps_no_ticket_from_its_next_run(
+    pipeline: Any, model: Any, wire: Any, inbox: Inbox
+) -> None:
+    model.fail(throttle=1.0)
+    wire.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="waitingFor = :error")
+    execution = pipeline.run(submission())
+    wire.heal()
+    model.fail()
+    assert execution.states[-3:] == DEFERRED
+    assert require(submission()["ticketId"])["leasedBy"], "nobody could end the lease"
+    (message,) = pipeline.deferred()
+
+    pipeline.run(resumed(message))
+
+    assert require(submission()["ticketId"])["status"] == "PROCESSED"
+    assert len(inbox()) == 1
+
+
+def test_a_ticket_that_cannot_be_deferred_fails_visibly(pipeline: Any, model: Any) -> None:
+    model.fail(throttle=1.0)
+    boto3.client("sqs").delete_queue(QueueUrl=pipeline._waiting_room_url)
+
+    execution = pipeline.run(submission())
 
     (message,) = pipeline.failure_messages()
-    assert message["error"] == "ConfigurationUnavailable"
-    assert len(pipeline.waits) == 3
+    ticket = require(submission()["ticketId"])
+    assert execution.states[-4:] == ["Defer Ticket", "Record Failure", "Publish Failure", "Ticket Failed"]
+    assert (message["error"], ticket["status"]) == ("ModelThrottled", "FAILED")
+    assert "waitingSince" not in ticket
+
+
+def test_a_message_that_is_delivered_twice_is_worked_on_once(pipeline: Any, model: Any, inbox: Inbox) -> None:
+    model.fail(throttle=1.0)
+    pipeline.run(submission())
+    model.fail()
+    (message,) = pipeline.deferred()
+
+    pipeline.run(resumed(message))
+    again = pipeline.run(resumed(message))
+
+    assert again.states[-1] == "Duplicate Ignored"
+    assert len(inbox()) == 1
+
+
+def test_while_one_execution_works_on_a_ticket_a_second_one_ends_as_a_duplicate(
+    pipeline: Any, model: Any, inbox: Inbox
+) -> None:
+    table = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+    ticket = Ticket.from_submission(submission(), now=datetime.now(UTC), retention_days=0)
+    owner = Run(name="owner", arn="arn:owner", entered_at="2026-01-01T12:00:00.000Z")
+    assert table.claim(ticket, owner, datetime.now(UTC))[1]
+
+    execution = pipeline.run(submission())
+
+    assert execution.states == ["Store Ticket", "Already Processed?", "Duplicate Ignored"]
+    assert (model.calls()["total"], inbox(), pipeline.failure_messages()) == (0, [], [])
 
 
 @pytest.mark.parametrize(
     ("fault", "longest_waits"),
     [
-        ("throttle", [2, 4, 8, 16, 20]),
-        ("error", [2, 4, 8]),
+        ("throttle", [2, 4]),
+        ("error", [1, 2]),
         ("malformed", [1, 1]),
         ("deny", []),
     ],
@@ -216,16 +348,21 @@ def test_an_error_that_nobody_foresaw_fails_the_ticket_at_once_and_keeps_it_for_
     assert pipeline.waits == []
 
 
-def test_when_the_table_is_down_the_failure_message_alone_holds_the_ticket(pipeline: Any, wire: Any) -> None:
+def test_while_the_table_is_down_the_waiting_room_alone_holds_the_ticket(
+    pipeline: Any, wire: Any, inbox: Inbox
+) -> None:
     wire.fail("dynamodb.PutItem", 500, "InternalServerError")
 
     execution = pipeline.run(submission())
 
-    (message,) = pipeline.failure_messages()
-    assert execution.status == "FAILED"
+    (message,) = pipeline.deferred()
+    assert (execution.status, execution.states[-1]) == ("SUCCEEDED", "Ticket Deferred")
     assert stored(submission()["ticketId"]) is None
     assert (message["input"], message["error"]) == (submission(), "StoreUnavailable")
     assert len(pipeline.waits) == 3
+    wire.heal()
+    pipeline.run(resumed(message))
+    assert len(inbox()) == 1
 
 
 def test_a_failure_that_cannot_be_recorded_is_still_published(pipeline: Any, model: Any, wire: Any) -> None:
@@ -262,19 +399,37 @@ def test_when_even_the_queue_is_gone_the_execution_still_ends_as_failed(pipeline
     assert require(submission()["ticketId"])["status"] == "FAILED"
 
 
-def test_a_ticket_whose_announcement_failed_stays_processed_and_pending(
-    pipeline: Any, wire: Any, inbox: Inbox
+def test_a_ticket_that_cannot_be_announced_now_is_announced_later_and_read_only_once(
+    pipeline: Any, wire: Any, inbox: Inbox, model: Any
 ) -> None:
     wire.fail("sns.Publish", 503, "ServiceUnavailable")
 
     pipeline.run(submission())
     ticket = require(submission()["ticketId"])
+    (message,) = pipeline.deferred()
     wire.heal()
-    repeated = pipeline.run(submission())
+    resumption = pipeline.run(resumed(message))
 
-    assert ticket["status"] == "PROCESSED"
+    assert (ticket["status"], ticket["waitingFor"]) == ("PROCESSED", "NotifyUnavailable")
     assert ticket["pendingSince"]
-    assert repeated.status == "SUCCEEDED"
+    assert resumption.states == ["Store Ticket", "Already Processed?", "Notify Support"]
+    assert (len(inbox()), model.calls()["total"]) == (1, 1)
+
+
+def test_a_ticket_whose_announcement_is_refused_stays_processed_and_waits_for_a_replay(
+    pipeline: Any, wire: Any, inbox: Inbox
+) -> None:
+    wire.fail("sns.Publish", 403, "AuthorizationError")
+
+    execution = pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    (message,) = pipeline.failure_messages()
+    assert (execution.status, message["error"]) == ("FAILED", "NotifyRejected")
+    assert (ticket["status"], ticket["failure"]["error"]) == ("PROCESSED", "NotifyRejected")
+    assert "pendingSince" not in ticket
+    wire.heal()
+    pipeline.run(resumed(message))
     assert len(inbox()) == 1
 
 

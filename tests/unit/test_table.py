@@ -3,7 +3,7 @@
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from support.aws.changes import TicketChanges
 from support.aws.table import TicketTable
 from support.domain.change import Change
 from support.domain.errors import StoreRejected, TicketNotFound
+from support.domain.run import Run
 from support.domain.ticket import Analysis, Failure, Feedback, Status, Ticket, timestamp
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
@@ -55,21 +56,158 @@ def set_status(ticket: Ticket, status: Status) -> None:
     )
 
 
+def run_of(
+    execution: str, entered_at: str = "2026-01-01T12:00:00.000Z", predecessor: str | None = None
+) -> Run:
+    return Run(name=execution, arn=f"arn:{execution}", entered_at=entered_at, predecessor=predecessor)
+
+
+def claimed(table: TicketTable, ticket: Ticket, execution: str = "e", now: datetime = NOW) -> Ticket:
+    """The ticket, leased to an execution that gets it."""
+    leased, is_claimed = table.claim(ticket, run_of(execution), now)
+    assert is_claimed
+    return leased
+
+
+def unleased(ticket: Ticket) -> Ticket:
+    return replace(ticket, leased_by=None, leased_until=None)
+
+
 def test_a_stored_ticket_is_read_back_as_it_was(table: TicketTable, ticket: Ticket) -> None:
-    assert table.store(ticket, NOW, execution="another") == ticket
-    assert table.get(ticket.ticket_id) == ticket
+    stored = claimed(table, ticket)
+
+    assert unleased(stored) == ticket
+    assert table.get(ticket.ticket_id) == stored
     assert table.get("unknown") is None
 
 
-def test_storing_again_returns_what_is_known_and_changes_nothing(table: TicketTable, ticket: Ticket) -> None:
+# ---- Leases ------------------------------------------------------------------------------------------------
+
+LATER = NOW + timedelta(minutes=1)
+MUCH_LATER = NOW + timedelta(minutes=6)
+
+
+def test_while_an_execution_has_the_lease_no_other_gets_the_ticket(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    first = claimed(table, ticket, "first")
+
+    assert table.claim(ticket, run_of("second"), LATER) == (first, False)
+    assert table.get(ticket.ticket_id) == first
+
+
+def test_an_execution_whose_store_is_repeated_keeps_its_lease_and_its_attempt(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    claimed(table, ticket)
+    again = claimed(table, ticket, now=LATER)
+
+    assert (again.attempts, again.leased_until) == (1, timestamp(LATER + timedelta(minutes=5)))
+
+
+def test_a_second_run_of_the_same_execution_does_not_get_the_lease(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    claimed(table, ticket)
+
+    assert not table.claim(ticket, run_of("e", entered_at="2026-01-01T12:00:00.001Z"), LATER)[1]
+
+
+def test_a_lease_ends_by_itself_when_its_execution_must_have_ended(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    claimed(table, ticket, "first")
+
+    second, is_claimed = table.claim(ticket, run_of("second"), MUCH_LATER)
+
+    assert (is_claimed, second.attempts) == (True, 2)
+
+
+def test_an_execution_takes_over_the_lease_of_the_one_that_deferred_its_ticket(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    claimed(table, ticket, "first")
+
+    second, is_claimed = table.claim(ticket, run_of("second", predecessor="arn:first"), LATER)
+    third = table.claim(ticket, run_of("third", predecessor="arn:first"), LATER)
+
+    assert (is_claimed, second.leased_by) == (True, run_of("second").holder)
+    assert third == (second, False), "a message that was delivered twice"
+
+
+def test_the_announcement_the_failure_and_the_deferral_end_the_lease(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    ticket_id = ticket.ticket_id
+    claimed(table, ticket)
+    deferred = present(
+        table.record_deferral(ticket_id, error="X", since=timestamp(NOW), run="arn:e", now=NOW)
+    )
+    claimed(table, ticket)
+    failed = present(table.record_failure(ticket_id, FAILURE, execution="e", run="arn:e", now=NOW))
+    claimed(table, ticket, "other")
+    announced = table.mark_announced(ticket_id, NOW)
+
+    assert [one.leased_by for one in (deferred, failed, announced)] == [None] * 3
+
+
+def test_an_execution_without_the_lease_neither_fails_nor_defers_the_ticket(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    first = claimed(table, ticket, "first")
+
+    table.record_failure(ticket.ticket_id, FAILURE, execution="second", run="arn:second", now=LATER)
+    table.record_deferral(ticket.ticket_id, error="X", since=timestamp(NOW), run="arn:second", now=LATER)
+
+    assert table.get(ticket.ticket_id) == first
+
+
+def test_an_announced_ticket_is_never_claimed_again(table: TicketTable, ticket: Ticket) -> None:
+    claimed(table, ticket)
+    announced = table.mark_announced(ticket.ticket_id, NOW)
+
+    assert table.claim(ticket, run_of("late"), MUCH_LATER) == (announced, False)
+
+
+# ---- Waiting -----------------------------------------------------------------------------------------------
+
+
+def test_a_deferred_ticket_waits_until_it_is_claimed_and_stays_pending(
+    table: TicketTable, ticket: Ticket
+) -> None:
+    claimed(table, ticket)
+    table.record_deferral(
+        ticket.ticket_id, error="ModelThrottled", since=timestamp(NOW), run="arn:e", now=LATER
+    )
+    assert (pending(), pending("Waiting")) == ([ticket.ticket_id], [ticket.ticket_id])
+
+    again = claimed(table, ticket, "again", LATER)
+
+    assert (again.waiting_since, again.waiting_for, again.attempts) == (None, None, 2)
+    assert (pending(), pending("Waiting")) == ([ticket.ticket_id], [])
+
+
+def test_a_ticket_is_marked_as_waiting_unless_it_went_on(table: TicketTable, ticket: Ticket) -> None:
+    table.add(ticket)
+    marked = table.mark_waiting(ticket, reason="Replay", now=NOW)
+    assert (present(marked).waiting_for, present(marked).is_abandoned) == ("Replay", False)
+    assert table.mark_waiting(ticket, reason="TicketStuck", now=LATER) is None
+
+    claimed(table, ticket)
+
+    assert table.mark_waiting(present(marked), reason="Replay", now=LATER) is None
+
+
+# ---- Storing, failing, announcing --------------------------------------------------------------------------
+
+
+def test_claiming_again_returns_what_is_known(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
-    assert (
-        table.store(replace(ticket, updated_at="2027-01-01T00:00:00.000Z"), NOW, execution="another")
-        == processed
-    )
-    assert table.get(ticket.ticket_id) == processed
+    again = claimed(table, replace(ticket, updated_at="2027-01-01T00:00:00.000Z"))
+
+    assert (again.analysis, again.status) == (processed.analysis, Status.PROCESSED)
 
 
 OTHER_SUBMISSIONS: list[dict[str, Any]] = [
@@ -87,10 +225,12 @@ def test_another_submission_under_a_used_id_is_stored_once_and_takes_nothing(
     table.add(ticket)
     submitted = replace(ticket, **other)
 
-    stored = table.store(submitted, NOW, execution="e-1")
+    stored = claimed(table, submitted)
 
-    assert stored == replace(submitted, ticket_id=stored.ticket_id, idempotency_key=ticket.ticket_id)
-    assert table.store(submitted, NOW, execution="e-2") == stored
+    assert unleased(stored) == replace(
+        submitted, ticket_id=stored.ticket_id, idempotency_key=ticket.ticket_id
+    )
+    assert table.claim(submitted, run_of("e-2"), NOW) == (stored, False)
     assert table.find(submitted) == stored
     assert table.find(ticket) == table.get(ticket.ticket_id) == ticket
     assert sorted(pending()) == sorted([ticket.ticket_id, stored.ticket_id])
@@ -102,7 +242,7 @@ def test_even_under_a_derived_id_nothing_is_overwritten(table: TicketTable, tick
     table.add(ticket)
     table.add(squatter)
 
-    stored = table.store(submitted, NOW, execution="e")
+    stored = claimed(table, submitted)
 
     assert table.get(squatter.ticket_id) == squatter
     assert table.find(submitted) == stored
@@ -111,7 +251,7 @@ def test_even_under_a_derived_id_nothing_is_overwritten(table: TicketTable, tick
 
 def test_a_restart_of_a_ticket_under_a_derived_id_finds_it_again(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    stored = table.store(replace(ticket, content="Something else."), NOW, execution="e")
+    stored = claimed(table, replace(ticket, content="Something else."))
 
     again = Ticket.from_submission(stored.to_submission(), now=NOW, retention_days=0)
 
@@ -120,9 +260,9 @@ def test_a_restart_of_a_ticket_under_a_derived_id_finds_it_again(table: TicketTa
 
 def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
 
-    reopened = table.store(ticket, NOW, execution="another")
+    reopened = claimed(table, ticket, "another")
 
     assert (reopened.status, reopened.attempts, reopened.failure) == (Status.RECEIVED, 2, FAILURE)
     assert pending() == [ticket.ticket_id]
@@ -132,9 +272,9 @@ def test_a_late_repeat_of_the_execution_that_failed_reopens_nothing(
     table: TicketTable, ticket: Ticket
 ) -> None:
     table.add(ticket)
-    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
 
-    assert table.store(ticket, NOW, execution="e") == failed
+    assert table.claim(ticket, run_of("e"), NOW) == (failed, False)
     assert pending() == []
 
 
@@ -142,8 +282,8 @@ def test_a_version_counts_what_an_agent_has_to_see_before_a_change(
     table: TicketTable, changes: TicketChanges, ticket: Ticket
 ) -> None:
     table.add(ticket)
-    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e")
-    reopened = table.store(ticket, NOW, execution="another")
+    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    reopened = claimed(table, ticket, "another")
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="another", now=NOW)
     changed = changes.change(ticket.ticket_id, Change(version=4, assignee="agent"), NOW)
 
@@ -156,9 +296,8 @@ def test_feedback_and_the_pipelines_bookkeeping_are_no_version(
     table.add(ticket)
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
-    claimed = table.claim(processed, sweeps=1, now=NOW)
-    assert claimed is not None
-    table.give_up(claimed, FAILURE)
+    claimed(table, ticket)
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="arn:e", now=NOW)
     changes.add_feedback(ticket.ticket_id, FEEDBACK)
     changes.replace_feedback(ticket.ticket_id, {**FEEDBACK, "rating": 5, "changedAt": timestamp(NOW)})
     announced = table.mark_announced(ticket.ticket_id, NOW)
@@ -167,76 +306,25 @@ def test_feedback_and_the_pipelines_bookkeeping_are_no_version(
     assert (announced.attempts, announced.feedback and announced.feedback["rating"]) == (2, 5)
 
 
-def stuck(table: TicketTable, ticket: Ticket) -> Ticket:
-    """A ticket whose execution vanished."""
-    table.add(ticket)
-    return ticket
-
-
-def failed(table: TicketTable, ticket: Ticket) -> Ticket:
-    table.add(ticket)
-    return present(table.record_failure(ticket.ticket_id, FAILURE, execution="e"))
-
-
-def processed(table: TicketTable, ticket: Ticket) -> Ticket:
-    table.add(ticket)
-    return table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
-
-
-def abandoned(table: TicketTable, ticket: Ticket) -> Ticket:
-    """Processed, and given up unannounced."""
-    return present(table.give_up(processed(table, ticket), FAILURE))
-
-
 def present(ticket: Ticket | None) -> Ticket:
     assert ticket is not None
     return ticket
 
 
-def claims(table: TicketTable, seen: Ticket) -> list[Ticket | None]:
-    """What everybody who restarts tickets gets of one, as they saw it."""
-    return [
-        table.claim(seen, sweeps=1, now=NOW),
-        table.claim(seen, sweeps=0, now=NOW),
-        table.reopen(seen, NOW),
-        table.give_up(seen, FAILURE),
-    ]
-
-
-@pytest.mark.parametrize("given", [stuck, failed, processed, abandoned])
-def test_of_all_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
-    table: TicketTable, changes: TicketChanges, ticket: Ticket, given: Any
+@pytest.mark.parametrize("status", [Status.RECEIVED, Status.FAILED, Status.PROCESSED])
+def test_of_many_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
+    table: TicketTable, changes: TicketChanges, ticket: Ticket, status: Status
 ) -> None:
-    seen = given(table, ticket)
+    table.add(ticket)
+    set_status(ticket, status)
     changes.add_feedback(ticket.ticket_id, FEEDBACK)
-    changes.change(ticket.ticket_id, Change(version=seen.version, assignee="agent"), NOW)
+    changes.change(ticket.ticket_id, Change(version=1, assignee="agent"), NOW)
 
-    first, *others = claims(table, seen)
+    # What each writes depends on what it has read: the condition decides. make storm has them come at once.
+    claims = [table.claim(ticket, run_of(f"e-{number}"), NOW) for number in range(4)]
 
-    assert first is not None
-    assert (first.attempts, first.feedback, first.assignee) == (seen.attempts + 1, FEEDBACK, "agent")
-    assert others == [None, None, None]
-
-
-@pytest.mark.parametrize("given", [stuck, failed, processed, abandoned])
-def test_a_claim_loses_to_a_success_that_came_between(table: TicketTable, ticket: Ticket, given: Any) -> None:
-    seen = given(table, ticket)
-    table.record_analysis(ticket.ticket_id, ANALYSIS, execution="late", now=NOW)
-    announced = table.mark_announced(ticket.ticket_id, NOW)
-
-    assert claims(table, seen) == [None] * 4
-    assert table.get(ticket.ticket_id) == announced
-
-
-@pytest.mark.parametrize("given", [stuck, failed])
-def test_a_claim_loses_to_an_analysis_that_came_between(
-    table: TicketTable, ticket: Ticket, given: Any
-) -> None:
-    seen = given(table, ticket)
-    analysed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="late", now=NOW)
-
-    assert claims(table, seen) == [None] * 4
-    assert table.get(ticket.ticket_id) == analysed
+    (owner,) = [claim for claim, is_claimed in claims if is_claimed]
+    assert (owner.attempts, owner.feedback, owner.assignee) == (2, FEEDBACK, "agent")
 
 
 def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketTable, ticket: Ticket) -> None:
@@ -251,7 +339,7 @@ def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketT
 
 def test_a_failed_ticket_is_not_pending(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
 
     assert pending() == []
 
@@ -269,13 +357,13 @@ def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
 def test_no_late_execution_overwrites_what_came_after_it(
     table: TicketTable, ticket: Ticket, status: Status
 ) -> None:
-    table.add(ticket)
+    claimed(table, ticket, "owner")
     table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
     set_status(ticket, status)
     before = table.get(ticket.ticket_id)
 
     table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
     table.add(ticket)
 
     assert table.get(ticket.ticket_id) == before
@@ -283,7 +371,7 @@ def test_no_late_execution_overwrites_what_came_after_it(
 
 def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e")
+    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
 
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
 
@@ -305,7 +393,7 @@ def test_a_ticket_that_is_gone_is_told_apart_from_one_that_moved_on(table: Ticke
         table.record_analysis("gone", ANALYSIS, execution="e", now=NOW)
     with pytest.raises(TicketNotFound):
         table.mark_announced("gone", NOW)
-    assert table.record_failure("gone", FAILURE, execution="e") is None
+    assert table.record_failure("gone", FAILURE, execution="e", run="e", now=NOW) is None
 
 
 def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: Ticket) -> None:

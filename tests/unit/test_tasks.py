@@ -22,6 +22,7 @@ OUTCOMES = {
     "classify/no-ticket": "InvalidTicket",
     "classify/prompt-injection": "RECEIVED",
     "update/analysis": "PROCESSED",
+    "update/deferral": "RECEIVED",
     "update/failure": "FAILED",
     "update/failure-without-ticket-id": "InvalidTicket",
     "update/no-analysis": "InvalidTicket",
@@ -49,6 +50,10 @@ def stored(aws: None, model: Any) -> None:
 def classified(stored: None) -> None:
     """…with its analysis."""
     run("update/analysis")
+
+
+def scanned() -> Any:
+    return boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Items"]
 
 
 def outcome(name: str) -> str:
@@ -114,11 +119,24 @@ def test_recording_the_failure_of_a_ticket_that_was_never_stored_changes_nothing
     assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
 
 
+def test_a_deferral_says_since_when_and_why_the_ticket_waits(stored: None) -> None:
+    ticket = run("update/deferral")["ticket"]
+
+    assert (ticket["status"], ticket["waitingFor"]) == ("RECEIVED", "ModelThrottled")
+    assert ticket["waitingSince"]
+    assert not ticket.keys() & {"leasedBy", "leasedUntil"}
+
+
+def test_a_deferral_of_a_ticket_that_another_execution_works_on_changes_nothing(stored: None) -> None:
+    assert run("update/deferral", {"run": "arn:another"}) == {"ticket": None}
+    assert not run("store/billing")["ticket"].keys() & {"waitingSince", "waitingFor"}
+
+
 def test_a_failure_marks_the_ticket_of_its_own_submission_alone(stored: None) -> None:
     other = run("store/reused-id")["ticket"]
     failure = event("update/failure")["failure"]
     submission = event("store/reused-id")["submission"]
-    update = {"execution": "e", "submission": submission, "failure": failure}
+    update = event("update/failure") | {"submission": submission, "failure": failure}
 
     marked = importlib.import_module("support.tasks.update").handler(update, lambda_context())["ticket"]
 
@@ -127,10 +145,10 @@ def test_a_failure_marks_the_ticket_of_its_own_submission_alone(stored: None) ->
 
 
 def test_the_failure_of_a_submission_that_was_never_stored_marks_no_ticket_under_its_id(stored: None) -> None:
-    before = run("store/billing")["ticket"]
+    before = scanned()
 
     assert run("update/failure", {"submission": event("store/reused-id")["submission"]}) == {"ticket": None}
-    assert run("store/billing")["ticket"] == before
+    assert scanned() == before
 
 
 def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
@@ -143,6 +161,7 @@ def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
         "update/analysis",
         "notify/processed",
         "update/failure",
+        "update/deferral",
     ):
         run(name)
     own_id = run("store/reused-id")["ticket"]["ticketId"]
@@ -151,7 +170,7 @@ def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
     output = log.getvalue()
     lines = [json.loads(line) for line in output.splitlines()]
     ticket_id = event("store/billing")["submission"]["ticketId"]
-    assert [line["ticketId"] for line in lines] == [ticket_id] * 5 + [own_id, ticket_id]
+    assert [line["ticketId"] for line in lines] == [ticket_id] * 6 + [own_id, ticket_id]
     for line in lines:
         assert line["execution"] == "manual"
         assert line["xray_trace_id"] == "1-00000000-000000000000000000000001"

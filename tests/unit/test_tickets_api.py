@@ -25,6 +25,8 @@ TICKET = replace(Ticket.from_document(UPDATE["ticket"]), analysis=None)
 NOW = datetime.now(UTC)
 ABSENT = "9f8fad5b-d9cb-469f-a165-70867728950e"
 
+Admitted = Callable[[], list[dict[str, Any]]]
+
 CUSTOMER = {"sub": TICKET.customer_id}
 STRANGER = {"sub": "somebody-else"}
 AGENT = {"sub": "agent-1", "cognito:groups": "agents"}
@@ -93,7 +95,7 @@ def failed(table: TicketTable, received: Ticket) -> Ticket:
         "cause": "arn:aws:iam::123456789012:role/x",
         "failedAt": timestamp(NOW),
     }
-    ticket = table.record_failure(received.ticket_id, failure, execution="e")  # type: ignore[arg-type]
+    ticket = table.record_failure(received.ticket_id, failure, execution="e", run="e", now=NOW)  # type: ignore[arg-type]
     assert ticket is not None
     return ticket
 
@@ -118,7 +120,7 @@ def test_a_customer_sees_their_ticket_without_internals(failed: Ticket) -> None:
     assert answer.status == 200
     assert answer.body["content"] == TICKET.content
     assert answer.body["failure"].keys() == {"error", "failedAt"}
-    assert not answer.body.keys() & {"history", "sweeps", "pendingSince", "assignee"}
+    assert not answer.body.keys() & {"history", "pendingSince", "leasedBy", "leasedUntil", "assignee"}
 
 
 @pytest.mark.parametrize(
@@ -431,35 +433,45 @@ def test_feedback_that_is_not_valid_is_refused(processed: Ticket, body: Any) -> 
 # ---- Replay ------------------------------------------------------------------------------------------------
 
 
-def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, started: Callable[[], dict[str, Any]]) -> None:
+def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, admitted: Admitted) -> None:
     first = call("POST", path(rest="/replay"), ADMIN)
     second = call("POST", path(rest="/replay"), ADMIN)
 
-    assert (first.status, first.body["execution"]) == (202, f"{TICKET.ticket_id}-r2")
+    assert (first.status, first.body.keys()) == (202, {"message", "ticketId"})
     assert (second.status, second.problem) == (409, "nothing-to-replay")
-    assert list(started()) == [first.body["execution"]]
-    assert call("GET", path(), AGENT).body["status"] == "RECEIVED"
+    (message,) = admitted()
+    assert message["input"]["ticketId"] == TICKET.ticket_id
+    assert call("GET", path(), AGENT).body["waitingFor"] == "Replay"
 
 
-def test_a_processed_ticket_is_not_replayed(processed: Ticket, started: Callable[[], dict[str, Any]]) -> None:
+def test_staff_see_that_a_ticket_waits_and_customers_do_not(failed: Ticket, admitted: Admitted) -> None:
+    call("POST", path(rest="/replay"), ADMIN)
+
+    assert {"waitingSince", "waitingFor"} <= call("GET", path(), AGENT).body.keys()
+    assert not call("GET", path(), CUSTOMER).body.keys() & {"waitingSince", "waitingFor"}
+
+
+def test_a_processed_ticket_is_not_replayed(processed: Ticket, admitted: Admitted) -> None:
     assert call("POST", path(rest="/replay"), ADMIN).problem == "nothing-to-replay"
-    assert started() == {}
+    assert admitted() == []
 
 
 @pytest.mark.parametrize("claims", [CUSTOMER, AGENT, STRANGER])
 @pytest.mark.parametrize("ticket_id", [TICKET.ticket_id, ABSENT])
 def test_only_admins_replay(
-    failed: Ticket, started: Callable[[], dict[str, Any]], claims: dict[str, str], ticket_id: str
+    failed: Ticket, admitted: Admitted, claims: dict[str, str], ticket_id: str
 ) -> None:
     assert call("POST", path(ticket_id, "/replay"), claims).problem == "forbidden"
-    assert started() == {}
+    assert admitted() == []
 
 
-def test_a_replay_that_cannot_be_started_is_left_to_the_sweep(failed: Ticket) -> None:
+def test_a_ticket_that_cannot_be_put_into_the_waiting_room_stays_replayable(failed: Ticket) -> None:
+    # There is no such queue.
     answer = call("POST", path(rest="/replay"), ADMIN)
 
     assert (answer.status, answer.problem) == (503, "unavailable")
-    assert "pendingSince" in call("GET", path(), AGENT).body
+    assert call("GET", path(), AGENT).body["status"] == "FAILED"
+    assert "waitingSince" not in call("GET", path(), AGENT).body
 
 
 # ---- Every answer ------------------------------------------------------------------------------------------

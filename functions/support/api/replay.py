@@ -1,4 +1,4 @@
-"""Replay by hand: an admin starts a ticket again that failed, or that was given up unannounced."""
+"""Replay by hand: an admin has a ticket started again that failed, or that was given up unannounced."""
 
 import os
 from datetime import UTC, datetime
@@ -9,34 +9,34 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from support.api.request import TABLE, caller, stored_ticket
 from support.aws import clients
-from support.aws.pipeline import TicketPipeline
 from support.aws.telemetry import logger
+from support.aws.waiting_room import WaitingRoom
 from support.domain.refusals import Forbidden, NothingToReplay
+from support.domain.waiting import WaitingTicket
 
-PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
+WAITING_ROOM = WaitingRoom(clients.sqs(), os.environ["WAITING_ROOM_URL"])
+# What the ticket is then said to wait for.
+REASON = "Replay"
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
 
 @router.post("/tickets/<ticket_id>/replay")
 def replay_ticket(ticket_id: str) -> Response[dict[str, str]]:
-    """Claim the ticket, then start it: of several who replay it, one does; a failed start is the sweep's."""
+    """Put the ticket into the waiting room, from which it is started again within seconds."""
     who = caller(router)
     if not who.is_admin:
         raise Forbidden("Only admins may replay tickets.")
     ticket = stored_ticket(ticket_id)
-    claimed = TABLE.reopen(ticket, datetime.now(UTC))
-    if claimed is None:
+    if not ticket.is_abandoned:
         raise NothingToReplay(f"The ticket is {ticket.status}, and needs no replay or is being replayed.")
-    execution = f"{ticket_id}-r{claimed.attempts}"
-    PIPELINE.start(execution, claimed.to_submission())
-    logger.info("ticket replayed", by=who.subject, execution=execution)
+    now = datetime.now(UTC)
+    # Sent first: should the mark fail, the ticket is replayed all the same.
+    WAITING_ROOM.admit(WaitingTicket(submission=ticket.to_submission(), error=REASON, since=now), now)
+    TABLE.mark_waiting(ticket, reason=REASON, now=now)
+    logger.info("ticket replayed", by=who.subject)
     return Response(
         status_code=HTTPStatus.ACCEPTED,
         content_type=content_types.APPLICATION_JSON,
-        body={
-            "message": "the ticket's processing has been started again",
-            "ticketId": ticket_id,
-            "execution": execution,
-        },
+        body={"message": "the ticket will be processed again", "ticketId": ticket_id},
     )

@@ -30,6 +30,11 @@ _PARAMETERS = Config(
 )
 # Above the second that a queue waits for messages.
 _POLL = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
+# StartSyncExecution answers when the execution ends, which the state machine's TimeoutSeconds bounds. A
+# repeated call would start another one.
+_EXECUTION = Config(
+    connect_timeout=1, read_timeout=245, retries={"total_max_attempts": 1, "mode": "standard"}
+)
 
 
 @cache
@@ -59,7 +64,7 @@ def ssm() -> SSMClient:
 @cache
 def stepfunctions() -> SFNClient:
     """The Step Functions client of this execution environment."""
-    return boto3.client("stepfunctions", config=_QUICK)
+    return boto3.client("stepfunctions", config=_EXECUTION)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The digest queue: the announcements that wait for the next digest."""
+"""The queues that functions read or write by themselves: of the digest, and of failed tickets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 
 # The most that SQS returns or deletes in one call.
 _BATCH = 10
+
+
+class FailedTicketsQueue:
+    """The SQS queue of what a person has to look at."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, body: str) -> None:
+        """Put a message in as it is.
+
+        Raises:
+            QueueUnavailable: a repeat may succeed.
+            QueueRejected: a repeat cannot succeed.
+        """
+        with translated(unavailable=QueueUnavailable, rejected=QueueRejected):
+            self._client.send_message(QueueUrl=self._url, MessageBody=body)
 
 
 class DigestQueue:

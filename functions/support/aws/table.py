@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from support.aws.items import to_item
 from support.aws.ticket_items import ConditionFailedError, TicketItems, store_errors
+from support.domain.run import Run
 from support.domain.ticket import Analysis, Attempt, Dismissal, Failure, Status, Ticket, timestamp
 
 
@@ -42,14 +44,20 @@ class TicketTable(TicketItems):
             return failed.ticket()
         return None
 
-    def store(self, submitted: Ticket, now: datetime, *, execution: str) -> Ticket:
-        """Add a submission's ticket, or return the one that an earlier execution stored.
+    def claim(self, submitted: Ticket, run: Run, now: datetime) -> tuple[Ticket, bool]:
+        """Add a submission's ticket, or find it, and lease it to an execution; whether the lease was given.
 
-        A FAILED one is reopened, unless it is this execution that failed: then the call is a late repeat.
+        One execution at a time gets it: none while another's lease lasts, none for a ticket that was
+        announced, and not the one that failed with it, which then only repeats itself. A FAILED ticket
+        becomes RECEIVED again.
         """
-        ticket, _ = self.find_or_add(submitted)
-        is_reopened = ticket.status is Status.FAILED and not ticket.was_ended_by(execution)
-        return self._reopened(ticket, now) if is_reopened else ticket
+        leased = replace(submitted, leased_by=run.holder, leased_until=run.lease_end(now))
+        ticket, is_new = self.find_or_add(leased)
+        if is_new:
+            return ticket, True
+        if ticket.notified_at or (ticket.status is Status.FAILED and ticket.was_ended_by(run.name)):
+            return ticket, False
+        return self._lease(ticket, run, now)
 
     def record_analysis(self, ticket_id: str, analysis: Analysis, *, execution: str, now: datetime) -> Ticket:
         """Make the ticket PROCESSED, or return it as it is when another execution already has.
@@ -82,26 +90,73 @@ class TicketTable(TicketItems):
         except ConditionFailedError as failed:
             return failed.ticket()
 
-    def record_failure(self, ticket_id: str, failure: Failure, *, execution: str) -> Ticket | None:
-        """Make a RECEIVED ticket FAILED; any later status stays. None when the ticket was never stored."""
+    def record_failure(
+        self, ticket_id: str, failure: Failure, *, execution: str, run: str, now: datetime
+    ) -> Ticket | None:
+        """End the work on a ticket: RECEIVED becomes FAILED, any later status stays.
+
+        Nothing changes while another execution than `run`, an ARN, has the lease, or after the announcement.
+        None when the ticket was never stored.
+        """
+        seen = self.get(ticket_id)
+        if seen is None or seen.was_failed_by(execution, failure["error"]):
+            return seen
+        is_unread = seen.status is Status.RECEIVED
         try:
             return self._update(
                 ticket_id,
-                "#status = :failed, failure = :failure, updatedAt = :now, "
+                "#status = :status, failure = :failure, updatedAt = :failedAt, "
                 + _APPEND_TO_HISTORY
-                + " REMOVE pendingSince",
-                condition="#status = :received",
+                + f" REMOVE pendingSince, {_LEASE_AND_WAIT}",
+                condition=f"{_IS_AS_SEEN} AND {_MAY_BE_ENDED}",
                 values={
-                    ":failed": Status.FAILED,
-                    ":received": Status.RECEIVED,
+                    ":status": Status.FAILED if is_unread else seen.status,
                     ":failure": failure,
-                    ":now": failure["failedAt"],
+                    ":failedAt": failure["failedAt"],
                     **_history(execution, failure["error"], failure["failedAt"]),
+                    **_seen(seen),
+                    ":run": f"{run} ",
+                    ":now": timestamp(now),
                 },
-                is_new_version=True,
+                is_new_version=is_unread,
             )
         except ConditionFailedError as failed:
             return failed.ticket() if failed.item else None
+
+    def record_deferral(
+        self, ticket_id: str, *, error: str, since: str, run: str, now: datetime
+    ) -> Ticket | None:
+        """Note that a ticket goes to the waiting room, and end the lease of `run`, an execution's ARN.
+
+        Nothing changes, and the answer is None, when the lease is another execution's.
+        """
+        try:
+            return self._update(
+                ticket_id,
+                "waitingSince = :since, waitingFor = :error, updatedAt = :now REMOVE leasedBy, leasedUntil",
+                condition="attribute_exists(#status) AND attribute_not_exists(notifiedAt) "
+                f"AND {_MAY_BE_ENDED}",
+                values={":since": since, ":error": error, ":run": f"{run} ", ":now": timestamp(now)},
+            )
+        except ConditionFailedError:
+            return None
+
+    def mark_waiting(self, seen: Ticket, *, reason: str, now: datetime) -> Ticket | None:
+        """Note that a ticket was put into the waiting room, or once more; None when it went on meanwhile."""
+        try:
+            return self._update(
+                seen.ticket_id,
+                "waitingSince = :now, waitingFor = :reason, updatedAt = :now",
+                condition=f"{_IS_AS_SEEN} AND (attribute_not_exists(waitingSince) OR waitingSince = :before)",
+                values={
+                    ":now": timestamp(now),
+                    ":reason": reason,
+                    ":before": seen.waiting_since or "",
+                    **_seen(seen),
+                },
+            )
+        except ConditionFailedError:
+            return None
 
     def mark_announced(self, ticket_id: str, now: datetime) -> Ticket:
         """Note that the support team was told: the ticket owes nothing any more.
@@ -112,60 +167,13 @@ class TicketTable(TicketItems):
         try:
             return self._update(
                 ticket_id,
-                "notifiedAt = if_not_exists(notifiedAt, :now), updatedAt = :now REMOVE pendingSince",
+                "notifiedAt = if_not_exists(notifiedAt, :now), updatedAt = :now "
+                f"REMOVE pendingSince, {_LEASE_AND_WAIT}",
                 condition="attribute_exists(#status)",
                 values={":now": timestamp(now)},
             )
         except ConditionFailedError as failed:
             return failed.ticket()
-
-    def claim(self, seen: Ticket, *, sweeps: int, now: datetime) -> Ticket | None:
-        """Take an unannounced ticket for one more execution, exclusively; None when it went on since then.
-
-        FAILED becomes RECEIVED again, `attempts` counts up, and `sweeps` notes how many of the latest
-        restarts were the schedule's own.
-        """
-        is_failed = seen.status is Status.FAILED
-        try:
-            return self._update(
-                seen.ticket_id,
-                "#status = :status, attempts = attempts + :one, sweeps = :sweeps, "
-                "pendingSince = :now, updatedAt = :now REMOVE dismissed",
-                condition=_IS_AS_SEEN,
-                values={
-                    ":status": Status.RECEIVED if is_failed else seen.status,
-                    ":one": 1,
-                    ":sweeps": sweeps,
-                    ":now": timestamp(now),
-                    **_seen(seen),
-                },
-                is_new_version=is_failed,
-            )
-        except ConditionFailedError:
-            return None
-
-    def reopen(self, seen: Ticket, now: datetime) -> Ticket | None:
-        """Claim an abandoned ticket; None when it is not abandoned, or somebody else has claimed it."""
-        return self.claim(seen, sweeps=0, now=now) if seen.is_abandoned else None
-
-    def give_up(self, seen: Ticket, failure: Failure) -> Ticket | None:
-        """End a pending ticket's sweeps; RECEIVED becomes FAILED. None when it went on meanwhile."""
-        is_unread = seen.status is Status.RECEIVED
-        try:
-            return self._update(
-                seen.ticket_id,
-                "#status = :status, failure = :failure, updatedAt = :now REMOVE pendingSince",
-                condition=_IS_AS_SEEN,
-                values={
-                    ":status": Status.FAILED if is_unread else seen.status,
-                    ":failure": failure,
-                    ":now": failure["failedAt"],
-                    **_seen(seen),
-                },
-                is_new_version=is_unread,
-            )
-        except ConditionFailedError:
-            return None
 
     def dismiss(self, seen: Ticket, dismissal: Dismissal) -> Ticket | None:
         """Note that an abandoned ticket is not to be replayed; None when it went on meanwhile.
@@ -182,13 +190,39 @@ class TicketTable(TicketItems):
         except ConditionFailedError:
             return None
 
-    def _reopened(self, failed: Ticket, now: datetime) -> Ticket:
-        return self.reopen(failed, now) or self.get(failed.ticket_id) or failed
+    def _lease(self, seen: Ticket, run: Run, now: datetime) -> tuple[Ticket, bool]:
+        is_failed = seen.status is Status.FAILED
+        is_repeat = seen.leased_by == run.holder
+        try:
+            ticket = self._update(
+                seen.ticket_id,
+                "#status = :status, attempts = attempts + :one, leasedBy = :holder, leasedUntil = :until, "
+                "pendingSince = if_not_exists(pendingSince, :now), updatedAt = :now "
+                "REMOVE waitingSince, waitingFor, dismissed",
+                condition=f"{_IS_AS_SEEN} AND ({_IS_FREE} OR leasedBy = :holder "
+                "OR begins_with(leasedBy, :predecessor))",
+                values={
+                    ":status": Status.RECEIVED if is_failed else seen.status,
+                    ":one": 0 if is_repeat else 1,
+                    ":holder": run.holder,
+                    ":predecessor": f"{run.predecessor or run.holder} ",
+                    ":until": run.lease_end(now),
+                    ":now": timestamp(now),
+                    **_seen(seen),
+                },
+                is_new_version=is_failed,
+            )
+        except ConditionFailedError as failed:
+            return failed.ticket(), False
+        return ticket, True
 
 
-# Every claim counts `attempts` up, and every execution's end changes the status or notes the announcement. An
+# Every lease counts `attempts` up, and every execution's end changes the status or notes the announcement. An
 # agent's other changes and feedback do not matter to either.
 _IS_AS_SEEN = "attempts = :attempts AND #status = :seen AND attribute_not_exists(notifiedAt)"
+_IS_FREE = "attribute_not_exists(leasedBy) OR leasedUntil < :now"
+_MAY_BE_ENDED = f"({_IS_FREE} OR begins_with(leasedBy, :run))"
+_LEASE_AND_WAIT = "leasedBy, leasedUntil, waitingSince, waitingFor"
 _APPEND_TO_HISTORY = "history = list_append(if_not_exists(history, :empty), :attempt)"
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from support.domain.ticket import Analysis, Ticket
@@ -23,10 +23,12 @@ class Announcement:
     @classmethod
     def of(cls, ticket: Ticket, analysis: Analysis, immediate_urgencies: Collection[str]) -> Self:
         """The announcement of a processed ticket."""
+        # Only the pipeline needs to know which execution is at work.
+        announced = replace(ticket, leased_by=None, leased_until=None)
         is_immediate = analysis["urgency"] in immediate_urgencies or analysis["needsReview"]
         return cls(
             subject=subject_line(analysis),
-            document=json.dumps(ticket.to_document(), ensure_ascii=False),
+            document=json.dumps(announced.to_document(), ensure_ascii=False),
             labels={
                 "urgency": analysis["urgency"],
                 "category": analysis["category"],

@@ -26,7 +26,16 @@ _TICKET_ID = re.compile(r"[A-Za-z0-9_-]+")
 MAX_VERSION = 10**9
 
 # What a customer does not see of a ticket: how it was worked on, inside.
-_INTERNAL = ("history", "sweeps", "pendingSince", "assignee", "dismissed")
+_INTERNAL = (
+    "history",
+    "pendingSince",
+    "waitingSince",
+    "waitingFor",
+    "leasedBy",
+    "leasedUntil",
+    "assignee",
+    "dismissed",
+)
 
 
 class Status(StrEnum):
@@ -105,7 +114,9 @@ class Ticket:
     `version` counts up with what an agent has to see before changing the ticket: other agents' changes, and
     the pipeline's changes of status and analysis. `urgency` and `category` are the model's until an agent
     corrects them; `analysis` keeps the model's. `idempotency_key` is the id with which a submission came
-    that is stored under another one, because the id was taken.
+    that is stored under another one, because the id was taken. `leased_by` is the execution that works on
+    the ticket, until `leased_until` at most. `waiting_since` and `waiting_for` (an error's name, or what put
+    it there) are of a ticket in the waiting room.
     """
 
     ticket_id: str
@@ -129,8 +140,11 @@ class Ticket:
     history: list[Attempt] | None = None
     notified_at: str | None = None
     pending_since: str | None = None
+    waiting_since: str | None = None
+    waiting_for: str | None = None
+    leased_by: str | None = None
+    leased_until: str | None = None
     expires_at: int | None = None
-    sweeps: int | None = None
 
     @classmethod
     def from_submission(
@@ -177,13 +191,24 @@ class Ticket:
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether work is owed that no execution and no sweep will do: an operator has to replay it."""
+        """Whether work is owed that nobody will do by themselves: an operator has to replay the ticket."""
+        if self.waiting_since:
+            return False
         unannounced = self.notified_at is None and self.pending_since is None
         return self.status is Status.FAILED or (self.status is Status.PROCESSED and unannounced)
+
+    def is_leased(self, now: datetime) -> bool:
+        """Whether an execution works on it."""
+        return self.leased_until is not None and self.leased_until > timestamp(now)
 
     def was_ended_by(self, execution: str) -> bool:
         """Whether the execution has processed the ticket, or failed to."""
         return any(attempt["execution"] == execution for attempt in self.history or [])
+
+    def was_failed_by(self, execution: str, error: str) -> bool:
+        """Whether this failure of the execution is the latest that is recorded."""
+        latest = self.history[-1] if self.history else None
+        return latest is not None and (latest["execution"], latest["outcome"]) == (execution, error)
 
     def to_submission(self) -> dict[str, Any]:
         """An execution's input that starts this ticket's processing again."""
@@ -223,12 +248,21 @@ class Ticket:
 
 _REQUIRED = ("ticketId", "customerId", "channel", "status", "createdAt", "updatedAt")
 _KINDS: Mapping[type, tuple[str, ...]] = {
-    str: ("content", "idempotencyKey", "subject", "urgency", "category", "assignee"),
-    int: ("version", "attempts", "sweeps", "expiresAt"),
+    str: (
+        "content",
+        "idempotencyKey",
+        "subject",
+        "urgency",
+        "category",
+        "assignee",
+        "waitingFor",
+        "leasedBy",
+    ),
+    int: ("version", "attempts", "expiresAt"),
     dict: ("analysis", "feedback", "failure", "dismissed"),
     list: ("history",),
 }
-_TIMES = ("createdAt", "updatedAt", "notifiedAt", "pendingSince")
+_TIMES = ("createdAt", "updatedAt", "notifiedAt", "pendingSince", "waitingSince", "leasedUntil")
 
 
 def require_readable(document: Mapping[str, Any]) -> None:

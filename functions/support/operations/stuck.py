@@ -1,4 +1,4 @@
-"""One stuck ticket: it is started again, given up after three sweeps, or set aside if it is unreadable."""
+"""One stuck ticket: it goes to the waiting room, or is set aside if it is unreadable."""
 
 import os
 from datetime import datetime
@@ -6,75 +6,66 @@ from enum import StrEnum
 
 from support.aws import clients
 from support.aws.pending import PendingTickets
-from support.aws.pipeline import TicketPipeline
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger
 from support.aws.topics import FailureTopic
+from support.aws.waiting_room import WaitingRoom
 from support.domain.errors import InvalidTicket, PipelineError, TransientError
 from support.domain.ticket import Failure, Ticket, timestamp
+from support.domain.waiting import WaitingTicket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 PENDING = PendingTickets(clients.dynamodb(), os.environ["TICKETS_TABLE"])
-PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
+WAITING_ROOM = WaitingRoom(clients.sqs(), os.environ["WAITING_ROOM_URL"])
 TOPIC = FailureTopic(clients.sns(), os.environ["FAILURE_TOPIC_ARN"])
-MAX_SWEEPS = 3
+# What the ticket is then said to wait for.
+REASON = "TicketStuck"
 
 
 class Outcome(StrEnum):
     """What became of a stuck ticket. After a fault, and while AWS is unavailable, it stays stuck."""
 
-    RESTARTED = "restarted"
-    GIVEN_UP = "given_up"
+    SWEPT = "swept"
     SET_ASIDE = "set_aside"
     LEFT = "left"
     FAULT = "fault"
     UNAVAILABLE = "unavailable"
 
 
-def sweep_ticket(ticket_id: str, now: datetime, stuck_since: datetime) -> Outcome:
-    """Sweep one ticket. Errors are logged, not raised, so that the other tickets are swept as well."""
+def sweep_ticket(ticket_id: str, now: datetime, overdue_since: datetime) -> Outcome:
+    """Sweep one ticket; one that waits since before `overdue_since` has lost its message.
+
+    Errors are logged, not raised, so that the other tickets are swept as well.
+    """
     try:
-        return _sweep(ticket_id, now, stuck_since)
+        return _sweep(ticket_id, now, overdue_since)
     except PipelineError as error:
         logger.error("sweep failed", error=type(error).__name__, reason=str(error))
         return Outcome.UNAVAILABLE if isinstance(error, TransientError) else Outcome.FAULT
 
 
-def _sweep(ticket_id: str, now: datetime, stuck_since: datetime) -> Outcome:
+def _sweep(ticket_id: str, now: datetime, overdue_since: datetime) -> Outcome:
     try:
         ticket = TABLE.get(ticket_id)
     except InvalidTicket as unreadable:
         return _set_aside(ticket_id, str(unreadable), now)
-    if ticket is None or not ticket.pending_since or ticket.pending_since >= timestamp(stuck_since):
+    if ticket is None or not _is_stuck(ticket, now, overdue_since):
         return Outcome.LEFT
-    return _give_up(ticket, now) if (ticket.sweeps or 0) >= MAX_SWEEPS else _restart(ticket, now)
+    since = datetime.fromisoformat(ticket.waiting_since) if ticket.waiting_since else now
+    # Sent first: should the mark fail, a second message finds the ticket processed or leased.
+    WAITING_ROOM.admit(WaitingTicket(submission=ticket.to_submission(), error=REASON, since=since), now)
+    TABLE.mark_waiting(ticket, reason=REASON, now=now)
+    logger.info("ticket swept")
+    return Outcome.SWEPT
 
 
-def _restart(ticket: Ticket, now: datetime) -> Outcome:
-    claimed = TABLE.claim(ticket, sweeps=(ticket.sweeps or 0) + 1, now=now)
-    if claimed is None:
-        return Outcome.LEFT
-    name = f"{ticket.ticket_id}-s{claimed.attempts}"
-    PIPELINE.start(name, ticket.to_submission())
-    logger.info("ticket swept", execution=name)
-    return Outcome.RESTARTED
-
-
-def _give_up(ticket: Ticket, now: datetime) -> Outcome:
-    failure: Failure = {
-        "error": "TicketStuck",
-        "cause": f"The ticket did not get through in {MAX_SWEEPS} sweeps.",
-        "failedAt": timestamp(now),
-    }
-    # Publish first: a duplicate alert beats a lost one.
-    TOPIC.publish(
-        submission=ticket.to_submission(),
-        execution=f"{ticket.ticket_id}-s{ticket.attempts}",
-        failure=failure,
-    )
-    TABLE.give_up(ticket, failure)
-    logger.error("ticket given up", error=failure["error"])
-    return Outcome.GIVEN_UP
+def _is_stuck(ticket: Ticket, now: datetime, overdue_since: datetime) -> bool:
+    # The index lags behind the table by a moment.
+    if ticket.is_leased(now):
+        return False
+    if ticket.waiting_since:
+        return ticket.waiting_since < timestamp(overdue_since)
+    return ticket.pending_since is not None
 
 
 def _set_aside(ticket_id: str, reason: str, now: datetime) -> Outcome:

@@ -1,6 +1,7 @@
-"""Sweep: tickets that got stuck where no Catch could see it are started again, and given up loudly."""
+"""Sweep: tickets that got stuck where no Catch could see it go to the waiting room."""
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.parameters import NumberParameter
-from support.aws.pending import PendingTickets
+from support.aws.pending import PendingTickets, Waiting
 from support.aws.telemetry import logger, metrics
 from support.operations.stuck import Outcome, sweep_ticket
 
@@ -18,14 +19,15 @@ PENDING = PendingTickets(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 SWEEP_AFTER_SECONDS = NumberParameter(
     clients.ssm(), os.environ["SWEEP_AFTER_SECONDS_PARAMETER"], minimum=300, maximum=86400
 )
-# A run ends when it has started so many tickets, when AWS was unavailable so often in a row, or when the time
-# left is less than one ticket may take. The next run, minutes later, goes on.
-MAX_RESTARTS = 200
+MAX_WAIT = timedelta(hours=int(os.environ["MAX_WAIT_HOURS"]))
+# The consumer ends a longer wait, soon after: by then the message is lost.
+OVERDUE = MAX_WAIT + timedelta(hours=1)
+# A run ends when AWS was unavailable so often in a row, or when the time left is less than one ticket may
+# take. The next run, minutes later, goes on.
 MAX_UNAVAILABLE = 10
 MIN_MILLISECONDS = 15_000
 METRICS = {
-    Outcome.RESTARTED: "TicketsSwept",
-    Outcome.GIVEN_UP: "TicketsGivenUp",
+    Outcome.SWEPT: "TicketsSwept",
     Outcome.SET_ASIDE: "TicketsSetAside",
     Outcome.FAULT: "SweepFaults",
     Outcome.UNAVAILABLE: "SweepsUnavailable",
@@ -35,16 +37,20 @@ METRICS = {
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Sweep once; return how many tickets met each outcome, e.g. `{"restarted": 2, "given_up": 0, …}`."""
+    """Sweep once; return how many tickets met each outcome, e.g. `{"swept": 2, "set_aside": 0, …}`.
+
+    Also measures the waiting room: how many tickets wait, and the age of the oldest, in seconds.
+    """
     now = datetime.now(UTC)
-    stuck_since = now - timedelta(seconds=SWEEP_AFTER_SECONDS.value())
+    waiting = list(PENDING.waiting())
+    _measure(waiting, now)
     outcomes: list[Outcome] = []
-    for ticket_id in PENDING.since_before(stuck_since):
+    for ticket_id in _stuck(waiting, now):
         if _is_over(outcomes, context):
             logger.warning("sweep ended before its last ticket")
             break
         logger.append_keys(ticketId=ticket_id)
-        outcomes.append(sweep_ticket(ticket_id, now, stuck_since))
+        outcomes.append(sweep_ticket(ticket_id, now, now - OVERDUE))
         logger.remove_keys(["ticketId"])
     counts = {outcome.value: outcomes.count(outcome) for outcome in Outcome}
     logger.info("swept", outcomes=counts)
@@ -53,9 +59,22 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     return counts
 
 
+def _stuck(waiting: list[Waiting], now: datetime) -> Iterator[str]:
+    """The ids of the tickets that nobody is working on, and of those that have waited for too long."""
+    yield from (one.ticket_id for one in waiting if one.since < now - OVERDUE)
+    in_waiting_room = {one.ticket_id for one in waiting}
+    stuck_since = now - timedelta(seconds=SWEEP_AFTER_SECONDS.value())
+    yield from (one for one in PENDING.since_before(stuck_since) if one not in in_waiting_room)
+
+
+def _measure(waiting: list[Waiting], now: datetime) -> None:
+    oldest = min((one.since for one in waiting), default=now)
+    metrics.add_metric("TicketsWaiting", MetricUnit.Count, len(waiting))
+    metrics.add_metric("OldestTicketWaiting", MetricUnit.Seconds, (now - oldest).total_seconds())
+
+
 def _is_over(outcomes: list[Outcome], context: LambdaContext) -> bool:
     return (
-        outcomes.count(Outcome.RESTARTED) >= MAX_RESTARTS
-        or outcomes[-MAX_UNAVAILABLE:] == [Outcome.UNAVAILABLE] * MAX_UNAVAILABLE
+        outcomes[-MAX_UNAVAILABLE:] == [Outcome.UNAVAILABLE] * MAX_UNAVAILABLE
         or context.get_remaining_time_in_millis() < MIN_MILLISECONDS
     )

@@ -1,4 +1,4 @@
-"""Update Ticket and Record Failure: the table says how it went, and a success outlives a failure."""
+"""Update Ticket, Record Failure, Record Deferral: the table says how it went; success outlives failure."""
 
 import json
 import os
@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger, task
+from support.aws.telemetry import logger, metrics, task
 from support.domain.errors import InvalidTicket
 from support.domain.ticket import Failure, Ticket, timestamp
+from support.domain.waiting import waiting_since
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 MAX_CAUSE = 1_000
@@ -20,14 +22,19 @@ MAX_CAUSE = 1_000
 
 @task
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Record the analysis, or the failure when the event holds one.
+    """Record the analysis, or the failure or deferral when the event holds one.
 
-    Event: `{"execution": str, "ticket": ticket document with analysis}`, or `{"execution": str,
-    "submission": execution input, "failure": {"Error": str, "Cause": str}}`.
-    Result: `{"ticket": ticket document}`; null where a failed ticket was never stored.
+    Event: `{"execution": name, "ticket": ticket document with analysis}`, or `{"execution": name, "run": ARN,
+    "submission": execution input, "failure" or "deferral": {"Error": str, "Cause": str}}`.
+    Result: `{"ticket": ticket document}`; null where there is no ticket that this could be recorded of.
     Raises: InvalidTicket, TicketNotFound, StoreUnavailable, StoreRejected.
     """
-    ticket = _record_failure(event) if "failure" in event else _record_analysis(event)
+    if "failure" in event:
+        ticket = _record_failure(event)
+    elif "deferral" in event:
+        ticket = _record_deferral(event)
+    else:
+        ticket = _record_analysis(event)
     return {"ticket": ticket.to_document() if ticket else None}
 
 
@@ -43,22 +50,42 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
 
 
 def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
-    failure = _failure(event["failure"])
-    # Found by the whole submission: under its id there may be another submission's ticket.
-    submitted = Ticket.from_submission(event["submission"], now=datetime.now(UTC), retention_days=0)
-    stored = TABLE.find(submitted)
-    logger.append_keys(ticketId=(stored or submitted).ticket_id)
-    ticket = TABLE.record_failure(stored.ticket_id, failure, execution=event["execution"]) if stored else None
+    now = datetime.now(UTC)
+    failure = _failure(event["failure"], now)
+    stored = _stored(event, now)
+    ticket = stored and TABLE.record_failure(
+        stored.ticket_id, failure, execution=event["execution"], run=event["run"], now=now
+    )
     # Not the cause: the words of an error that nobody foresaw may quote the ticket.
     logger.error("ticket failed", status=ticket.status if ticket else "NOT STORED", error=failure["error"])
     return ticket
 
 
-def _failure(caught: Mapping[str, Any]) -> Failure:
+def _record_deferral(event: Mapping[str, Any]) -> Ticket | None:
+    now = datetime.now(UTC)
+    error, since = str(event["deferral"].get("Error", "")), waiting_since(event["submission"], now)
+    stored = _stored(event, now)
+    ticket = stored and TABLE.record_deferral(
+        stored.ticket_id, error=error, since=since, run=event["run"], now=now
+    )
+    logger.info("ticket deferred", status=ticket.status if ticket else "NOT STORED", error=error, since=since)
+    metrics.add_metric("TicketsDeferred", MetricUnit.Count, 1)
+    return ticket
+
+
+def _stored(event: Mapping[str, Any], now: datetime) -> Ticket | None:
+    # Found by the whole submission: under its id there may be another submission's ticket.
+    submitted = Ticket.from_submission(event["submission"], now=now, retention_days=0)
+    stored = TABLE.find(submitted)
+    logger.append_keys(ticketId=(stored or submitted).ticket_id)
+    return stored
+
+
+def _failure(caught: Mapping[str, Any], now: datetime) -> Failure:
     return {
         "error": str(caught.get("Error", "")),
         "cause": _message(str(caught.get("Cause", "")))[:MAX_CAUSE],
-        "failedAt": timestamp(datetime.now(UTC)),
+        "failedAt": timestamp(now),
     }
 
 

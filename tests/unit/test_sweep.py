@@ -1,0 +1,325 @@
+"""Sweep: a ticket that nobody is working on goes to the waiting room, and no other is touched."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from support.aws import clients
+from support.aws.items import to_item
+from support.aws.table import TicketTable
+from support.domain.run import Run
+from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
+from support.operations import sweep
+from tests.lambda_context import lambda_context
+
+EVENTS = Path(__file__).parents[2] / "events"
+SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())
+ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
+FAILURE: Failure = {"error": "ModelRejected", "cause": "no", "failedAt": "2026-01-01T12:00:07.000Z"}
+TICKET_ID: str = SUBMISSION["ticketId"]
+Admitted = Callable[[], list[dict[str, Any]]]
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.fixture
+def table(aws: None) -> TicketTable:
+    return TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+
+
+@pytest.fixture
+def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
+    """What was published on the failure topic."""
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    sns.create_topic(Name="failures")
+    url = sqs.create_queue(QueueName="failed")["QueueUrl"]
+    sns.subscribe(
+        TopicArn=os.environ["FAILURE_TOPIC_ARN"],
+        Protocol="sqs",
+        Endpoint="arn:aws:sqs:us-east-1:123456789012:failed",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+    def messages() -> list[dict[str, Any]]:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in received]
+
+    return messages
+
+
+def submitted(now: datetime = LONG_AGO) -> Ticket:
+    return Ticket.from_submission(SUBMISSION, now=now, retention_days=0)
+
+
+def current(table: TicketTable) -> Ticket:
+    ticket = table.get(TICKET_ID)
+    assert ticket is not None
+    return ticket
+
+
+NOTHING = dict.fromkeys(("swept", "set_aside", "left", "fault", "unavailable"), 0)
+
+
+def run_sweep(remaining_milliseconds: int = 60_000) -> dict[str, int]:
+    context = lambda_context(remaining_milliseconds=remaining_milliseconds)
+    return dict(sweep.handler({}, context))
+
+
+class RefusedMessages:
+    """SQS refuses the messages of some tickets."""
+
+    def __init__(self) -> None:
+        self._events = clients.sqs().meta.events
+        self._faults: list[Any] = []
+
+    def __call__(self, ticket_id: str, status: int, code: str) -> None:
+        """Answer each message of a ticket, by the beginning of its id, with an error."""
+        error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+        def answer(params: dict[str, Any], **_: object) -> Any:
+            message = json.loads(json.loads(params["body"])["MessageBody"])
+            is_meant = message["input"]["ticketId"].startswith(ticket_id)
+            return (SimpleNamespace(status_code=status), error) if is_meant else None
+
+        self._events.register("before-call.sqs.SendMessage", answer)
+        self._faults.append(answer)
+
+    def heal(self) -> None:
+        for answer in self._faults:
+            self._events.unregister("before-call.sqs.SendMessage", answer)
+        self._faults.clear()
+
+
+@pytest.fixture
+def refused_messages() -> Iterator[RefusedMessages]:
+    messages = RefusedMessages()
+    yield messages
+    messages.heal()
+
+
+def set_attribute(name: str, value: str, ticket_id: str = TICKET_ID) -> None:
+    boto3.client("dynamodb").update_item(
+        TableName=os.environ["TICKETS_TABLE"],
+        Key={"ticketId": {"S": ticket_id}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": {"S": value}},
+    )
+
+
+def metric(output: str, name: str) -> list[float]:
+    """The values of a metric in what the functions print."""
+    lines = [line for line in map(json.loads, output.splitlines()) if name in line]
+    return [value for line in lines for value in line[name]]
+
+
+def test_a_ticket_that_was_stored_and_never_classified_goes_to_the_waiting_room(
+    table: TicketTable, admitted: Admitted
+) -> None:
+    table.add(submitted())
+
+    assert run_sweep()["swept"] == 1
+    (message,) = admitted()
+    assert Ticket.from_submission(message["input"], now=LONG_AGO, retention_days=0).is_same_submission_as(
+        submitted()
+    )
+    assert (message["error"], current(table).waiting_for) == ("TicketStuck", "TicketStuck")
+
+
+def test_a_ticket_that_was_classified_and_never_announced_is_swept(
+    table: TicketTable, admitted: Admitted
+) -> None:
+    table.add(submitted())
+    table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
+
+    assert run_sweep()["swept"] == 1
+    assert current(table).status is Status.PROCESSED
+    assert len(admitted()) == 1
+
+
+def run_of(execution: str) -> Run:
+    return Run(name=execution, arn=execution, entered_at="2026-01-01T12:00:00.000Z")
+
+
+def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, admitted: Admitted) -> None:
+    now = datetime.now(UTC)
+    table.add(submitted(now))
+    assert run_sweep()["swept"] == 0
+    table.record_failure(TICKET_ID, FAILURE, execution="request-1", run="request-1", now=now)
+    assert run_sweep()["swept"] == 0
+    assert admitted() == []
+
+
+def test_a_ticket_that_an_execution_works_on_is_left_to_it(table: TicketTable, admitted: Admitted) -> None:
+    table.add(submitted())
+    table.claim(submitted(), run_of("request-2"), datetime.now(UTC))
+
+    assert run_sweep() == NOTHING | {"left": 1}
+    assert admitted() == []
+
+
+def test_a_lease_that_has_ended_keeps_no_ticket_from_the_sweep(
+    table: TicketTable, admitted: Admitted
+) -> None:
+    table.claim(submitted(), run_of("request-1"), LONG_AGO)
+
+    assert run_sweep()["swept"] == 1
+
+
+def test_a_ticket_in_the_waiting_room_is_not_swept_as_well(table: TicketTable, admitted: Admitted) -> None:
+    table.add(submitted())
+
+    assert [run_sweep()["swept"], run_sweep()["swept"]] == [1, 0]
+    assert len(admitted()) == 1
+
+
+def test_a_ticket_whose_message_was_lost_comes_back_with_the_time_that_it_has_waited(
+    table: TicketTable, admitted: Admitted
+) -> None:
+    table.add(submitted())
+    run_sweep()
+    long_ago = timestamp(datetime.now(UTC) - timedelta(hours=26))
+    set_attribute("waitingSince", long_ago)
+
+    assert [run_sweep()["swept"], run_sweep()["swept"]] == [1, 0], "once, not at every sweep"
+    assert admitted()[-1]["input"]["waiting"]["since"] == long_ago
+
+
+def test_the_waiting_room_is_measured(
+    table: TicketTable, admitted: Admitted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.add(submitted())
+    run_sweep()
+    set_attribute("waitingSince", timestamp(LONG_AGO))
+    capsys.readouterr()
+
+    run_sweep()
+
+    output = capsys.readouterr().out
+    assert metric(output, "TicketsWaiting") == [1]
+    assert metric(output, "OldestTicketWaiting")[0] >= 3600
+
+
+def test_an_empty_waiting_room_measures_nothing_waiting(
+    table: TicketTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_sweep()
+
+    output = capsys.readouterr().out
+    assert (metric(output, "TicketsWaiting"), metric(output, "OldestTicketWaiting")) == ([0], [0])
+
+
+def add_backlog(table: TicketTable, count: int) -> list[str]:
+    """Add stuck tickets; return their ids."""
+    ids = [f"{TICKET_ID[:-3]}{number:03}" for number in range(count)]
+    for ticket_id in ids:
+        document = SUBMISSION | {"ticketId": ticket_id}
+        table.add(Ticket.from_submission(document, now=LONG_AGO, retention_days=0))
+    return ids
+
+
+def put_broken(ticket_id: str, **changes: Any) -> None:
+    """Put a stuck ticket into the table with fields that the code does not write; None leaves one out."""
+    item = to_item(submitted().to_document() | {"ticketId": ticket_id}) | changes
+    present = {name: value for name, value in item.items() if value is not None}
+    boto3.client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
+
+
+def stored(ticket_id: str) -> Any:
+    found: Any = boto3.client("dynamodb").get_item(
+        TableName=os.environ["TICKETS_TABLE"], Key={"ticketId": {"S": ticket_id}}
+    )
+    return found["Item"]
+
+
+BROKEN: list[tuple[str, Any]] = [
+    ("createdAt", {"S": "yesterday"}),
+    ("createdAt", None),
+    ("updatedAt", {"S": "5"}),
+    ("pendingSince", {"S": "soon"}),
+    ("status", {"S": "LOST"}),
+    ("customerId", None),
+    ("content", None),
+    ("content", {"B": b"x"}),
+    ("attempts", {"S": "2"}),
+    ("leasedUntil", {"S": "later"}),
+    ("waitingFor", {"SS": ["3"]}),
+]
+
+
+@pytest.mark.usefixtures("admitted")
+@pytest.mark.parametrize("broken", BROKEN)
+def test_an_unreadable_ticket_is_set_aside_and_told_once(
+    table: TicketTable, failure_messages: Any, log: io.StringIO, broken: tuple[str, Any]
+) -> None:
+    table.add(submitted())
+    put_broken("broken", **dict([broken]))
+    before = stored("broken")
+
+    assert run_sweep() == NOTHING | {"swept": 1, "set_aside": 1}
+    assert run_sweep() == NOTHING
+
+    after, (told,) = stored("broken"), failure_messages()
+    assert (told["input"], told["error"]) == ({"ticketId": "broken"}, "TicketUnreadable")
+    assert after.pop("setAside")["M"]["cause"]["S"] == told["cause"]
+    assert after == {name: value for name, value in before.items() if name != "pendingSince"}
+    lines = [
+        line for line in map(json.loads, log.getvalue().splitlines()) if line.get("ticketId") == "broken"
+    ]
+    assert [(line["level"], line["message"]) for line in lines] == [("ERROR", "ticket set aside")]
+
+
+def test_an_unreadable_ticket_of_which_nobody_can_be_told_stays(
+    table: TicketTable, admitted: Admitted, failure_messages: Any
+) -> None:
+    boto3.client("sns").delete_topic(TopicArn=os.environ["FAILURE_TOPIC_ARN"])
+    put_broken("broken", createdAt={"S": "yesterday"})
+
+    assert run_sweep() == NOTHING | {"fault": 1}
+    assert stored("broken")["pendingSince"]
+
+
+def test_tickets_that_cannot_be_sent_hold_up_no_other(
+    table: TicketTable, admitted: Admitted, refused_messages: Any
+) -> None:
+    *poison, _, _ = add_backlog(table, 20)
+    for ticket_id in poison:
+        refused_messages(ticket_id, 400, "InvalidMessageContents")
+
+    assert run_sweep() == NOTHING | {"swept": 2, "fault": 18}
+    refused_messages.heal()
+    assert run_sweep() == NOTHING | {"swept": 18}
+
+
+def test_a_message_that_fails_for_the_moment_holds_up_no_other(
+    table: TicketTable, admitted: Admitted, refused_messages: Any
+) -> None:
+    ids = add_backlog(table, 12)
+    refused_messages(ids[5], 500, "InternalServerError")
+
+    assert run_sweep() == NOTHING | {"swept": 11, "unavailable": 1}
+
+
+def test_a_run_ends_soon_when_sqs_is_down(
+    table: TicketTable, admitted: Admitted, refused_messages: Any
+) -> None:
+    add_backlog(table, 30)
+    refused_messages("", 503, "ServiceUnavailable")
+
+    assert run_sweep() == NOTHING | {"unavailable": 10}
+    refused_messages.heal()
+    assert run_sweep() == NOTHING | {"swept": 30}
+
+
+def test_a_run_ends_before_its_time_is_over(table: TicketTable, admitted: Admitted) -> None:
+    add_backlog(table, 3)
+
+    assert run_sweep(remaining_milliseconds=14_000) == NOTHING
+    assert run_sweep(remaining_milliseconds=16_000) == NOTHING | {"swept": 3}

@@ -31,7 +31,7 @@ class Stack:
     support_topic_arn: str
     failure_topic_arn: str
     failed_tickets_queue_url: str
-    replay_queue_url: str
+    waiting_room_url: str
     state_machine_log_group: str
     inbox_queue_url: str
     mailbox_queue_url: str

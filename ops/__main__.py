@@ -1,7 +1,7 @@
 """The command line: `python -m ops replay | recover | dismiss | rollback | verify`.
 
-Exit codes: 0 all was done, or there was nothing to do; 1 something was not (the report says which);
-2 the command could not be run as it was given.
+Exit codes: 0 all was done or goes on by itself, or there was nothing to do; 1 something was not (the report
+says which); 2 the command could not be run as it was given.
 """
 
 from __future__ import annotations

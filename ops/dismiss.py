@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ops.errors import UsageError
 from ops.failed import FailedTicket, Unreadable, UnreadableMessage, find
+from ops.logs import Execution
 from ops.queue import Held, Message
 from ops.report import count, harmless
 from ops.run import Run
@@ -55,7 +56,7 @@ class Handle:
 
 
 def dismiss(run: Run, handle: Handle, reason: str, save: Path | None) -> int:
-    """Dismiss one ticket or message; return the exit code: 1 when it was restarted meanwhile.
+    """Dismiss one ticket or message; return the exit code: 1 when the ticket is being processed again.
 
     Raises:
         UsageError: there is no such ticket or message, or its text would be lost.
@@ -103,7 +104,7 @@ def _dismiss_ticket(run: Run, failed: FailedTicket, messages: Held, reason: str)
         return 0
     dismissal: Dismissal = {"by": target.operator(), "at": timestamp(datetime.now(UTC)), "reason": reason}
     if not _noted(target.table, failed, dismissal, target.ticket_retention_days):
-        report.say(f"Not dismissed: {what} was started again meanwhile.")
+        report.say(f"Not dismissed: {what} is being processed again, or waits for it.")
         return 1
     _log(
         target,
@@ -124,23 +125,38 @@ def _dismiss_ticket(run: Run, failed: FailedTicket, messages: Held, reason: str)
 
 
 def _noted(table: TicketTable, failed: FailedTicket, dismissal: Dismissal, retention_days: int) -> bool:
-    """Note the decision on the ticket, which is stored if it never was; False when it was restarted."""
-    if failed.stored is None:
+    """Note the decision on the ticket, which is stored if it never was; False when it goes on by itself."""
+    stored = failed.stored
+    if stored is None:
         _, is_new = table.find_or_add(_never_stored(failed, dismissal, retention_days))
         return is_new
-    # A processed ticket owes nothing: only its stale message goes.
-    return not failed.stored.is_abandoned or table.dismiss(failed.stored, dismissal) is not None
+    if stored.notified_at:  # It owes nothing: only its stale message goes.
+        return True
+    if not failed.can_be_moved and not stored.is_abandoned:
+        stored = _given_up(table, failed, stored)
+    return stored is not None and stored.is_abandoned and table.dismiss(stored, dismissal) is not None
+
+
+def _given_up(table: TicketTable, failed: FailedTicket, stored: Ticket) -> Ticket | None:
+    """The ticket, no longer waiting: SQS took its message out of the waiting room."""
+    return table.record_failure(
+        stored.ticket_id,
+        _failure(failed),
+        execution=Execution(failed.execution).name,
+        run=failed.execution,
+        now=datetime.now(UTC),
+    )
 
 
 def _never_stored(failed: FailedTicket, dismissal: Dismissal, retention_days: int) -> Ticket:
     now = datetime.now(UTC)
     ticket = Ticket.from_submission(failed.submission, now=now, retention_days=retention_days)
-    failure: Failure = {
-        "error": failed.error,
-        "cause": failed.cause,
-        "failedAt": timestamp(failed.failed_at),
-    }
+    failure = _failure(failed)
     return replace(ticket, status=Status.FAILED, pending_since=None, failure=failure, dismissed=dismissal)
+
+
+def _failure(failed: FailedTicket) -> Failure:
+    return {"error": failed.error, "cause": failed.cause, "failedAt": timestamp(failed.failed_at)}
 
 
 def _dismiss_message(
@@ -211,4 +227,6 @@ def _nothing(target: Target, handle: Handle) -> str:
         )
     if ticket.notified_at:
         return f"Nothing to dismiss: {handle} is processed (announced at {ticket.notified_at})."
+    if ticket.waiting_since:
+        return f"Nothing to dismiss: {handle} is in the waiting room, and goes on by itself."
     return f"Nothing to dismiss: {handle} has not failed, it is {ticket.status}."

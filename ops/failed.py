@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 type Identity = tuple[str | None, ...]
 
+# What a failure message holds. One that was deferred has `deferredAt` in the place of `failedAt`.
+_FAILURE = {"input", "execution", "error", "failedAt"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTicket:
@@ -50,6 +53,15 @@ class FailedTicket:
     def is_dismissed(self) -> bool:
         """Whether an operator decided that it is not to be replayed."""
         return self.stored is not None and self.stored.dismissed is not None
+
+    @property
+    def can_be_moved(self) -> bool:
+        """Whether it has messages, and they can go to the waiting room as they are: its wait begins anew.
+
+        One that SQS took out of the waiting room would go on with the old wait.
+        """
+        bodies = [json.loads(message.body) for message in self.messages]
+        return bool(bodies) and all(body.keys() >= _FAILURE for body in bodies)
 
     def to_message(self) -> str:
         """A failure message's body, as the state machine makes it. ASCII: SQS refuses some characters."""
@@ -114,7 +126,7 @@ def find(
         else failed
         for failed in queued
     ]
-    named = list(_in_parallel(lambda ticket_id: _get(table, ticket_id), candidates))
+    named = list(in_parallel(lambda ticket_id: _get(table, ticket_id), candidates))
     unreadable += [one for one in named if isinstance(one, UnreadableTicket)]
     tickets = [one for one in named if isinstance(one, Ticket)]
     tabled = [from_ticket(ticket) for ticket in [*tickets, *stored.values()] if ticket.is_abandoned]
@@ -122,10 +134,10 @@ def find(
 
 
 def from_message(message: Message) -> FailedTicket:
-    """The ticket of a failure message.
+    """The ticket of a failure message, or of a deferred one that SQS moved to the failed-tickets queue.
 
     Raises:
-        InvalidTicket: it is no failure message, or its input is no submission.
+        InvalidTicket: it is neither, or its input is no submission.
     """
     try:
         body = json.loads(message.body)
@@ -140,7 +152,7 @@ def from_message(message: Message) -> FailedTicket:
         execution=str(execution),
         error=str(body.get("error", "")),
         cause=str(body.get("cause", "")),
-        failed_at=_moment(body.get("failedAt")) or message.sent_at,
+        failed_at=_moment(body.get("failedAt", body.get("deferredAt"))) or message.sent_at,
         found=("queue",),
         messages=(message,),
     )
@@ -171,7 +183,7 @@ def lookup(table: TicketTable, tickets: Iterable[Ticket]) -> dict[Identity, Tick
         return None
 
     distinct = {ticket.identity: ticket for ticket in tickets}.values()
-    return {ticket.identity: ticket for ticket in _in_parallel(find, distinct) if ticket}
+    return {ticket.identity: ticket for ticket in in_parallel(find, distinct) if ticket}
 
 
 def _get(table: TicketTable, ticket_id: str) -> Ticket | UnreadableTicket | None:
@@ -181,9 +193,10 @@ def _get(table: TicketTable, ticket_id: str) -> Ticket | UnreadableTicket | None
         return UnreadableTicket(ticket_id=ticket_id, reason=str(error))
 
 
-def _in_parallel[A, B](read: Callable[[A], B], what: Iterable[A]) -> Iterator[B]:
+def in_parallel[A, B](do: Callable[[A], B], what: Iterable[A]) -> Iterator[B]:
+    """The results of several calls, eight at a time."""
     with ThreadPoolExecutor(8) as pool:
-        yield from pool.map(read, what)
+        yield from pool.map(do, what)
 
 
 def failed_ids(client: DynamoDBClient, table: str) -> Iterator[str]:

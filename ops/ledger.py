@@ -24,6 +24,7 @@ class Fate(StrEnum):
 
     PROCESSED = "processed and announced"
     UNDER_WAY = "may still end: started within the last ten minutes"
+    WAITING = "left alone: in the waiting room"
     QUEUED = "left alone: in the failed-tickets queue (make replay)"
     STORED = "left alone: in the table (make replay, or the sweep)"
     LOST = "in the log alone: to be started again"
@@ -58,6 +59,7 @@ class Ledger:
     _executions: Counter[bytes] = field(default_factory=Counter)
     _processed: set[bytes] = field(default_factory=set)
     _under_way: set[bytes] = field(default_factory=set)
+    _deferred: dict[bytes, datetime] = field(default_factory=dict)
     _failed: dict[bytes, FailedTicket] = field(default_factory=dict)
 
     def enter(self, execution: Execution) -> None:
@@ -73,6 +75,11 @@ class Ledger:
             self._processed.add(key)
         elif _may_still_end(execution, self.now):
             self._under_way.add(key)
+        elif execution.is_deferred:
+            moment = execution.ended_at or self.now
+            self._deferred[key] = max(moment, self._deferred.get(key, moment))
+        elif execution.is_duplicate:
+            pass  # It says nothing about the submission.
         elif ticket is None:
             is_cut = execution.truncated or execution.input is None
             fate = Fate.CUT if is_cut else Fate.NO_SUBMISSION
@@ -86,11 +93,12 @@ class Ledger:
         """The submissions that no execution processed and none may still process, oldest first.
 
         One that was processed once is not among them, though it be gone from the table: it was deleted since.
+        Neither is one whose latest execution deferred it: its message holds it.
         """
         found = [
             replace(failed, attempts=self._executions[key])
             for key, failed in self._failed.items()
-            if key not in self._processed and key not in self._under_way
+            if key not in self._processed and key not in self._under_way and not self._waits(key)
         ]
         return sorted(found, key=lambda failed: failed.failed_at)
 
@@ -104,13 +112,22 @@ class Ledger:
                 fate = Fate.PROCESSED
             elif key in self._under_way:
                 fate = Fate.UNDER_WAY
+            elif self._waits(key):
+                fate = Fate.WAITING
             elif key in self._failed:
                 fate = fates[self._failed[key].ticket.identity]
             else:
-                fate = unreadable[key]
+                # Of some there are only duplicates: these found the ticket in the table.
+                fate = unreadable.get(key, Fate.STORED)
             executions[fate] += count
             submissions[fate] += 1
         return [Entry(fate, executions[fate], submissions[fate]) for fate in Fate if executions[fate]]
+
+    def _waits(self, key: bytes) -> bool:
+        if key not in self._deferred:
+            return False
+        failed = self._failed.get(key)
+        return failed is None or failed.failed_at <= self._deferred[key]
 
 
 def _ticket(execution: Execution, now: datetime) -> Ticket:

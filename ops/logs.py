@@ -44,11 +44,21 @@ class Execution:
 
     @property
     def is_processed(self) -> bool:
-        """Whether it announced its ticket. To end well is not enough: so does one that put its ticket off."""
+        """Whether its ticket was announced when it ended. To end well is not enough."""
         if self.ended != "ExecutionSucceeded":
             return False
         ticket = _object(_object(self.output).get("ticket"))
         return self.output is None or "notifiedAt" in ticket
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether it put its ticket into the waiting room."""
+        return self.ended == "ExecutionSucceeded" and "failure" in _object(self.output)
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether it left its ticket to another execution."""
+        return self.ended == "ExecutionSucceeded" and _object(self.output).get("isDuplicate") is True
 
 
 def executions(client: CloudWatchLogsClient, group: str, since: datetime) -> Iterator[Execution]:

@@ -22,16 +22,6 @@ def recover(run: Run, since: timedelta) -> int:
         PipelineError, ClientError, BotoCoreError: AWS did not do its part; nothing is lost by it.
     """
     target, report = run.target, run.report
-    if waiting := target.replays.waiting():
-        # Not read like the other queue: three receives of a message take it out of this one.
-        if not run.dry_run and not _drained(run):
-            report.say(
-                f"The replay queue still holds {count(waiting, 'message')}, whose tickets would be replayed "
-                "twice: run this again when it is empty."
-            )
-            return 1
-        if run.dry_run:
-            report.say(f"Not looked into: the replay queue, with about {count(waiting, 'message')}.")
     now = datetime.now(UTC)
     ledger = Ledger(now)
     with report.busy(f"Reading {target.log_group} …"):
@@ -52,14 +42,15 @@ def recover(run: Run, since: timedelta) -> int:
     if run.dry_run:
         report.say("Dry run: nothing was changed.")
         return 0
+    # Some may be on their way already: a second message finds its ticket leased or processed.
     for failed in lost:
-        target.replays.send(failed.to_message())
+        target.waiting_room.send(failed.to_message())
     processed = follow(run, lost)
     return 0 if processed and not missing else 1
 
 
 def _fates(candidates: Sequence[FailedTicket], target: Target) -> dict[Identity, Fate]:
-    """Where else each submission is that came to nothing: in the queue, in the table, or nowhere."""
+    """Where else each submission is that came to nothing: in a queue, in the table, or nowhere."""
     if not candidates:
         return {}
     queued = set()
@@ -76,15 +67,8 @@ def _fates(candidates: Sequence[FailedTicket], target: Target) -> dict[Identity,
     def fate(identity: Identity) -> Fate:
         if identity in queued:
             return Fate.QUEUED
-        return Fate.STORED if identity in stored else Fate.LOST
+        if identity not in stored:
+            return Fate.LOST
+        return Fate.WAITING if stored[identity].waiting_since else Fate.STORED
 
     return {failed.ticket.identity: fate(failed.ticket.identity) for failed in candidates}
-
-
-def _drained(run: Run) -> bool:
-    with run.report.busy("Waiting for the replay queue to become empty …"):
-        for _ in range(round(run.deadline)):
-            if not run.target.replays.waiting():
-                return True
-            run.pause(1)
-    return False

@@ -1,4 +1,4 @@
-"""Replay: failed tickets go to the replay queue, and are watched until they are announced or fail again."""
+"""Replay: failed tickets go to the waiting room, and are watched until they are announced or fail again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ops.errors import UsageError
-from ops.failed import FailedTicket, Unreadable, UnreadableTicket, failed_ids, find
+from ops.failed import FailedTicket, Unreadable, UnreadableTicket, failed_ids, find, in_parallel
 from ops.queue import Held, Queue
-from ops.report import age, count, harmless
+from ops.report import age, count, duration, harmless
 from ops.run import Run
 from ops.target import Target
 from ops.watch import watch
+from support.domain.ticket import Ticket
+
+# What a ticket is then said to wait for, as when an admin replays it by the API.
+_REASON = "Replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +46,17 @@ class Selection:
 
 
 def replay(run: Run, selection: Selection) -> int:
-    """List what failed and replay it; return the exit code: 1 when a ticket is still not processed.
+    """List what waits and what failed, and replay this; return the exit code: 1 when a ticket stays failed.
 
     Raises:
         UsageError: the selected ticket is unknown.
         PipelineError, ClientError, BotoCoreError: AWS did not do its part; nothing is lost by it.
     """
-    queue, replays = run.target.failed_tickets, run.target.replays
+    queue, waiting_room = run.target.failed_tickets, run.target.waiting_room
     now = datetime.now(UTC)
+    waiting = list(run.target.pending_tickets.waiting())
+    if waiting or run.dry_run:
+        run.report.waiting(waiting, now)
     with queue.held() as messages:
         chosen, unreadable = _choose(run.target, selection, messages, now)
         if not chosen and not unreadable:
@@ -65,24 +72,27 @@ def replay(run: Run, selection: Selection) -> int:
             run.report.say("Dry run: nothing was changed.")
             return 0
         replayed = [failed for failed in chosen if failed not in blocked]
-        queued = any(failed.messages for failed in replayed)
-        at_once = queued and selection.is_everything and not left and queue.can_move_all()
-        _restart([failed for failed in replayed if not (at_once and failed.messages)], messages, replays)
+        movable = any(failed.can_be_moved for failed in replayed)
+        at_once = movable and selection.is_everything and not left and queue.can_move_all()
+        _restart([one for one in replayed if not (at_once and one.can_be_moved)], messages, waiting_room)
     if at_once:
         # Only now that they are given back: SQS does not move what somebody holds.
-        queue.move_all(replays)
-    processed = follow(run, replayed)
-    if at_once and (reason := queue.last_move_failure()):
-        run.report.say(f"SQS stopped moving messages: {harmless(reason)}; run this again.")
-    return 0 if processed and not left else 1
+        queue.move_all(waiting_room)
+    # Afterwards: should a mark fail, the ticket is replayed all the same.
+    _mark(run.target, replayed)
+    none_failed = follow(run, replayed)
+    stopped = queue.last_move_failure() if at_once else None
+    if stopped:
+        run.report.say(f"SQS stopped moving messages: {harmless(stopped)}; run this again.")
+    return 0 if none_failed and not left and not stopped else 1
 
 
 def follow(run: Run, tickets: Sequence[FailedTicket]) -> bool:
-    """Watch replayed tickets and say how each ended; whether all were processed."""
+    """Watch replayed tickets and say how each ended; whether none failed again."""
     if not tickets:
         return True
-    with run.report.watching(len(tickets)) as tell:
-        results = watch(tickets, run.target, seconds=run.deadline, tell=tell, pause=run.pause)
+    with run.report.watching(len(tickets), run.clock) as listener:
+        results = watch(tickets, run, listener)
     return run.report.summary(results, run.deadline)
 
 
@@ -97,16 +107,27 @@ def _choose(
     return chosen, unreadable if selection.is_everything else []
 
 
-def _restart(tickets: Sequence[FailedTicket], messages: Held, replays: Queue) -> None:
+def _restart(tickets: Sequence[FailedTicket], messages: Held, waiting_room: Queue) -> None:
     for failed in tickets:
-        if not failed.messages:
-            replays.send(failed.to_message())
-            continue
-        newest, *older = failed.messages
-        messages.move(newest, replays)
+        if failed.can_be_moved:
+            newest, *older = failed.messages
+            messages.move(newest, waiting_room)
+        else:
+            older = [*failed.messages]
+            waiting_room.send(failed.to_message())
         # One message starts the ticket again; more would find it started.
         for message in older:
             messages.delete(message)
+
+
+def _mark(target: Target, replayed: Sequence[FailedTicket]) -> None:
+    """Note of the stored ones that they wait, so that everybody sees it, and nobody replays them again."""
+    now = datetime.now(UTC)
+
+    def mark(ticket: Ticket) -> None:
+        target.table.mark_waiting(ticket, reason=_REASON, now=now)
+
+    list(in_parallel(mark, [failed.stored for failed in replayed if failed.stored]))
 
 
 def _left_behind(
@@ -137,6 +158,10 @@ def _nothing(target: Target, selection: Selection) -> str:
         raise UsageError(f"Ticket {name} is unknown in {target.title}: no table and no queue holds it.")
     if ticket.notified_at:
         return f"Ticket {name} is already processed (announced at {ticket.notified_at}): nothing to replay."
+    if ticket.waiting_since:
+        waited = duration(datetime.now(UTC) - datetime.fromisoformat(ticket.waiting_since))
+        reason = harmless(ticket.waiting_for or "")
+        return f"Ticket {name} has been in the waiting room for {waited} ({reason}): it goes on by itself."
     if ticket.is_abandoned:
         return f"Ticket {name} failed, but does not fit the other filters: nothing to replay."
     return f"Ticket {name} has not failed, it is {ticket.status}: wait for it, or for the sweep."

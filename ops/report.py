@@ -5,23 +5,28 @@ of messages and logs (ids, error names) is reduced to harmless characters first.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, repeat
 from textwrap import wrap
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from ops.failed import FailedTicket
 from ops.ledger import Entry
+from ops.progress import Progress
 from ops.watch import Outcome, Result
+from support.aws.pending import Waiting
 
 _MAX_NAME = 128
-_COLOURS = {Outcome.FAILED_AGAIN: "red", Outcome.NOT_ENDED: "yellow"}
+_COLOURS = {Outcome.FAILED_AGAIN: "red", Outcome.WAITING: "yellow"}
 
 
 class Report:
@@ -67,6 +72,16 @@ class Report:
             table.add_row(*map(Text, row))
         self._console.print(table)
 
+    def waiting(self, waiting: Sequence[Waiting], now: datetime) -> None:
+        """How many tickets wait in the waiting room, for what, and for how long the oldest has."""
+        if not waiting:
+            self.say("No ticket waits in the waiting room.")
+            return
+        oldest = duration(now - min(one.since for one in waiting))
+        verb = "waits" if len(waiting) == 1 else "wait"
+        reasons = _reasons(one.reason for one in waiting)
+        self.say(f"{count(len(waiting), 'ticket')} {verb}: {reasons}; the oldest for {oldest}.")
+
     def account(self, entries: Sequence[Entry]) -> None:
         """What became of all that the log holds; the last line is the sum of the others."""
         total = ("in the log", sum(e.executions for e in entries), sum(e.submissions for e in entries))
@@ -86,36 +101,64 @@ class Report:
             yield
 
     @contextmanager
-    def watching(self, total: int) -> Iterator[Callable[[Result], None]]:
-        """Show how many tickets have ended; call what this yields with each one's end."""
-        columns = (TextColumn("Replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        terminal = self._console.is_terminal
-        with Progress(*columns, console=self._console, transient=True, disable=not terminal) as progress:
-            bar = progress.add_task("", total=total)
-
-            def tell(result: Result) -> None:
-                self.say(_line(result), _COLOURS.get(result.outcome, "green"))
-                progress.advance(bar)
-
-            yield tell
+    def watching(self, total: int, clock: Callable[[], float]) -> Iterator["Watching"]:
+        """Show how many tickets have ended, and how long the rest may take."""
+        columns = (
+            TextColumn("Replaying"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+        )
+        disabled = not self._console.is_terminal
+        with ProgressBar(*columns, console=self._console, transient=True, disable=disabled) as bar:
+            yield Watching(self, Progress(total, clock), bar, bar.add_task("", total=total))
 
     def summary(self, results: Sequence[Result], seconds: float) -> bool:
-        """Say in one sentence how it ended; return whether every ticket was processed."""
+        """Say in one line how it ended; return whether no ticket failed again."""
         again = [result for result in results if result.outcome is Outcome.FAILED_AGAIN]
-        late = [result for result in results if result.outcome is Outcome.NOT_ENDED]
-        done = len(results) - len(again) - len(late)
-        text = f"{done} of {len(results)} processed."
+        waiting = [result for result in results if result.outcome is Outcome.WAITING]
+        done = len(results) - len(again) - len(waiting)
+        text = f"{done:,} of {len(results):,} processed."
         if again:
-            text += f" Failed again: {_ids(again)}."
-        if late:
-            text += f" Did not end in {seconds:.0f} s: {_ids(late)}."
-        self.say(text, "red" if again or late else "green")
-        return not again and not late
+            ids = ", ".join(harmless(result.failed.ticket_id) for result in again)
+            text += f" Failed again: {ids}."
+        if waiting:
+            reasons = _reasons(result.reason for result in waiting if result.reason)
+            why = f" ({reasons})" if reasons else ""
+            goes = "it goes on by itself" if len(waiting) == 1 else "they go on by themselves"
+            text += f" {len(waiting):,} still waiting after {seconds:.0f} s{why}: {goes}."
+        self.say(text, "red" if again else "yellow" if waiting else "green")
+        return not again
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What is shown while tickets are watched: a bar on a terminal, a line now and then elsewhere."""
+
+    report: Report
+    progress: Progress
+    bar: ProgressBar
+    task: TaskID
+
+    def end(self, result: Result) -> None:
+        """Say how one ended. What still waits is only counted, at the end."""
+        if result.outcome is Outcome.WAITING:
+            return
+        self.progress.end(is_processed=result.outcome is not Outcome.FAILED_AGAIN)
+        self.report.say(_line(result), _COLOURS.get(result.outcome, "green"))
+        self.bar.advance(self.task)
+
+    def tick(self) -> None:
+        """Show how long the rest may take."""
+        self.bar.update(self.task, description=self.progress.estimate())
+        if self.bar.disable and (news := self.progress.news()):
+            self.report.say(news)
 
 
 def count(number: int, noun: str) -> str:
-    """`1 ticket`, `2 tickets`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """`1 ticket`, `2,000 tickets`."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def harmless(name: str) -> str:
@@ -124,12 +167,28 @@ def harmless(name: str) -> str:
 
 
 def age(of: timedelta) -> str:
-    """About how long: `45s`, `12m`, `3h`, `5d`."""
+    """About how long, in a table: `45s`, `12m`, `3h`, `5d`."""
+    number, unit = _rounded(of)
+    return f"{number}{unit[0]}"
+
+
+def duration(of: timedelta) -> str:
+    """About how long, in a sentence: `45 s`, `12 min`, `3 h`, `5 d`."""
+    return " ".join(map(str, _rounded(of)))
+
+
+def _rounded(of: timedelta) -> tuple[int, str]:
     seconds = max(0, int(of.total_seconds()))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+            return seconds // size, unit
+    return seconds, "s"
+
+
+def _reasons(reasons: Iterable[str]) -> str:
+    """`9 for ModelThrottled, 3 for Replay`."""
+    counted = Counter(map(harmless, reasons)).most_common()
+    return ", ".join(f"{number:,} for {reason}" for reason, number in counted)
 
 
 def _row(failed: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, str]:
@@ -147,9 +206,5 @@ def _row(failed: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, 
 def _line(result: Result) -> str:
     text = f"{harmless(result.failed.ticket_id)}  {result.outcome}"
     if result.outcome is Outcome.FAILED_AGAIN:
-        return f"{text}: {harmless(result.error)}"
-    return f"{text}: {result.status}" if result.outcome is Outcome.NOT_ENDED else text
-
-
-def _ids(results: Sequence[Result]) -> str:
-    return ", ".join(harmless(result.failed.ticket_id) for result in results)
+        return f"{text}: {harmless(result.reason)}"
+    return text

@@ -17,3 +17,4 @@ class Run:
     dry_run: bool = False
     deadline: float = 300
     pause: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from ops.queue import Queue
 from ops.stack import DeployedStack
+from support.aws.pending import PendingTickets
 from support.aws.table import TicketTable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Target:
     sts: STSClient
     tickets_table: str
     failed_tickets_queue_url: str
-    replay_queue_url: str
+    waiting_room_url: str
     log_group: str
     operations_log_group: str
     ticket_retention_days: int
@@ -44,7 +45,7 @@ class Target:
             title=stack.title,
             tickets_table=stack.output("TicketsTable"),
             failed_tickets_queue_url=stack.output("FailedTicketsQueueUrl"),
-            replay_queue_url=stack.output("ReplayQueueUrl"),
+            waiting_room_url=stack.output("WaitingRoomQueueUrl"),
             log_group=stack.output("StateMachineLogGroup"),
             operations_log_group=stack.output("OperationsLogGroup"),
             ticket_retention_days=int(stack.parameters.get("TicketRetentionDays", "0")),
@@ -60,14 +61,19 @@ class Target:
         return TicketTable(self.dynamodb, self.tickets_table)
 
     @property
+    def pending_tickets(self) -> PendingTickets:
+        """Which tickets wait, and for what."""
+        return PendingTickets(self.dynamodb, self.tickets_table)
+
+    @property
     def failed_tickets(self) -> Queue:
         """The queue that keeps failed tickets."""
         return Queue(self.sqs, self.failed_tickets_queue_url, wait_seconds=self.long_poll_seconds)
 
     @property
-    def replays(self) -> Queue:
-        """The queue from which tickets are started again."""
-        return Queue(self.sqs, self.replay_queue_url, wait_seconds=self.long_poll_seconds)
+    def waiting_room(self) -> Queue:
+        """The queue from which tickets are started again, at the pace of its consumer."""
+        return Queue(self.sqs, self.waiting_room_url, wait_seconds=self.long_poll_seconds)
 
     def operator(self) -> str:
         """The ARN of whoever runs the command. Raises botocore's errors."""

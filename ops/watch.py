@@ -1,18 +1,20 @@
-"""What becomes of replayed tickets: announced, failed again, or not ended by a deadline."""
+"""What becomes of replayed tickets: announced, failed again, or still waiting at a deadline."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
+from typing import TYPE_CHECKING, Protocol
 
 from ops.failed import FailedTicket, Identity, from_message, lookup
 from ops.queue import Queue
-from ops.target import Target
 from support.domain.errors import InvalidTicket
 from support.domain.ticket import Ticket
+
+if TYPE_CHECKING:
+    from ops.run import Run
 
 _POLL_SECONDS = 1
 _READ_QUEUE_EVERY = 10
@@ -24,37 +26,40 @@ class Outcome(StrEnum):
     PROCESSED = "processed"
     PROCESSED_BEFORE = "already processed"
     FAILED_AGAIN = "failed again"
-    NOT_ENDED = "did not end in time"
+    WAITING = "still waiting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one ticket's replay ended; `error` of one that failed again, `status` of one that did not end."""
+    """How one ticket's replay ended; `reason` is the error of one that failed, or what one waits for."""
 
     failed: FailedTicket
     outcome: Outcome
-    error: str = ""
-    status: str = ""
+    reason: str = ""
 
 
-def watch(
-    tickets: Sequence[FailedTicket],
-    target: Target,
-    *,
-    seconds: float,
-    tell: Callable[[Result], None],
-    pause: Callable[[float], None] = time.sleep,
-) -> list[Result]:
-    """Watch tickets until each has ended, at most for `seconds`; `tell` hears of every end as it comes.
+class Listener(Protocol):
+    """Hears of what is watched."""
+
+    def end(self, result: Result) -> None:
+        """One was processed, or failed."""
+
+    def tick(self) -> None:
+        """About a second has passed."""
+
+
+def watch(tickets: Sequence[FailedTicket], run: Run, listener: Listener) -> list[Result]:
+    """Watch tickets until each has ended, at most for the run's deadline; the others go on by themselves.
 
     Raises:
         StoreUnavailable, StoreRejected: the table cannot be read.
     """
+    target = run.target
     results: list[Result] = []
     waiting = list(tickets)
-    began = time.monotonic()
+    began = run.clock()
     for turn in count(1):
-        late = time.monotonic() - began >= seconds
+        late = run.clock() - began >= run.deadline
         stored = lookup(target.table, [failed.ticket for failed in waiting])
         hidden = _hidden(waiting, stored) if late or turn % _READ_QUEUE_EVERY == 0 else []
         errors = _new_failures(hidden, target.failed_tickets)
@@ -62,14 +67,15 @@ def watch(
         for failed in waiting:
             result = _result(failed, stored.get(failed.ticket.identity), errors, late=late)
             if result:
-                tell(result)
                 results.append(result)
+                listener.end(result)
             else:
                 still_waiting.append(failed)
         waiting = still_waiting
         if not waiting:
             break
-        pause(_POLL_SECONDS)
+        listener.tick()
+        run.pause(_POLL_SECONDS)
     return results
 
 
@@ -82,18 +88,19 @@ def _result(
         return Result(failed=failed, outcome=Outcome.PROCESSED_BEFORE if known else Outcome.PROCESSED)
     if stored and stored.is_abandoned and (before is None or _ran_since(before, stored)):
         error = stored.failure["error"] if stored.failure else ""
-        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=error)
+        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, reason=error)
     if again := errors.get(failed.ticket.identity):
-        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, error=again)
+        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, reason=again)
     if late:
-        status = stored.status if stored else "not stored"
-        return Result(failed=failed, outcome=Outcome.NOT_ENDED, status=status)
+        reason = stored.waiting_for if stored else None
+        return Result(failed=failed, outcome=Outcome.WAITING, reason=reason or "")
     return None
 
 
 def _ran_since(before: Ticket, now: Ticket) -> bool:
-    # One that was being processed when we looked first has not failed yet in this attempt.
-    return now.attempts > before.attempts or not before.is_abandoned
+    # One that was being processed when we looked first has not failed yet in this attempt. One that is given
+    # up before it was claimed has another failure, though no more attempts.
+    return now.attempts > before.attempts or not before.is_abandoned or now.failure != before.failure
 
 
 def _hidden(waiting: Sequence[FailedTicket], stored: dict[Identity, Ticket]) -> list[FailedTicket]:

@@ -3,7 +3,7 @@
 Nothing is changed in the stack for it. The execution is started with an input that Store Ticket refuses,
 because `receivedAt` is missing. So nothing is stored, the model is not asked, and the failure goes where
 every failure goes: Catch, failure topic, subscription, queue policy, queue. Then the check does what an
-operator would do: it adds what the message's input lacks, and moves the message to the replay queue. Trigger,
+operator would do: it adds what the message's input lacks, and moves the message to the waiting room. Trigger,
 function, alias, model and announcement are those of every replay. Whoever gets the alarms hears of it once.
 """
 
@@ -74,13 +74,13 @@ def kept(site: Site) -> Finding:
 
 
 def replayed(site: Site) -> Finding:
-    """Mended and moved to the replay queue, the same ticket gets through."""
+    """Mended and moved to the waiting room, the same ticket gets through."""
     ours, moved = _failing(site), False
     with site.target.failed_tickets.held() as messages:
         for message, body in _of(ours, messages):
             received = round(site.began.timestamp() * 1000)
             mended = body | {"input": body["input"] | {"receivedAt": received}}
-            site.target.replays.send(json.dumps(mended))
+            site.target.waiting_room.send(json.dumps(mended))
             messages.delete(message)
             moved = True
     if not moved:
@@ -90,7 +90,7 @@ def replayed(site: Site) -> Finding:
     if problem := unlike(site, ours):
         return failed(
             f"Replayed ticket {ours.ticket_id} {problem}.",
-            "Read the replay function's log; what it cannot start comes back to the failed-tickets queue.",
+            "Read the log of ResumeFunction; what it cannot start comes back to the failed-tickets queue.",
         )
     if not site.patience.wait_for(lambda: site.inbox.announcements()[ours.ticket_id]):
         return failed(f"Replayed ticket {ours.ticket_id} is not announced.", "See docs/runbook.md.")

@@ -152,7 +152,7 @@ def unlike(site: Site, sent: Sent) -> str:
 
     ticket: dict[str, Any] = {}
     if not site.patience.wait_for(ended):
-        return f"is {ticket['status']}"
+        return f"is {ticket['status']}{_waits(site, sent.ticket_id)}"
     if ticket["status"] != "PROCESSED":
         return f"is {ticket['status']}: {harmless(ticket.get('failure', {}).get('error', ''))}"
     if ticket["customerId"] != site.customer.subject:
@@ -160,6 +160,13 @@ def unlike(site: Site, sent: Sent) -> str:
     if {name: ticket.get(name) for name in sent.request} != sent.request:
         return "does not have the text that was sent"
     return "" if ticket.get("analysis") else "has no analysis"
+
+
+def _waits(site: Site, ticket_id: str) -> str:
+    stored = site.target.table.get(ticket_id)
+    if stored is None or stored.waiting_for is None:
+        return ""
+    return f" and waits for {harmless(stored.waiting_for)}; it goes on by itself"
 
 
 def _sent(site: Site) -> list[str]:

@@ -1,8 +1,8 @@
-"""A stack as moto plays it, and the part of it that moto does not play: what the replay queue starts."""
+"""A stack as moto plays it, and the part of it that moto does not play: the waiting room's consumer."""
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from ops.report import Report
 from ops.run import Run
 from ops.target import Target
 from support.aws.table import TicketTable
-from support.domain.ticket import Analysis, Ticket, timestamp
+from support.domain import run as domain_run
+from support.domain.ticket import Analysis, Failure, Ticket, timestamp
+from support.domain.waiting import WaitingTicket, predecessor, waiting_since
 
 EVENTS = Path(__file__).parents[3] / "events"
 SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())
@@ -32,27 +34,61 @@ def submission(ticket_id: str, content: str = "I was charged twice.") -> dict[st
     return {**SUBMISSION, "ticketId": ticket_id, "request": {"content": content}}
 
 
+def arn_of(execution: str) -> str:
+    return f"{ACCOUNT}:{execution}:u-u-i-d"
+
+
 class Pipeline:
-    """The stack's queues and tickets, and its replay function, which runs whenever somebody waits."""
+    """The stack's queues and tickets, and the waiting room's consumer, which runs whenever somebody waits.
+
+    Every execution ends with `error` (the ticket failed) or `deferred_by` (it waits again), if it is set.
+    """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.table: TicketTable = target.table
         self.error: str | None = None
+        self.deferred_by: str | None = None
         self.stands_still = False
         self.stores = True
+        self.per_turn = 1_000
         self.started: list[dict[str, Any]] = []
 
     def store(self, ticket_id: str, content: str = "I was charged twice.") -> Ticket:
-        ticket = Ticket.from_submission(submission(ticket_id, content), now=ago(minutes=5), retention_days=0)
-        return self.table.store(ticket, ago(minutes=5), execution="another")
+        """A ticket whose execution vanished: its lease is over."""
+        began = ago(minutes=6)
+        ticket = Ticket.from_submission(submission(ticket_id, content), now=began, retention_days=0)
+        return self.table.claim(ticket, run_of(ticket_id), began)[0]
+
+    def claim(self, ticket_id: str) -> None:
+        """A new execution has begun to work on the ticket."""
+        ticket = Ticket.from_submission(submission(ticket_id), now=ago(), retention_days=0)
+        self.table.claim(ticket, run_of(f"{ticket_id}-r0"), ago())
 
     def fail(self, ticket_id: str, error: str = "ModelRejected", *, since: datetime | None = None) -> None:
         """A ticket that is FAILED in the table, and of which nothing is in the queue."""
         self.store(ticket_id)
-        moment = timestamp(since or ago(minutes=1))
+        self.record_failure(ticket_id, error, ticket_id, since or ago(minutes=1))
+
+    def defer(self, ticket_id: str, error: str = "ModelThrottled", *, since: datetime | None = None) -> None:
+        """A ticket that waits, and whose message somebody has just received."""
+        self.store(ticket_id)
+        self.table.record_deferral(
+            ticket_id, error=error, since=timestamp(since or ago(minutes=4)), run=arn_of(ticket_id), now=ago()
+        )
+
+    def wait(self, ticket_id: str, reason: str, *, since: datetime) -> None:
+        """A failed ticket that somebody has put into the waiting room."""
+        self.fail(ticket_id)
+        failed = self.table.get(ticket_id)
+        assert failed
+        self.table.mark_waiting(failed, reason=reason, now=since)
+
+    def record_failure(self, ticket_id: str, error: str, execution: str, moment: datetime) -> None:
+        """An execution failed."""
+        failure: Failure = {"error": error, "cause": "no", "failedAt": timestamp(moment)}
         self.table.record_failure(
-            ticket_id, {"error": error, "cause": "no", "failedAt": moment}, execution=ticket_id
+            ticket_id, failure, execution=execution, run=arn_of(execution), now=datetime.now(UTC)
         )
 
     def process(self, ticket_id: str) -> None:
@@ -63,58 +99,93 @@ class Pipeline:
         """A failure message in the failed-tickets queue."""
         message = {
             "input": submission(ticket_id),
-            "execution": f"{ACCOUNT}:{ticket_id}:u-u-i-d",
+            "execution": arn_of(ticket_id),
             "error": error,
             "cause": "no",
             "failedAt": timestamp(ago(seconds=59)),
         }
         self.queue(json.dumps(message | changes))
 
+    def queue_deferral(self, ticket_id: str, since: datetime) -> None:
+        """A message in the failed-tickets queue that SQS took out of the waiting room."""
+        waiting = {"since": timestamp(since), "execution": arn_of("before"), "deaths": 2}
+        message = {
+            "input": {**submission(ticket_id), "waiting": waiting},
+            "execution": arn_of(ticket_id),
+            "error": "ModelThrottled",
+            "cause": "no",
+            "deferredAt": timestamp(ago(minutes=3)),
+        }
+        self.queue(json.dumps(message))
+
     def queue(self, body: str) -> None:
         attributes = {"error": {"DataType": "String", "StringValue": "E"}}
         self.target.failed_tickets.send(body, attributes)
 
     def work(self, _seconds: float = 0) -> None:
-        """What the replay function and the executions that it starts do."""
+        """What the consumer does, and the executions that it runs."""
         if self.stands_still:
             return
-        for body in self.take(self.target.replay_queue_url):
-            message = json.loads(body)
-            self.started.append(message)
-            self._execute(message)
+        for message in [*self._taken(self.target.waiting_room_url, self.per_turn)]:
+            self.started.append(json.loads(message["Body"]))
+            waiting = WaitingTicket.from_message(message["Body"], ago())
+            self._execute(f"{waiting.submission['ticketId']}-r{message['MessageId'][:8]}", waiting.to_input())
 
-    def _execute(self, message: dict[str, Any]) -> None:
-        asked = Ticket.from_submission(message["input"], now=ago(), retention_days=0)
-        known = self.table.find(asked)
-        if known and not known.is_abandoned:
-            return
+    def _execute(self, name: str, execution_input: dict[str, Any]) -> None:
+        submitted = Ticket.from_submission(execution_input, now=ago(), retention_days=0)
         if not self.stores:
-            self.queue_failure(asked.ticket_id, "StoreRejected", execution=message["execution"] + "-r1")
-        ticket = known or (self.table.find_or_add(asked)[0] if self.stores else asked)
-        if known:
-            self.table.claim(known, sweeps=0, now=ago())
-        if self.error:
-            failure: Any = {"error": self.error, "cause": "no", "failedAt": timestamp(ago())}
-            self.table.record_failure(ticket.ticket_id, failure, execution="again")
-        elif self.stores:
+            self.queue_failure(submitted.ticket_id, "StoreRejected", execution=arn_of(name))
+            return
+        ticket, is_claimed = self.table.claim(
+            submitted, run_of(name, after=predecessor(execution_input)), ago()
+        )
+        if not is_claimed:
+            return
+        if self.deferred_by:
+            since = waiting_since(execution_input, ago())
+            self.table.record_deferral(
+                ticket.ticket_id, error=self.deferred_by, since=since, run=arn_of(name), now=ago()
+            )
+            self.target.waiting_room.send(
+                json.dumps(
+                    {
+                        "input": execution_input,
+                        "execution": arn_of(name),
+                        "error": self.deferred_by,
+                        "deferredAt": timestamp(ago()),
+                    }
+                )
+            )
+        elif self.error:
+            self.record_failure(ticket.ticket_id, self.error, name, ago())
+        else:
             self.process(ticket.ticket_id)
 
     def take(self, url: str) -> list[str]:
         """Take all visible messages out of a queue."""
-        bodies = []
-        while batch := self.target.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                self.target.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                bodies.append(message["Body"])
-        return bodies
+        return [message["Body"] for message in self._taken(url, 1_000)]
+
+    def _taken(self, url: str, limit: int) -> Iterator[Any]:
+        for _ in range(limit):
+            batch = self.target.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1).get("Messages")
+            if not batch:
+                return
+            self.target.sqs.delete_message(QueueUrl=url, ReceiptHandle=batch[0]["ReceiptHandle"])
+            yield batch[0]
 
     def failed_messages(self) -> list[dict[str, Any]]:
         """Take out what is in the failed-tickets queue."""
         return [json.loads(body) for body in self.take(self.target.failed_tickets_queue_url)]
 
-    def replay_messages(self) -> list[dict[str, Any]]:
-        """Take out what is in the replay queue."""
-        return [json.loads(body) for body in self.take(self.target.replay_queue_url)]
+    def waiting_messages(self) -> list[dict[str, Any]]:
+        """Take out what is in the waiting room."""
+        return [json.loads(body) for body in self.take(self.target.waiting_room_url)]
+
+
+def run_of(execution: str, *, after: str | None = None) -> domain_run.Run:
+    return domain_run.Run(
+        name=execution, arn=arn_of(execution), entered_at=timestamp(ago()), predecessor=after
+    )
 
 
 class Sqs:
@@ -163,7 +234,7 @@ def target(sqs: Any) -> Target:
         sts=boto3.client("sts"),
         tickets_table=os.environ["TICKETS_TABLE"],
         failed_tickets_queue_url=sqs.create_queue(QueueName="failed")["QueueUrl"],
-        replay_queue_url=sqs.create_queue(QueueName="replays")["QueueUrl"],
+        waiting_room_url=sqs.create_queue(QueueName="waiting-room")["QueueUrl"],
         log_group=LOG_GROUP,
         operations_log_group=OPERATIONS,
         ticket_retention_days=0,

@@ -14,7 +14,7 @@ from ops.__main__ import main
 OUTPUTS = (
     "TicketsTable",
     "FailedTicketsQueueUrl",
-    "ReplayQueueUrl",
+    "WaitingRoomQueueUrl",
     "StateMachineLogGroup",
     "OperationsLogGroup",
 )

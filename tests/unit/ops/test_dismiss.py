@@ -221,18 +221,53 @@ def test_a_ticket_that_was_restarted_meanwhile_is_not_dismissed(
         """Answers just after somebody else replayed the ticket."""
 
         def get_caller_identity(self) -> dict[str, str]:
-            failed = pipeline.table.get("t-1")
-            assert failed
-            pipeline.table.reopen(failed, ago())
+            pipeline.claim("t-1")
             return {"Arn": OPERATOR}
 
     sts: Any = Sts()
 
     assert dismiss(run(target=replace(pipeline.target, sts=sts)), ticket("t-1"), REASON, None) == 1
 
-    assert "Not dismissed: ticket t-1 (ModelRejected) was started again" in capsys.readouterr().out
+    assert "Not dismissed: ticket t-1 (ModelRejected) is being processed again, or waits for it.\n" in (
+        capsys.readouterr().out
+    )
     assert len(pipeline.failed_messages()) == 1
     assert decisions(pipeline) == []
+
+
+def test_a_ticket_that_waits_to_be_replayed_is_not_dismissed(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.wait("t-1", "Replay", since=ago(minutes=1))
+    assert dismiss(run(), ticket("t-1"), REASON, None) == 0
+    pipeline.queue_failure("t-1")
+    before = pipeline.table.get("t-1")
+
+    assert dismiss(run(), ticket("t-1"), REASON, None) == 1
+
+    said, refused = capsys.readouterr().out.splitlines()
+    assert said == "Nothing to dismiss: ticket t-1 is in the waiting room, and goes on by itself."
+    assert refused.startswith("Not dismissed: ticket t-1 (ModelRejected) is being processed again, or waits")
+    assert pipeline.table.get("t-1") == before
+    assert len(pipeline.failed_messages()) == 1
+
+
+def test_a_ticket_that_sqs_took_out_of_the_waiting_room_is_dismissed_as_failed(
+    run: Callable[..., Run], pipeline: Pipeline
+) -> None:
+    pipeline.defer("t-1")
+    pipeline.queue_deferral("t-1", since=ago(hours=1))
+
+    assert dismiss(run(), ticket("t-1"), REASON, None) == 0
+
+    dismissed = pipeline.table.get("t-1")
+    assert dismissed
+    assert dismissed.status is Status.FAILED
+    assert dismissed.dismissed
+    assert dismissed.failure
+    assert dismissed.failure["error"] == "ModelThrottled"
+    assert (dismissed.waiting_since, dismissed.pending_since) == (None, None)
+    assert pipeline.failed_messages() == []
 
 
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(

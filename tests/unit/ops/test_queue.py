@@ -65,9 +65,9 @@ def test_a_moved_message_keeps_its_text_and_attributes(pipeline: Pipeline) -> No
 
     with pipeline.target.failed_tickets.held() as messages:
         (message,) = messages
-        messages.move(message, pipeline.target.replays)
+        messages.move(message, pipeline.target.waiting_room)
 
-    with pipeline.target.replays.held() as moved:
+    with pipeline.target.waiting_room.held() as moved:
         (there,) = moved
     assert there.body == "one ☂"
     assert there.attributes["error"]["StringValue"] == "E"
@@ -79,14 +79,14 @@ def test_a_message_whose_deletion_fails_is_in_both_queues_rather_than_in_none(pi
     unknown = Message(id="id", receipt="unknown", body="{}", attributes={}, sent_at=datetime.now(UTC))
 
     with pipeline.target.failed_tickets.held() as messages, pytest.raises(ClientError):
-        messages.move(unknown, pipeline.target.replays)
+        messages.move(unknown, pipeline.target.waiting_room)
 
     assert pipeline.failed_messages() == [{}]
-    assert pipeline.replay_messages() == [{}]
+    assert pipeline.waiting_messages() == [{}]
 
 
 def test_what_is_being_worked_on_counts_as_waiting(pipeline: Pipeline) -> None:
-    queue = pipeline.target.replays
+    queue = pipeline.target.waiting_room
     queue.send("one")
     queue.send("two")
 

@@ -160,28 +160,94 @@ def test_a_ticket_that_was_processed_and_then_deleted_does_not_come_back(
     assert pipeline.started == []
 
 
-def test_what_waits_in_the_replay_queue_is_waited_for_first(
-    run: Callable[..., Run], pipeline: Pipeline, log: Log
+def test_a_ticket_whose_message_is_in_the_waiting_room_already_is_processed_once(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
 ) -> None:
     log.execution("t-1", submission("t-1"))
-    pipeline.target.replays.send(json.dumps({"input": submission("t-1"), "execution": "e"}))
+    pipeline.stands_still = True
+    assert recover(run(deadline=0), DAY) == 0
+    assert "1 still waiting after 0 s: it goes on by itself.\n" in capsys.readouterr().out
+
+    pipeline.stands_still = False
+    assert recover(run(), DAY) == 0
+
+    assert len(pipeline.started) == 2
+    ticket = pipeline.table.get("t-1")
+    assert ticket
+    assert ticket.attempts == 1
+    assert ticket.notified_at
+
+
+DEFERRED = {"failure": {"Error": "StoreUnavailable", "Cause": "no answer"}}
+LEFT_WAITING = {"left alone: in the waiting room": (1, 1), "in the log": (1, 1)}
+
+
+def test_a_ticket_whose_latest_execution_deferred_it_is_left_to_the_waiting_room(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-1", submission("t-1"), began=ago(minutes=40))
+    log.execution("t-1-r0", submission("t-1"), "ExecutionSucceeded", output=DEFERRED)
+
+    assert recover(run(), DAY) == 0
+
+    assert pipeline.started == []
+    assert account(capsys.readouterr().out) == {
+        "left alone: in the waiting room": (2, 1),
+        "in the log": (2, 1),
+    }
+
+
+def test_a_ticket_that_failed_after_it_was_deferred_is_recovered(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    log.execution("t-1", submission("t-1"), "ExecutionSucceeded", output=DEFERRED, began=ago(minutes=40))
+    log.execution("t-1-r0", submission("t-1"))
 
     assert recover(run(), DAY) == 0
 
     assert len(pipeline.started) == 1
 
 
-def test_while_the_replay_queue_does_not_empty_nothing_is_recovered(
+def test_a_deferred_execution_needs_no_input_in_the_log(
+    run: Callable[..., Run], log: Log, capsys: Any
+) -> None:
+    cut = json.dumps(submission("t-1"))[:-20]
+    log.execution("t-1", cut, "ExecutionSucceeded", output=DEFERRED, truncated=True)
+
+    assert recover(run(), DAY) == 0
+
+    assert account(capsys.readouterr().out) == LEFT_WAITING
+
+
+def test_a_stored_ticket_that_waits_is_counted_as_waiting(
     run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
 ) -> None:
-    log.execution("t-2", submission("t-2"))
-    pipeline.target.replays.send(json.dumps({"input": submission("t-1"), "execution": "e"}))
-    pipeline.stands_still = True
+    pipeline.wait("t-1", "TicketStuck", since=ago(minutes=1))
+    log.execution("t-1", submission("t-1"), "ExecutionTimedOut")
 
-    assert recover(run(deadline=3), DAY) == 1
+    assert recover(run(), DAY) == 0
 
-    assert "The replay queue still holds 1 message, whose tickets would" in capsys.readouterr().out
-    assert len(pipeline.replay_messages()) == 1
+    assert account(capsys.readouterr().out) == LEFT_WAITING
+
+
+DUPLICATE = {"ticket": {"status": "RECEIVED"}, "isDuplicate": True}
+
+
+def test_a_duplicate_says_nothing_about_its_submission(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log, capsys: Any
+) -> None:
+    log.execution("t-1", submission("t-1"), began=ago(minutes=40))
+    log.execution("t-1-r0", submission("t-1"), "ExecutionSucceeded", output=DUPLICATE)
+    log.execution("t-2-r0", submission("t-2"), "ExecutionSucceeded", output=DUPLICATE)
+
+    assert recover(run(), DAY) == 0
+
+    assert [message["input"]["ticketId"] for message in pipeline.started] == ["t-1"]
+    assert account(capsys.readouterr().out) == {
+        "left alone: in the table (make replay, or the sweep)": (1, 1),
+        "in the log alone: to be started again": (2, 1),
+        "in the log": (3, 2),
+    }
 
 
 def account(output: str) -> dict[str, tuple[int, int]]:
@@ -228,7 +294,7 @@ def test_a_processed_submission_does_not_hide_a_lost_one_under_the_same_id(
     assert first.content == "First."
 
 
-def test_an_execution_that_only_put_its_ticket_off_has_processed_nothing(
+def test_an_execution_that_ended_well_without_an_announcement_has_processed_nothing(
     run: Callable[..., Run], pipeline: Pipeline, log: Log
 ) -> None:
     log.execution("t-1", submission("t-1"), "ExecutionSucceeded", output={"ticket": {"status": "RECEIVED"}})
@@ -253,6 +319,7 @@ def test_the_account_holds_every_execution_once(
     log.execution("t-6", submission("t-6"))
     log.execution("cut", json.dumps(submission("t-7"))[:-20], truncated=True)
     log.execution("by-hand", {})
+    log.execution("t-8", submission("t-8"), "ExecutionSucceeded", output=DEFERRED)
     log.line("startless", "ExecutionSucceeded", ago(minutes=30))
 
     assert recover(run(dry_run=True), DAY) == 0
@@ -260,12 +327,13 @@ def test_the_account_holds_every_execution_once(
     assert account(capsys.readouterr().out) == {
         "processed and announced": (4, 3),
         "may still end: started within the last ten minutes": (1, 1),
+        "left alone: in the waiting room": (1, 1),
         "left alone: in the failed-tickets queue (make replay)": (2, 1),
         "left alone: in the table (make replay, or the sweep)": (1, 1),
         "in the log alone: to be started again": (1, 1),
         "cannot be started again: the log does not hold the input": (1, 1),
         "left alone: the input is not a submission": (1, 1),
-        "in the log": (11, 9),
+        "in the log": (12, 10),
     }
 
 
@@ -274,15 +342,13 @@ def test_a_dry_run_lists_and_changes_nothing(
 ) -> None:
     log.execution("t-1", submission("t-1"))
     pipeline.queue_failure("t-2")
-    pipeline.target.replays.send("{}")
 
     assert recover(run(dry_run=True), DAY) == 0
 
     out = capsys.readouterr().out
-    assert "Not looked into: the replay queue, with about 1 message.\n" in out
     assert "t-1  TicketFailed  29m ago  attempts 1  in log\nDry run: nothing was changed.\n" in out
     assert len(pipeline.failed_messages()) == 1
-    assert pipeline.replay_messages() == [{}]
+    assert pipeline.waiting_messages() == []
 
 
 def test_an_input_that_is_cut_is_told_and_not_replayed(

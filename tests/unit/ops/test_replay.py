@@ -1,5 +1,6 @@
 """Replay: every failed ticket once, wherever it is held; what cannot be replayed stays where it is."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from ops.errors import UsageError
 from ops.replay import Selection, replay
 from ops.run import Run
 from support.domain.ticket import timestamp
+from support.domain.waiting import WaitingTicket
 from tests.unit.ops.conftest import Pipeline, Sqs, ago, submission
 
 EVERYTHING = Selection()
@@ -37,7 +39,7 @@ def test_a_failed_ticket_and_its_message_are_one_line_and_one_replay(
         "1 of 1 processed.",
     ]
     assert len(pipeline.started) == 1
-    assert pipeline.failed_messages() == pipeline.replay_messages() == []
+    assert pipeline.failed_messages() == pipeline.waiting_messages() == []
 
 
 def test_a_failed_ticket_without_a_message_is_replayed_from_the_table(
@@ -108,19 +110,187 @@ def test_a_ticket_that_cannot_be_stored_again_is_seen_to_fail_in_the_queue(
     assert len(pipeline.take(pipeline.target.failed_tickets_queue_url)) == 2
 
 
-def test_a_ticket_that_does_not_end_by_the_deadline_is_named(
+def test_a_ticket_that_is_given_up_before_it_was_claimed_has_failed_again(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+
+    def give_up(_seconds: float) -> None:
+        pipeline.record_failure("t-1", "WaitedTooLong", "t-1-rabcdef12", ago())
+
+    assert replay(run(pause=give_up), EVERYTHING) == 1
+
+    assert "t-1  failed again: WaitedTooLong\n" in capsys.readouterr().out
+
+
+def test_what_still_waits_at_the_deadline_goes_on_by_itself(
     run: Callable[..., Run], pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.queue_failure("t-2")
     pipeline.stands_still = True
 
-    assert replay(run(deadline=0), EVERYTHING) == 1
+    assert replay(run(deadline=0), EVERYTHING) == 0
 
     out = capsys.readouterr().out
-    assert "t-1  did not end in time: FAILED\n" in out
-    assert "t-2  did not end in time: not stored\n" in out
-    assert "0 of 2 processed. Did not end in 0 s: t-1, t-2.\n" in out
+    assert out.endswith(
+        "\n0 of 2 processed. 2 still waiting after 0 s (1 for Replay): they go on by themselves.\n"
+    )
+    assert "fail again" not in out
+
+
+def test_a_ticket_that_is_deferred_again_is_not_called_failed(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.deferred_by = "ModelThrottled"
+    clock = Clock(pipeline, seconds=100)
+
+    assert replay(run(deadline=250, clock=clock, pause=clock.pause), EVERYTHING) == 0
+
+    assert capsys.readouterr().out.endswith(
+        "\n0 of 1 processed. 1 still waiting after 250 s (1 for ModelThrottled): it goes on by itself.\n"
+    )
+    assert len(pipeline.started) == 3
+
+
+class Clock:
+    """A clock that goes on by so many seconds whenever somebody waits; the pipeline works meanwhile."""
+
+    def __init__(self, pipeline: Pipeline, seconds: float) -> None:
+        self._pipeline = pipeline
+        self._seconds = seconds
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def pause(self, _seconds: float) -> None:
+        self._now += self._seconds
+        self._pipeline.work()
+
+
+def test_while_it_watches_it_says_now_and_then_how_far_it_is_and_how_long_the_rest_may_take(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    for number in range(8):
+        pipeline.fail(f"t-{number}")
+    pipeline.per_turn = 1
+    clock = Clock(pipeline, seconds=25)
+
+    assert replay(run(clock=clock, pause=clock.pause), EVERYTHING) == 0
+
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("t-")][1:]
+    assert said == [
+        "1 of 8 processed",
+        "2 of 8 processed, about 2 min left",
+        "3 of 8 processed, about 2 min left",
+        "4 of 8 processed, about 2 min left",
+        "5 of 8 processed, about 1 min left",
+        "6 of 8 processed, less than a minute left",
+        "7 of 8 processed, less than a minute left",
+        "8 of 8 processed.",
+    ]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_it_says_first_how_many_tickets_wait_for_what_and_how_long(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any, dry_run: bool
+) -> None:
+    for number in range(3):
+        pipeline.defer(f"d-{number}", since=ago(minutes=14, seconds=30))
+    pipeline.wait("w", "Replay", since=ago(minutes=2))
+
+    assert replay(run(dry_run=dry_run), EVERYTHING) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "4 tickets wait: 3 for ModelThrottled, 1 for Replay; the oldest for 14 min.",
+        "Nothing failed in the stack: there is nothing to replay.",
+    ]
+
+
+def test_a_second_replay_starts_nothing_twice(
+    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    pipeline.queue_failure("t-1")
+    pipeline.fail("t-2")
+    pipeline.stands_still = True
+    replay(run(deadline=0), EVERYTHING)
+    capsys.readouterr()
+
+    assert replay(run(deadline=0), EVERYTHING) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "2 tickets wait: 2 for Replay; the oldest for 0 s.",
+        "Nothing failed in the stack: there is nothing to replay.",
+    ]
+    assert len(pipeline.waiting_messages()) == 2
+
+
+def test_a_waiting_ticket_is_called_waiting(run: Callable[..., Run], pipeline: Pipeline, capsys: Any) -> None:
+    pipeline.defer("t-1", since=ago(minutes=14))
+
+    assert replay(run(), Selection(ticket_id="t-1")) == 0
+
+    assert capsys.readouterr().out.endswith(
+        "\nTicket t-1 has been in the waiting room for 14 min (ModelThrottled): it goes on by itself.\n"
+    )
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_what_sqs_took_out_of_the_waiting_room_is_replayed_as_a_failure_and_its_wait_begins_anew(
+    run: Callable[..., Run], pipeline: Pipeline, sqs: Any, capsys: Any, moves: bool
+) -> None:
+    client: Any = Sqs(sqs, moves=moves)
+    pipeline.defer("t-1", since=ago(hours=30))
+    pipeline.queue_deferral("t-1", since=ago(hours=30))
+    pipeline.queue_failure("t-2")
+    pipeline.stands_still = True
+
+    assert replay(run(target=replace(pipeline.target, sqs=client), deadline=0), EVERYTHING) == 0
+
+    assert "t-1  ModelThrottled  3m ago  attempts 1  in queue\n" in capsys.readouterr().out
+    messages = pipeline.waiting_messages()
+    assert sorted(message["input"]["ticketId"] for message in messages) == ["t-1", "t-2"]
+    for message in messages:
+        waiting = WaitingTicket.from_message(json.dumps(message), ago())
+        assert ago(minutes=1) < waiting.since
+        assert waiting.deaths == 0
+        assert waiting.error in ("ModelThrottled", "ModelRejected")
+    assert len(client.tasks) == int(moves)
+    assert pipeline.failed_messages() == []
+
+
+def test_a_message_that_the_consumer_would_refuse_is_completed(
+    run: Callable[..., Run], pipeline: Pipeline
+) -> None:
+    pipeline.queue(json.dumps({"input": submission("t-1"), "execution": "by hand"}))
+
+    assert replay(run(), EVERYTHING) == 0
+
+    assert [message["execution"] for message in pipeline.started] == ["by hand"]
+    assert pipeline.failed_messages() == []
+
+
+def test_a_ticket_that_went_on_meanwhile_is_not_marked(run: Callable[..., Run], pipeline: Pipeline) -> None:
+    pipeline.fail("t-1")
+    moving: Any = Sqs(pipeline.target.sqs, moves=True)
+    start = moving.start_message_move_task
+
+    def move_and_work(**arns: str) -> None:
+        start(**arns)
+        pipeline.work()
+
+    moving.start_message_move_task = move_and_work
+    pipeline.queue_failure("t-1")
+
+    assert replay(run(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
+
+    ticket = pipeline.table.get("t-1")
+    assert ticket
+    assert ticket.notified_at
+    assert ticket.waiting_since is None
 
 
 def test_a_dry_run_lists_and_changes_nothing(
@@ -133,10 +303,11 @@ def test_a_dry_run_lists_and_changes_nothing(
     assert replay(run(dry_run=True), EVERYTHING) == 0
 
     out = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in out] == ["2", "t-1", "t-2", "Dry"]
+    assert out[0] == "No ticket waits in the waiting room."
+    assert [line.split()[0] for line in out[1:]] == ["2", "t-1", "t-2", "Dry"]
     assert pipeline.table.get("t-1") == before
     assert [message["input"]["ticketId"] for message in pipeline.failed_messages()] == ["t-2"]
-    assert pipeline.replay_messages() == []
+    assert pipeline.waiting_messages() == []
 
 
 @pytest.mark.parametrize(

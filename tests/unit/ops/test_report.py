@@ -34,9 +34,11 @@ def reported(*, terminal: bool, width: int = 120) -> str:
     report.tickets([failed()], NOW)
     with report.busy("Reading …"):
         pass
-    with report.watching(2) as tell:
-        tell(Result(failed=failed(), outcome=Outcome.PROCESSED))
-        tell(Result(failed=failed(), outcome=Outcome.FAILED_AGAIN, error="ModelRejected"))
+    with report.watching(3, clock=lambda: 0) as watching:
+        watching.tick()
+        watching.end(Result(failed=failed(), outcome=Outcome.PROCESSED))
+        watching.end(Result(failed=failed(), outcome=Outcome.FAILED_AGAIN, reason="ModelRejected"))
+        watching.end(Result(failed=failed(), outcome=Outcome.WAITING, reason="ModelThrottled"))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -58,7 +60,7 @@ def test_a_terminal_gets_a_table_and_a_progress_bar() -> None:
     assert "Found in" in screen
     assert "ModelThrottled" in screen
     assert "Replaying" in screen
-    assert "2/2" in screen
+    assert "2/3" in screen
     assert "failed again: ModelRejected" in screen
 
 

@@ -39,7 +39,7 @@ OUTPUTS = (
     "ApiUrl",
     "TicketsTable",
     "FailedTicketsQueueUrl",
-    "ReplayQueueUrl",
+    "WaitingRoomQueueUrl",
     "StateMachineLogGroup",
     "OperationsLogGroup",
 )

@@ -3,6 +3,9 @@
 import hashlib
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 from local.embedded_aws import EmbeddedAws
@@ -28,8 +31,19 @@ def build(settings: Settings, aws: EmbeddedAws) -> None:
     if stamp.exists() and stamp.read_text() == fingerprint and _built_template(settings).exists():
         return
     stamp.unlink(missing_ok=True)
-    _sam(settings, aws, "build", "--build-dir", str(settings.folder / "build"))
+    with _building_alone():
+        _sam(settings, aws, "build", "--build-dir", str(settings.folder / "build"))
     stamp.write_text(fingerprint)
+
+
+@contextmanager
+def _building_alone() -> Iterator[None]:
+    """Wait for other stacks' builds: wherever it builds to, sam keeps files for all in .aws-sam."""
+    lock = PROJECT / ".local" / "build.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as file:
+        flock(file, LOCK_EX)
+        yield
 
 
 def deploy(settings: Settings, aws: EmbeddedAws) -> dict[str, str]:
@@ -72,7 +86,7 @@ def describe(settings: Settings, aws: EmbeddedAws, outputs: dict[str, str], mode
         support_topic_arn=outputs["SupportTopicArn"],
         failure_topic_arn=outputs["FailureTopicArn"],
         failed_tickets_queue_url=outputs["FailedTicketsQueueUrl"],
-        replay_queue_url=outputs["ReplayQueueUrl"],
+        waiting_room_url=outputs["WaitingRoomQueueUrl"],
         state_machine_log_group=outputs["StateMachineLogGroup"],
         inbox_queue_url=_subscribed_queue(aws, "support-inbox", outputs["SupportTopicArn"], raw=True),
         # Not raw: the subject line is part of a mail.

@@ -56,10 +56,10 @@ fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
 		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
 
-# What needs no stack runs on every core; then what has the machine to itself, because it starts stacks and storms.
+# What needs no stack runs on every core; then, file by file, what starts stacks: two at a time wait more than they work.
 test: lint ## Run every check and test
 	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(addprefix --ignore=,$(STACK_TESTS))
-	$(PY) -m pytest --cov --cov-append --cov-report=term $(STACK_TESTS)
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term $(STACK_TESTS)
 
 test-sfn-local: .venv ## Play the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
 	$(PY) -m pytest -q tests/sfn_local --sfn-local

@@ -32,25 +32,39 @@ class Pipeline(pipeline.Pipeline):
         return {name: name[:_TICKET_ID] for name in names if len(name) > _TICKET_ID}
 
     def is_idle(self) -> bool:
-        """Whether no execution runs and none is about to be started."""
-        sqs = self._stack.client("sqs")
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        queue = sqs.get_queue_attributes(QueueUrl=self._stack.replay_queue_url, AttributeNames=names)
-        return not self.executions("RUNNING") and not any(int(queue["Attributes"][name]) for name in names)
+        """Whether no execution runs, and no ticket is in the waiting room."""
+        # In this order: what comes out of the waiting room meanwhile is in flight until its execution ends.
+        return not self.executions("RUNNING") and not self._in_waiting_room()
+
+    def _in_waiting_room(self) -> int:
+        names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
+        queue = self._stack.client("sqs").get_queue_attributes(
+            QueueUrl=self._stack.waiting_room_url, AttributeNames=names
+        )
+        return sum(int(queue["Attributes"][name]) for name in names)
+
+    def receive_again_after(self, seconds: int) -> None:
+        """Let a message whose consumer was killed come back so soon: nobody waits for five minutes here."""
+        self._stack.client("sqs").set_queue_attributes(
+            QueueUrl=self._stack.waiting_room_url, Attributes={"VisibilityTimeout": str(seconds)}
+        )
 
     def waiting(self) -> frozenset[str]:
         """The tickets in the failed-tickets queue, which is empty after that: only for the end."""
         return frozenset(self.failures())
 
     def age_whatever_is_pending(self) -> None:
-        """Make every pending ticket so old that it counts as stuck: nobody waits for ten minutes here."""
+        """Make every pending ticket so old that it counts as stuck, and end the leases of dead executions.
+
+        Nobody waits for ten minutes here. No execution may be running.
+        """
         client, hour_ago = self._stack.client("dynamodb"), datetime.now(UTC) - timedelta(hours=1)
         for ticket_id, ticket in self.tickets().items():
-            if "pendingSince" in ticket:
+            if aged := [name for name in ("pendingSince", "leasedUntil") if name in ticket]:
                 client.update_item(
                     TableName=self._stack.tickets_table,
                     Key={"ticketId": {"S": ticket_id}},
-                    UpdateExpression="SET pendingSince = :since",
+                    UpdateExpression="SET " + ", ".join(f"{name} = :since" for name in aged),
                     ExpressionAttributeValues={":since": {"S": timestamp(hour_ago)}},
                 )
 

@@ -1,4 +1,4 @@
-"""After the storm: what the schedule and an operator do until no ticket owes anything any more."""
+"""After the storm: what heals by itself, and what the schedule and an operator do about the rest."""
 
 import time
 from collections.abc import Collection, Iterator
@@ -9,24 +9,31 @@ from local.processes import wait_for
 from local.run import say
 from storm.pipeline import is_final
 from tests.chaos.pipeline import Pipeline
+from tests.chaos.verdict import errors
 
 _ROUNDS = 4
 _SWEEPS = 5
-_SETTLE_SECONDS = 300
+# The waiting room's consumer speeds up only slowly after a storm.
+_SETTLE_SECONDS = 600
 
 
 @dataclass
 class Recovery:
-    """Sweeps, replays and recovers; `restarts` holds the tickets that each of them started again."""
+    """Waits until the waiting room is empty; then sweeps, replays and recovers.
+
+    `restarts` holds the tickets that each of them started again, and `failed` those that were FAILED when the
+    waiting room was empty, with their errors.
+    """
 
     pipeline: Pipeline
     accepted: Collection[str]
     restarts: dict[str, set[str]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
     def run(self, deadline: float) -> float:
         """Go on until all accepted tickets are final, or for `deadline` seconds; return how long it took."""
         began = time.monotonic()
-        self._settle()
+        self._heal()
         for _ in range(_ROUNDS):
             # In this order: what the schedule's next sweep mends is nothing for an operator to replay.
             for step in (self._sweep, self._replay, self._recover):
@@ -34,6 +41,16 @@ class Recovery:
                     return time.monotonic() - began
                 step()
         return time.monotonic() - began
+
+    def _heal(self) -> None:
+        self._settle()
+        deferred = {*self.pipeline.restarts().values()}
+        self.restarts["waiting room"] = deferred
+        self.failed = errors(self.pipeline.tickets())
+        say(
+            f"  by themselves: {len(deferred)} came out of the waiting room, {len(self.failed)} failed, "
+            f"{len(self._owing())} still owe something"
+        )
 
     def _owing(self) -> list[str]:
         stored = self.pipeline.tickets()

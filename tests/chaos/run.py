@@ -28,6 +28,7 @@ from tests.chaos.tickets import submissions
 from tests.chaos.verdict import Found, Verdict, judge
 
 _RECOVERY_SECONDS = 900
+_RECEIVED_AGAIN_SECONDS = 45
 # Nearer to AWS than the emulator's defaults: there, other functions start while some are held up by faults.
 _CAPACITY = {"LAMBDA_WORKERS": "8"}
 # The proxy signs the functions' calls again, as the root user. Who may do what is the other tests' matter.
@@ -49,6 +50,7 @@ def run(plan: Plan, folder: Path) -> Verdict:
         endpoints = {f"AWS_ENDPOINT_URL_{name.upper()}": f"{proxy_url}/{name}" for name in SERVICES}
         stack = start(settings, group, aws, endpoints | _CAPACITY | _WITHOUT_ROLES)
         pipeline = Pipeline(stack, folder)
+        pipeline.receive_again_after(_RECEIVED_AGAIN_SECONDS)
         storm = Storm(plan, proxy_url, stack.model_url, _emulator(folder), group)
         sent = submissions(plan)
         accepted = asyncio.run(_play(storm, sent, pipeline))
@@ -64,6 +66,7 @@ def run(plan: Plan, folder: Path) -> Verdict:
                 waiting=pipeline.waiting(),
                 readings=_readings(sent),
                 restarts=recovery.restarts,
+                failed=recovery.failed,
                 model_calls=httpx.get(f"{stack.model_url}/calls", trust_env=False).json()["total"],
                 recovery_seconds=recovery_seconds,
             )

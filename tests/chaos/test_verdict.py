@@ -35,7 +35,8 @@ FOUND = Found(
     announcements=Counter(one=1),
     waiting=frozenset(),
     readings={"one": READING},
-    restarts={"replay": {"one"}},
+    restarts={"replay": {"one"}, "waiting room": {"one"}},
+    failed={"one": "ModelOutputInvalid"},
     model_calls=3,
     recovery_seconds=1.23,
 )
@@ -49,6 +50,10 @@ def ticket(**changes: Any) -> dict[str, dict[str, Any]]:
     return {"one": TICKET | changes}
 
 
+def failed(error: str) -> dict[str, dict[str, Any]]:
+    return ticket(status="FAILED", failure={"error": error})
+
+
 def test_a_ticket_that_is_read_and_announced_once_keeps_the_promise() -> None:
     verdict = judged()
 
@@ -57,6 +62,8 @@ def test_a_ticket_that_is_read_and_announced_once_keeps_the_promise() -> None:
         "seed": 1,
         "accepted": 1,
         "processed": 1,
+        "deferred": 1,
+        "failed": 1,
         "replayed": 1,
         "swept": 0,
         "recovered": 0,
@@ -65,12 +72,13 @@ def test_a_ticket_that_is_read_and_announced_once_keeps_the_promise() -> None:
         "announcedNever": 0,
         "wrongContent": 0,
         "cannedAnalyses": 0,
+        "passingFailures": 0,
         "modelCallsPerTicket": 3.0,
         "recoverySeconds": 1.2,
     }
 
 
-@pytest.mark.parametrize("stored", [{}, ticket(status="RECEIVED"), ticket(status="FAILED")])
+@pytest.mark.parametrize("stored", [{}, ticket(status="RECEIVED"), failed("ModelRejected")])
 def test_a_ticket_that_is_neither_processed_nor_waits_for_a_replay_is_lost(stored: dict[str, Any]) -> None:
     verdict = judged(stored=stored)
 
@@ -79,9 +87,24 @@ def test_a_ticket_that_is_neither_processed_nor_waits_for_a_replay_is_lost(store
 
 
 def test_a_failed_ticket_in_the_queue_is_not_lost_and_not_processed() -> None:
-    verdict = judged(stored=ticket(status="FAILED"), waiting=frozenset({"one"}))
+    verdict = judged(stored=failed("ModelRejected"), waiting=frozenset({"one"}))
 
     assert (verdict.lost, verdict.processed) == (0, 0)
+
+
+@pytest.mark.parametrize("error", ["ModelThrottled", "StoreUnavailable", "Lambda.TooManyRequestsException"])
+def test_a_ticket_that_failed_for_what_only_has_to_wait_breaks_the_promise(error: str) -> None:
+    before = judged(failed={"one": error})
+    after = judged(stored=failed(error), waiting=frozenset({"one"}))
+
+    for verdict in (before, after):
+        assert (verdict.passing_failures, verdict.is_kept) == (1, False)
+        assert verdict.offending["passingFailures"] == ["one"]
+
+
+@pytest.mark.parametrize("error", ["ModelRejected", "ModelOutputInvalid", "WaitedTooLong", "Lambda.Unknown"])
+def test_a_ticket_that_needs_a_person_may_fail(error: str) -> None:
+    assert judged(failed={"one": error}).is_kept
 
 
 def test_announced_twice_is_counted_and_allowed() -> None:

@@ -6,11 +6,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jsonschema
+import yaml
 
+from local.deploy import PROJECT
 from storm.submission import Submission
 from support.domain.analysis import SCHEMA
 
 _VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+_STATES = yaml.safe_load((PROJECT / "statemachine" / "ticket_pipeline.asl.yaml").read_text())["States"]
+# When a function dies or takes too long three times in a row, it is by then the ticket's doing.
+_DEATHS = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"}
+# What only has to wait. All other errors need a person.
+_PASSING = {
+    error
+    for state in _STATES.values()
+    for catch in state.get("Catch", [])
+    if catch["Next"] == "Record Deferral"
+    for error in catch["ErrorEquals"]
+} - _DEATHS
+
 type Reading = Mapping[str, Any]
 """The analysis that the rules give a text: at least `urgency`, `category` and `language`."""
 
@@ -28,7 +42,9 @@ class Found:
     """In the failed-tickets queue."""
     readings: Mapping[str, Reading]
     restarts: Mapping[str, Set[str]]
-    """The tickets that were started again, by `replay`, `sweep` and `recover`."""
+    """The tickets that were started again: from the `waiting room`, and by `sweep`, `replay`, `recover`."""
+    failed: Mapping[str, str]
+    """The error of each that was FAILED when the waiting room was empty, before anybody did anything."""
     model_calls: int
     recovery_seconds: float
 
@@ -40,6 +56,8 @@ class Verdict:
     seed: int
     accepted: int
     processed: int
+    deferred: int
+    failed: int
     replayed: int
     swept: int
     recovered: int
@@ -48,6 +66,7 @@ class Verdict:
     announced_never: int
     wrong_content: int
     canned_analyses: int
+    passing_failures: int
     model_calls_per_ticket: float
     recovery_seconds: float
     offending: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -56,7 +75,13 @@ class Verdict:
     @property
     def is_kept(self) -> bool:
         """Whether the promise was kept: announced twice is allowed, announced never is not."""
-        return not (self.lost or self.announced_never or self.wrong_content or self.canned_analyses)
+        return not (
+            self.lost
+            or self.announced_never
+            or self.wrong_content
+            or self.canned_analyses
+            or self.passing_failures
+        )
 
     def to_document(self) -> dict[str, Any]:
         """The counts as JSON."""
@@ -64,6 +89,8 @@ class Verdict:
             "seed": self.seed,
             "accepted": self.accepted,
             "processed": self.processed,
+            "deferred": self.deferred,
+            "failed": self.failed,
             "replayed": self.replayed,
             "swept": self.swept,
             "recovered": self.recovered,
@@ -72,6 +99,7 @@ class Verdict:
             "announcedNever": self.announced_never,
             "wrongContent": self.wrong_content,
             "cannedAnalyses": self.canned_analyses,
+            "passingFailures": self.passing_failures,
             "modelCallsPerTicket": self.model_calls_per_ticket,
             "recoverySeconds": self.recovery_seconds,
         }
@@ -85,11 +113,16 @@ def judge(found: Found) -> Verdict:
         "announcedNever": [key for key in found.accepted if not found.announcements[key]],
         "wrongContent": _wrong_content(found),
         "cannedAnalyses": [key for key in processed if not _is_reading_of(found, key)],
+        "passingFailures": [
+            key for key, error in {**found.failed, **errors(found.stored)}.items() if error in _PASSING
+        ],
     }
     return Verdict(
         seed=found.seed,
         accepted=len(found.accepted),
         processed=len(processed),
+        deferred=len(found.restarts.get("waiting room", ())),
+        failed=len(found.failed),
         replayed=len(found.restarts.get("replay", ())),
         swept=len(found.restarts.get("sweep", ())),
         recovered=len(found.restarts.get("recover", ())),
@@ -98,10 +131,18 @@ def judge(found: Found) -> Verdict:
         announced_never=len(offending["announcedNever"]),
         wrong_content=len(offending["wrongContent"]),
         canned_analyses=len(offending["cannedAnalyses"]),
+        passing_failures=len(offending["passingFailures"]),
         model_calls_per_ticket=round(found.model_calls / max(1, len(found.accepted)), 2),
         recovery_seconds=round(found.recovery_seconds, 1),
         offending={name: keys for name, keys in offending.items() if keys},
     )
+
+
+def errors(tickets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The error of each FAILED ticket, by its id."""
+    return {
+        key: ticket["failure"]["error"] for key, ticket in tickets.items() if ticket["status"] == "FAILED"
+    }
 
 
 def _status(found: Found, key: str) -> str | None:

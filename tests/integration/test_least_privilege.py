@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 type Call = tuple[str, str]  # an action, and the name of what it is called on
@@ -52,27 +53,37 @@ FUNCTIONS = {
         needs=[
             ("dynamodb:GetItem", "table"),
             ("dynamodb:UpdateItem", "table"),
-            ("states:StartExecution", "state machine"),
+            ("sqs:SendMessage", "waiting room"),
         ],
         must_not=[
             ("dynamodb:DeleteItem", "table"),
             ("dynamodb:PutItem", "table"),
             ("dynamodb:Scan", "table"),
             ("sns:Publish", "support topic"),
-            ("states:StartExecution", "another state machine"),
+            ("sqs:SendMessage", "failed tickets"),
+            ("states:StartExecution", "state machine"),
         ],
     ),
-    "ReplayFunction": Rights(
-        needs=[("dynamodb:PutItem", "table"), ("states:StartExecution", "state machine")],
+    "ResumeFunction": Rights(
+        needs=[
+            ("states:StartSyncExecution", "state machine"),
+            ("sqs:ReceiveMessage", "waiting room"),
+            ("sqs:SendMessage", "waiting room"),
+            ("sqs:SendMessage", "failed tickets"),
+            ("sns:Publish", "failure topic"),
+            ("dynamodb:UpdateItem", "table"),
+        ],
         must_not=[
             ("dynamodb:DeleteItem", "table"),
-            ("sns:Publish", "failure topic"),
-            ("states:StartExecution", "another state machine"),
+            ("dynamodb:PutItem", "table"),
+            ("sns:Publish", "support topic"),
+            ("states:StartSyncExecution", "another state machine"),
         ],
     ),
     "SweepFunction": Rights(
-        needs=[("states:StartExecution", "state machine"), ("ssm:GetParameter", "sweep age")],
+        needs=[("sqs:SendMessage", "waiting room"), ("ssm:GetParameter", "sweep age")],
         must_not=[
+            ("states:StartExecution", "state machine"),
             ("dynamodb:DeleteItem", "table"),
             ("sns:Publish", "support topic"),
             ("ssm:GetParameter", "threshold"),
@@ -143,6 +154,7 @@ class Account:
             "failure topic": self.id("FailureTopic"),
             "mail topic": self.id("MailTopic"),
             "digest queue": self.queue_arn(self.id("DigestQueue")),
+            "waiting room": self.queue_arn(self.id("WaitingRoomQueue")),
             "failed tickets": self.queue_arn(self.id("FailedTicketsQueue")),
             "state machine": machine,
             "another state machine": f"{machine}-2",
@@ -184,6 +196,8 @@ class Account:
             aws_access_key_id=taken["AccessKeyId"],
             aws_secret_access_key=taken["SecretAccessKey"],
             aws_session_token=taken["SessionToken"],
+            # StartSyncExecution has a host of its own, which the emulator does not have.
+            config=Config(inject_host_prefix=False),
         )
         ticket = {"ticketId": {"S": "no-ticket"}}
         name = resource.rpartition(":")[2].partition("/")[2]
@@ -200,6 +214,8 @@ class Account:
                 client.get_parameter(Name=f"/{name}")
             case "states:StartExecution":
                 client.start_execution(stateMachineArn=resource, input="{}")
+            case "states:StartSyncExecution":
+                client.start_sync_execution(stateMachineArn=resource, input="{}")
             case "sqs:SendMessage":
                 client.send_message(QueueUrl=self._queue_url(resource), MessageBody="no ticket")
             case "sqs:ReceiveMessage":

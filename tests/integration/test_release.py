@@ -81,6 +81,6 @@ def test_a_deployment_that_changes_a_parameter_is_live_and_rolled_back_by_one_co
     assert {name for name, *_ in moved} >= {
         "StoreFunction",
         "TicketsFunction",
-        "ReplayFunction",
+        "ResumeFunction",
         "SweepFunction",
     }

@@ -1,6 +1,7 @@
-"""The sweep on the running stack: what no Catch can see is started again, and given up loudly."""
+"""The sweep on the running stack: what no Catch can see is started again, and fails loudly in the end."""
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,8 @@ def stuck(stack: Any) -> str:
     """The id of a ticket that was stored, and whose execution then vanished."""
     ticket_id = str(uuid.uuid4())
     submission = SUBMISSION | {"ticketId": ticket_id, "caller": {"subject": "customer-7", "groups": ""}}
-    invoke(stack, "store", {"execution": "vanished", "submission": submission})
+    run = {"execution": "vanished", "run": "arn:vanished", "enteredAt": "2026-01-31T12:00:00.000Z"}
+    invoke(stack, "store", {**run, "submission": submission})
     return ticket_id
 
 
@@ -34,45 +36,70 @@ def read(stack: Any, ticket_id: str) -> dict[str, Any]:
 
 
 def sweep(stack: Any, ticket_id: str) -> dict[str, int]:
-    """What the deployed sweep does when the ticket has been pending for an hour."""
-    stack.stack.client("dynamodb").update_item(
-        TableName=stack.stack.tickets_table,
-        Key={"ticketId": {"S": ticket_id}},
-        UpdateExpression="SET pendingSince = :hourAgo",
-        ConditionExpression="attribute_exists(pendingSince)",
-        ExpressionAttributeValues={":hourAgo": {"S": timestamp(datetime.now(UTC) - timedelta(hours=1))}},
-    )
+    """What the deployed sweep does when the ticket has been pending for an hour, and its lease is over."""
+    note(stack, ticket_id, timedelta(hours=1), "pendingSince", "leasedUntil")
     return dict(invoke(stack, "sweep", {}))
 
 
-def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, stuck: str) -> None:
-    assert sweep(stack, stuck)["restarted"] == 1
+def note(stack: Any, ticket_id: str, ago: timedelta, *times: str) -> None:
+    """Set times of a ticket that owes something."""
+    stack.stack.client("dynamodb").update_item(
+        TableName=stack.stack.tickets_table,
+        Key={"ticketId": {"S": ticket_id}},
+        UpdateExpression="SET " + ", ".join(f"{name} = :ago" for name in times),
+        ConditionExpression="attribute_exists(pendingSince)",
+        ExpressionAttributeValues={":ago": {"S": timestamp(datetime.now(UTC) - ago)}},
+    )
 
-    assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 30)
+
+def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, stuck: str) -> None:
+    assert sweep(stack, stuck)["swept"] == 1
+    assert invoke(stack, "sweep", {})["swept"] == 0
+
+    assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 60)
     ticket = read(stack, stuck)
-    assert (ticket["status"], ticket["attempts"], ticket["sweeps"]) == ("PROCESSED", 2, 1)
-    assert [attempt["execution"] for attempt in ticket["history"]] == [f"{stuck}-s2"]
+    assert (ticket["status"], ticket["attempts"]) == ("PROCESSED", 2)
+    assert re.fullmatch(f"{stuck}-r[0-9a-f]{{8}}", ticket["history"][0]["execution"])
+    assert not {"waitingSince", "waitingFor", "leasedBy", "leasedUntil"} & ticket.keys()
     assert len([a for a in stack.announcements() if json.loads(a["Body"])["ticketId"] == stuck]) == 1
 
 
-def test_a_ticket_whose_executions_are_aborted_is_given_up_after_three_sweeps(stack: Any, stuck: str) -> None:
-    stack.fail_model(slow=1.0)
-    for number in (2, 3, 4):
-        assert sweep(stack, stuck)["restarted"] == 1
-        abort(stack, f"{stuck}-s{number}")
+def test_a_ticket_that_another_execution_works_on_is_left_alone(stack: Any, stuck: str) -> None:
+    note(stack, stuck, timedelta(hours=1), "pendingSince")
 
-    assert sweep(stack, stuck)["given_up"] == 1
+    assert invoke(stack, "sweep", {})["swept"] == 0
+
+    note(stack, stuck, timedelta(hours=1), "leasedUntil")
+    assert invoke(stack, "sweep", {})["swept"] == 1
+    assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 60)
+
+
+def test_a_ticket_whose_message_was_lost_and_that_has_waited_too_long_fails_loudly(
+    stack: Any, stuck: str
+) -> None:
+    note(stack, stuck, timedelta(hours=1), "pendingSince", "leasedUntil")
+    waits_since(stack, stuck, timedelta(hours=26))
+
+    assert invoke(stack, "sweep", {})["swept"] == 1
+
+    assert wait_for(lambda: read(stack, stuck)["status"] == "FAILED", 60)
     ticket = read(stack, stuck)
     (failure,) = [f for f in stack.failures() if f["input"]["ticketId"] == stuck]
-    assert (ticket["status"], ticket["failure"]["error"]) == ("FAILED", "TicketStuck")
-    assert failure["error"] == "TicketStuck"
+    assert (ticket["failure"]["error"], failure["error"]) == ("WaitedTooLong", "WaitedTooLong")
     assert failure["input"]["request"]["content"] == SUBMISSION["request"]["content"]
+    assert "waitingSince" not in ticket
 
 
-def abort(stack: Any, name: str) -> None:
-    client = stack.stack.client("stepfunctions")
-    (arn,) = [execution["executionArn"] for execution in stack.executions() if execution["name"] == name]
-    client.stop_execution(executionArn=arn)
+def waits_since(stack: Any, ticket_id: str, ago: timedelta) -> None:
+    stack.stack.client("dynamodb").update_item(
+        TableName=stack.stack.tickets_table,
+        Key={"ticketId": {"S": ticket_id}},
+        UpdateExpression="SET waitingSince = :since, waitingFor = :error",
+        ExpressionAttributeValues={
+            ":since": {"S": timestamp(datetime.now(UTC) - ago)},
+            ":error": {"S": "ModelThrottled"},
+        },
+    )
 
 
 def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept(
@@ -85,9 +112,9 @@ def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept
     first, second = sweep(stack, stuck), invoke(stack, "sweep", {})
 
     told = [failure for failure in stack.failures() if failure["error"] == "TicketUnreadable"]
-    assert (first["restarted"], first["set_aside"], second["set_aside"]) == (1, 30, 0)
+    assert (first["swept"], first["set_aside"], second["set_aside"]) == (1, 30, 0)
     assert sorted(failure["input"]["ticketId"] for failure in told) == sorted(broken)
-    assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 30)
+    assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 60)
     agent = {"Authorization": f"Bearer {stack.token('agent-token')}"}
     listed = stack.http.get("/tickets?limit=100", headers=agent)
     assert listed.status_code == 200

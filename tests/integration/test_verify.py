@@ -138,7 +138,7 @@ def alias_of_the_latest(site: Site) -> Iterator[None]:
 
 @contextmanager
 def trigger_that_is_off(site: Site) -> Iterator[None]:
-    client, mapping = site.stack.client("lambda"), site.id_of("ReplayFunctionReplayQueue")
+    client, mapping = site.stack.client("lambda"), site.id_of("ResumeFunctionWaitingRoomQueue")
     client.update_event_source_mapping(UUID=mapping, Enabled=False)
     yield
     client.update_event_source_mapping(UUID=mapping, Enabled=True)

@@ -1,7 +1,8 @@
 """Can the model be called where the stack is to be deployed? `python -m ops.check_model --config-env STAGE …`
 
 `make deploy` runs it first, with the arguments that it gives to `sam deploy`. It says where the stack goes
-and which model it calls, and asks Bedrock whether that model can be called there. It changes nothing.
+and which model it calls, and which as the second, and asks Bedrock whether they can be called there. It
+changes nothing.
 
 Exit codes: 0 the model can be called; 1 it cannot, or AWS could not be asked: the one sentence says why.
 """
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3, "mode": "standard"})
-_NEEDED = ("ModelId", "InferenceProfile")
+_MODEL = ("ModelId", "InferenceProfile")
+_FALLBACK_MODEL = ("FallbackModelId", "FallbackInferenceProfile")
 # `Name=value`, or `ParameterKey=Name,ParameterValue=value`.
 _OVERRIDE = re.compile(r"(?:ParameterKey=)?(\w+)(?:,ParameterValue)?=(.*)", re.DOTALL)
 
@@ -98,18 +100,35 @@ def check(deployment: Deployment, template: Mapping[str, Any]) -> str:
         raise UsageError("There are no AWS credentials: sign in (aws sso login), or set AWS_PROFILE.")
     account = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
     parameters = {
-        **{name: template["Parameters"][name]["Default"] for name in _NEEDED},
+        **{name: template["Parameters"][name]["Default"] for name in _MODEL + _FALLBACK_MODEL},
         **_deployed_parameters(session, deployment.stack_name),
         **deployment.parameters,
     }
-    offer = Offer.of(session.client("bedrock", config=_CONFIG), parameters["ModelId"])
+    bedrock = session.client("bedrock", config=_CONFIG)
     prefix = parameters["InferenceProfile"]
-    if prefix == "auto" and offer.model_id == template["Parameters"]["ModelId"]["Default"]:
+    if prefix == "auto" and parameters["ModelId"] == template["Parameters"]["ModelId"]["Default"]:
         prefix = template["Mappings"]["NovaLiteProfiles"].get(session.region_name, {}).get("Prefix")
-    if prefix not in offer.prefixes:
-        raise UsageError(offer.refusal(session.region_name, parameters["InferenceProfile"]))
+    models = f"the model {_callable_id(bedrock, parameters, _MODEL, prefix)}"
+    if parameters["FallbackModelId"]:
+        second = _callable_id(bedrock, parameters, _FALLBACK_MODEL, parameters["FallbackInferenceProfile"])
+        models += f", and {second} when that is throttled or unavailable"
     place = f"account {account}, region {session.region_name}"
-    return f"Deploying {deployment.stack_name} to {place}, with the model {offer.id_through(prefix)}."
+    return f"Deploying {deployment.stack_name} to {place}, with {models}."
+
+
+def _callable_id(
+    bedrock: BedrockClient, parameters: Mapping[str, str], names: tuple[str, str], prefix: str | None
+) -> str:
+    """The id by which a model is called; `names` are the parameters of the model and of its profile.
+
+    Raises:
+        UsageError: it cannot be called.
+    """
+    model_id, chosen = (parameters[name] for name in names)
+    offer = Offer.of(bedrock, model_id)
+    if prefix is None or prefix not in offer.prefixes:
+        raise UsageError(offer.refusal(bedrock.meta.region_name, chosen, names))
+    return offer.id_through(prefix)
 
 
 def _deployed_parameters(session: boto3.Session, stack_name: str) -> dict[str, str]:
@@ -126,7 +145,7 @@ def _deployed_parameters(session: boto3.Session, stack_name: str) -> dict[str, s
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The values of InferenceProfile with which Bedrock lets a model be called from a region."""
+    """The prefixes of profiles, or `none`, by which Bedrock lets a model be called from a region."""
 
     model_id: str
     prefixes: Sequence[str]
@@ -150,15 +169,16 @@ class Offer:
         """The id by which the model is called."""
         return self.model_id if prefix == "none" else f"{prefix}.{self.model_id}"
 
-    def refusal(self, region: str, chosen: str) -> str:
-        """What to do instead of what was chosen."""
+    def refusal(self, region: str, chosen: str, names: tuple[str, str]) -> str:
+        """What to do instead of the profile that was chosen; `names` are as in `_callable_id`."""
+        model, profile = names
         if not self.prefixes:
             return (
                 f"Bedrock does not offer {self.model_id} in {region}: "
-                "choose another region, or another ModelId and InferenceProfile."
+                f"choose another region, or another {model} and {profile}."
             )
         return (
-            f"{self.model_id} cannot be called in {region} with InferenceProfile={chosen}: "
+            f"{self.model_id} cannot be called in {region} with {profile}={chosen}: "
             f"set it to {' or '.join(self.prefixes)}, which Bedrock offers there."
         )
 

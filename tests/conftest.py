@@ -57,6 +57,7 @@ os.environ |= {
     "MIN_MAIL_SUBSCRIPTIONS": "1",
     "DIGEST_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/digest",
     "MODEL_ID": "amazon.nova-lite-v1:0",
+    "FALLBACK_MODEL_ID": "mistral.mistral-large-2407-v1:0",
     "REVIEW_THRESHOLD_PARAMETER": "/support-pipeline/test/review-threshold",
     "GUARDRAIL_ID": "",
     "GUARDRAIL_VERSION": "",

@@ -21,7 +21,7 @@ _PASSING = {
     error
     for state in _STATES.values()
     for catch in state.get("Catch", [])
-    if catch["Next"] == "Record Deferral"
+    if catch["Next"] in {"Record Deferral", "Has Fallback Model?"}
     for error in catch["ErrorEquals"]
 } - _DEATHS
 

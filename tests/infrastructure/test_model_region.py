@@ -1,6 +1,7 @@
 """Which model is called, and may be called, in which region and through which inference profile."""
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -28,26 +29,35 @@ def text(value: Any, parameters: dict[str, str]) -> str:
     return str(pattern)
 
 
-def called(template: Document, region: str, **parameters: str) -> tuple[str, list[str]]:
-    """The id by which the model is called, and what the function may call."""
+def called(
+    template: Document, region: str, variable: str = "MODEL_ID", sid: str = "AskTheModel", **parameters: str
+) -> tuple[str, list[str]]:
+    """The id by which a model is called, and what the function may call for it."""
     resources = rendered(json.dumps(template), region, **parameters)
     known = {"ModelId": NOVA} | parameters
     variables = resources["ClassifyFunction"]["Properties"]["Environment"]["Variables"]
     policies = resources["ClassifyFunctionRole"]["Properties"]["Policies"]
-    (allowed,) = [
-        statement["Resource"]
+    allowed = [
+        resource
         for policy in policies
         for statement in policy["PolicyDocument"]["Statement"]
-        if statement["Sid"] == "AskTheModel"
+        if statement["Sid"] == sid
+        for resource in (
+            statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        )
     ]
-    model_id = variables["MODEL_ID"]
+    model_id = variables[variable]
     return (
         model_id if isinstance(model_id, str) else text(model_id, known),
-        [text(arn, known) for arn in (allowed if isinstance(allowed, list) else [allowed])],
+        [text(arn, known) for arn in allowed],
     )
 
 
-IN_REGION = [f"arn:${{AWS::Partition}}:bedrock:${{AWS::Region}}::foundation-model/{NOVA}"]
+def in_region(model: str) -> list[str]:
+    return [f"arn:${{AWS::Partition}}:bedrock:${{AWS::Region}}::foundation-model/{model}"]
+
+
+IN_REGION = in_region(NOVA)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +99,37 @@ def test_a_named_profile_or_none_goes_before_what_the_region_needs(template: Doc
     named = called(template, region, InferenceProfile="global", ModelId=CLAUDE)
     assert named == (f"global.{CLAUDE}", through("global", CLAUDE))
     assert called(template, region, InferenceProfile="none") == (NOVA, IN_REGION)
+
+
+def fallback(template: Document, **parameters: str) -> tuple[str, list[str]]:
+    return called(template, "eu-west-1", "FALLBACK_MODEL_ID", "AskTheFallbackModel", **parameters)
+
+
+def test_by_default_there_is_no_second_model_and_nothing_of_it_is_granted_or_watched(
+    template: Document,
+) -> None:
+    assert fallback(template) == ("", [])
+    # A profile alone changes nothing.
+    assert fallback(template, FallbackInferenceProfile="eu") == ("", [])
+    assert "FallbackRejectedAlarm" not in rendered(json.dumps(template), "eu-west-1")
+
+
+def test_a_second_model_is_called_in_the_region_or_through_the_profile_that_is_named(
+    template: Document,
+) -> None:
+    assert fallback(template, FallbackModelId=CLAUDE) == (CLAUDE, in_region(CLAUDE))
+    through_profile = fallback(template, FallbackModelId=CLAUDE, FallbackInferenceProfile="eu")
+    assert through_profile == (f"eu.{CLAUDE}", through("eu", CLAUDE))
+    # The first model is called as ever.
+    first = called(template, "eu-west-1", FallbackModelId=CLAUDE, FallbackInferenceProfile="eu")
+    assert first == (f"eu.{NOVA}", through("eu", NOVA))
+    assert "FallbackRejectedAlarm" in rendered(json.dumps(template), "eu-west-1", FallbackModelId=CLAUDE)
+
+
+def test_a_second_model_has_no_auto_because_its_profile_is_not_known(template: Document) -> None:
+    allowed = template["Parameters"]["FallbackInferenceProfile"]["AllowedPattern"]
+    matches = {value: bool(re.fullmatch(allowed, value)) for value in ("none", "us", "autobahn", "auto")}
+    assert matches == {"none": True, "us": True, "autobahn": True, "auto": False}
 
 
 def test_the_rule_lets_auto_deploy_just_where_the_mapping_knows_how(template: Document) -> None:

@@ -12,6 +12,7 @@ type Document = dict[str, Any]
 
 # With everything switched on, so that every parameter can be seen to matter.
 EVERYTHING = {
+    "FallbackModelId": "amazon.nova-micro-v1:0",
     "GuardrailMode": "block",
     "VpcSubnetIds": "subnet-0123456789abcdef0",
     "VpcSecurityGroupIds": "sg-0123456789abcdef0",

@@ -16,6 +16,7 @@ from support.domain import errors
 type State = dict[str, Any]
 
 EXPRESS_LIMIT_SECONDS = 300
+FALLBACK = "Ask Fallback Model"
 TASK_KEY_ORDER = [
     "Type",
     "Comment",
@@ -70,6 +71,8 @@ def test_the_states_stand_in_the_order_of_the_workflow(definition: State) -> Non
         "Store Ticket",
         "Already Processed?",
         "Classify Ticket",
+        "Has Fallback Model?",
+        "Ask Fallback Model",
         "Update Ticket",
         "Notify Support",
         "Duplicate Ignored",
@@ -133,6 +136,8 @@ def test_permanent_errors_are_never_retried(definition: State) -> None:
 
 def test_every_function_is_retried_when_lambda_itself_fails(definition: State) -> None:
     for name, task in functions(definition).items():
+        if name == FALLBACK:
+            continue
         service, died = task["Retry"][0], task["Retry"][1]
         assert "Lambda.TooManyRequestsException" in service["ErrorEquals"], name
         assert (service["MaxAttempts"], service["JitterStrategy"]) == (3, "FULL"), name
@@ -152,9 +157,15 @@ def test_the_worst_case_of_all_states_on_one_path_leaves_time_for_the_failure_br
     Each attempt takes the task's whole time-out, each wait its full length. Causes that alternate within one
     state may take longer: what then times out is the sweep's.
     """
-    # Defer Ticket goes on to the failure branch when the waiting room cannot be reached.
-    worst = sum(worst_seconds(task) for task in tasks(definition).values())
+    worst = worst_path_seconds(definition, definition["StartAt"])
     assert worst < definition["TimeoutSeconds"], f"{worst} s"
+
+
+def worst_path_seconds(definition: State, name: str) -> float:
+    """From a state to the end. No path comes back to a state that it has left."""
+    state = definition["States"][name]
+    onward = [worst_path_seconds(definition, target) for target in targets(state)]
+    return (worst_seconds(state) if state["Type"] == "Task" else 0) + max(onward, default=0)
 
 
 def worst_seconds(task: State) -> float:
@@ -175,14 +186,37 @@ PASSING = {name for name in leaves(errors.TransientError) if name != "ModelOutpu
 
 def test_what_passes_is_deferred_and_what_needs_a_person_fails(definition: State) -> None:
     for name, task in functions(definition).items():
-        if name in {"Record Deferral", "Record Failure"}:
+        if name in {"Record Deferral", "Record Failure", FALLBACK}:
             continue
-        *_, deferred, other = task["Catch"]
+        *_, last, other = task["Catch"]
+        deferred = {
+            error
+            for catch in task["Catch"]
+            if catch["Next"] in {"Record Deferral", "Has Fallback Model?"}
+            for error in catch["ErrorEquals"]
+        }
         retried = {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
-        assert (deferred["Next"], other["Next"]) == ("Record Deferral", "Record Failure"), name
+        assert (last["Next"], other["Next"]) == ("Record Deferral", "Record Failure"), name
         # All that is retried passes, but answers of the model that are no use again and again.
-        assert set(deferred["ErrorEquals"]) == retried - {"ModelOutputInvalid"}, name
-        assert {error for error in deferred["ErrorEquals"] if "." not in error} <= PASSING, name
+        assert deferred == retried - {"ModelOutputInvalid"}, name
+        assert {error for error in deferred if "." not in error} <= PASSING, name
+
+
+def test_the_second_model_is_asked_for_what_the_first_one_cannot_take_now_and_fails_no_ticket(
+    definition: State,
+) -> None:
+    states = definition["States"]
+    (to_fallback,) = [c for c in states["Classify Ticket"]["Catch"] if c["Next"] == "Has Fallback Model?"]
+    first, second = states["Classify Ticket"]["Parameters"], states[FALLBACK]["Parameters"]
+    (retry,), (catch,) = states[FALLBACK]["Retry"], states[FALLBACK]["Catch"]
+
+    assert to_fallback["ErrorEquals"] == ["ModelThrottled", "ModelUnavailable"]
+    assert second == {**first, "Payload": {**first["Payload"], "model": "fallback"}}
+    assert retry["MaxAttempts"] == 1
+    assert "ModelThrottled" not in retry["ErrorEquals"]
+    # The ticket waits for the first model, whose error stays in $.failure.
+    assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "Record Deferral")
+    assert catch["ResultPath"] != "$.failure"
 
 
 def test_the_waiting_rooms_message_has_the_form_of_a_failure_message(definition: State) -> None:

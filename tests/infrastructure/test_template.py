@@ -130,7 +130,12 @@ def test_without_the_guardrail_nothing_of_it_is_deployed_nor_granted(template: D
     )
     names = {"GUARDRAIL_ID", "GUARDRAIL_VERSION"}
     values = [value for name, value in classify["Environment"]["Variables"].items() if name in names]
-    (grant,) = [s for policy in classify["Policies"] for s in policy["Statement"] if "Fn::If" in s]
+    (grant,) = [
+        s
+        for policy in classify["Policies"]
+        for s in policy["Statement"]
+        if chosen(s)["Sid"] == "HaveTicketsJudged"
+    ]
 
     assert template["Parameters"]["GuardrailMode"]["Default"] == "off"
     assert [value["Fn::If"][::2] for value in values] == [["HasGuardrail", ""]] * 2
@@ -165,6 +170,7 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
     called = [substitutions[name]["Ref"] for name in substitutions if name.endswith("FunctionArn")]
     versions = [{"Fn::Sub": f"${{{name.removesuffix('.Version')}.Arn}}:*"} for name in called]
     assert granted["InvokeTheTasks"]["Resource"] == versions
+    assert substitutions["FallbackModelId"] == {"Ref": "FallbackModelId"}
     assert granted["PublishFailures"]["Resource"] == substitutions["FailureTopicArn"]
 
 
@@ -416,6 +422,7 @@ def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> 
         "TicketsFailedAlarm",
         "TicketsWaitAlarm",
         "ResumeErrorsAlarm",
+        "FallbackRejectedAlarm",
         "ExecutionsTimedOutAlarm",
         "FailedTicketsWaitingAlarm",
         "SweepErrorsAlarm",

@@ -1,9 +1,9 @@
 """The scenarios of tests/sfn_local, played by LocalStack's Step Functions."""
 
 from tests.sfn_local.test_scenarios import (
-    machine,
+    machines,
     stepfunctions,
     test_an_execution_takes_the_way_of_its_scenario,
 )
 
-__all__ = ["machine", "stepfunctions", "test_an_execution_takes_the_way_of_its_scenario"]
+__all__ = ["machines", "stepfunctions", "test_an_execution_takes_the_way_of_its_scenario"]

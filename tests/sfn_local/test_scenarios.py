@@ -21,7 +21,7 @@ from local.processes import wait_for
 PROJECT = Path(__file__).parents[2]
 
 
-def definition_with_arns() -> dict[str, Any]:
+def definition_with_arns(fallback_model: str) -> dict[str, Any]:
     """The state machine's definition, with ARNs of nothing: every task is mocked."""
     text = (PROJECT / "statemachine" / "ticket_pipeline.asl.yaml").read_text()
     text = text.replace("${Partition}", "aws")
@@ -30,15 +30,26 @@ def definition_with_arns() -> dict[str, Any]:
     for queue in ("FailedTickets", "WaitingRoom"):
         url = f"https://sqs.us-east-1.amazonaws.com/123456789012/{queue}"
         text = text.replace(f"${{{queue}QueueUrl}}", url)
+    text = text.replace("${FallbackModelId}", fallback_model)
     return dict(yaml.safe_load(text))
 
 
-DEFINITION = definition_with_arns()
-TASKS = {name: state for name, state in DEFINITION["States"].items() if state["Type"] == "Task"}
+DEFINITIONS = {
+    "TicketPipeline": definition_with_arns(""),
+    "TicketPipelineWithFallback": definition_with_arns("amazon.nova-micro-v1:0"),
+}
+STATES = DEFINITIONS["TicketPipeline"]["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 SUBMISSION = PROJECT / "events" / "executions" / "billing.json"
 MOCK_CONFIG = json.loads(Path(__file__).with_name("mock_config.json").read_text())
-((NAME, MACHINE),) = MOCK_CONFIG["StateMachines"].items()
-CASES: dict[str, dict[str, str]] = MACHINE["TestCases"]
+MACHINE_OF = {
+    case: name for name, machine in MOCK_CONFIG["StateMachines"].items() for case in machine["TestCases"]
+}
+CASES: dict[str, dict[str, str]] = {
+    case: machine["TestCases"][case]
+    for machine in MOCK_CONFIG["StateMachines"].values()
+    for case in machine["TestCases"]
+}
 RESPONSES: dict[str, dict[str, Any]] = MOCK_CONFIG["MockedResponses"]
 
 START_SECONDS = 60
@@ -65,6 +76,8 @@ def fails(*states: str) -> Scenario:
 
 STORED = ("Store Ticket", "Already Processed?")
 CLASSIFIED = (*STORED, "Classify Ticket")
+THROTTLED = (*CLASSIFIED, "Has Fallback Model?")
+ASKED_TWICE = (*THROTTLED, "Ask Fallback Model")
 UPDATED = (*CLASSIFIED, "Update Ticket")
 NOTIFIED = (*UPDATED, "Notify Support")
 DEFERRAL = ("Record Deferral", "Defer Ticket")
@@ -82,7 +95,8 @@ SCENARIOS = {
     "StoreUnforeseen": fails("Store Ticket", *FAILURE),
     "ClassifyRejected": fails(*CLASSIFIED, *FAILURE),
     "ClassifyRefused": fails(*CLASSIFIED, *FAILURE),
-    "ClassifyThrottled": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
+    "ClassifyThrottled": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
+    "ClassifyDied": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
     "ClassifyUnforeseen": fails(*CLASSIFIED, *FAILURE),
     "UpdateFindsNoTicket": fails(*UPDATED, *FAILURE),
     "UpdateUnavailable": succeeds(*UPDATED, *DEFERRAL, "Ticket Deferred"),
@@ -90,14 +104,19 @@ SCENARIOS = {
     "NotifyRejected": fails(*NOTIFIED, *FAILURE),
     "NotifyUnavailable": succeeds(*NOTIFIED, *DEFERRAL, "Ticket Deferred"),
     "NotifyUnforeseen": fails(*NOTIFIED, *FAILURE),
-    "DeferralRecovers": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
-    "DeferralUnrecorded": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
-    "DeferralRefused": fails(*CLASSIFIED, *DEFERRAL, *FAILURE),
+    "DeferralRecovers": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
+    "DeferralUnrecorded": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
+    "DeferralRefused": fails(*THROTTLED, *DEFERRAL, *FAILURE),
     "FailureBranchRecovers": fails(*CLASSIFIED, *FAILURE),
     "FailureUnrecorded": fails(*CLASSIFIED, *FAILURE),
     "FailureUnpublished": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
     "FailureQueuedByRetry": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
     "FailureUntold": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
+    "FallbackUnasked": succeeds(*NOTIFIED),
+    "FallbackAnswers": succeeds(*ASKED_TWICE, "Update Ticket", "Notify Support"),
+    "FallbackRecovers": succeeds(*ASKED_TWICE, "Update Ticket", "Notify Support"),
+    "FallbackThrottled": succeeds(*ASKED_TWICE, *DEFERRAL, "Ticket Deferred"),
+    "FallbackRejected": succeeds(*ASKED_TWICE, *DEFERRAL, "Ticket Deferred"),
 }
 
 
@@ -118,26 +137,34 @@ def stepfunctions(endpoint: str) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def machine(stepfunctions: Any) -> Iterator[str]:
-    """The ARN of the state machine, which is created under the name that the mock file gives it.
+def machines(stepfunctions: Any) -> Iterator[dict[str, str]]:
+    """The ARNs of the state machine, with a second model and without, by the names in the mock file.
 
     STANDARD, where the template says EXPRESS: an EXPRESS execution has neither status nor history to ask for
     (DescribeExecution, GetExecutionHistory). The type changes nothing about the way that an execution takes.
     """
-    arn = stepfunctions.create_state_machine(
-        name=NAME,
-        type="STANDARD",
-        definition=json.dumps(DEFINITION),
-        roleArn="arn:aws:iam::123456789012:role/pipeline",
-    )["stateMachineArn"]
-    yield arn
-    stepfunctions.delete_state_machine(stateMachineArn=arn)
+    arns = {
+        name: stepfunctions.create_state_machine(
+            name=name,
+            type="STANDARD",
+            definition=json.dumps(definition),
+            roleArn="arn:aws:iam::123456789012:role/pipeline",
+        )["stateMachineArn"]
+        for name, definition in DEFINITIONS.items()
+    }
+    yield arns
+    for arn in arns.values():
+        stepfunctions.delete_state_machine(stateMachineArn=arn)
 
 
 @pytest.mark.parametrize("case", SCENARIOS)
-def test_an_execution_takes_the_way_of_its_scenario(stepfunctions: Any, machine: str, case: str) -> None:
+def test_an_execution_takes_the_way_of_its_scenario(
+    stepfunctions: Any, machines: dict[str, str], case: str
+) -> None:
     execution = stepfunctions.start_execution(
-        stateMachineArn=f"{machine}#{case}", name=str(uuid.uuid4()), input=SUBMISSION.read_text()
+        stateMachineArn=f"{machines[MACHINE_OF[case]]}#{case}",
+        name=str(uuid.uuid4()),
+        input=SUBMISSION.read_text(),
     )["executionArn"]
     history: list[dict[str, Any]] = []
 

@@ -7,6 +7,7 @@ so that the handlers run in this process, and the clock of the retries, so that 
 import importlib
 import io
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -149,7 +150,17 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """The deployed state machine."""
+    """The deployed state machine, as the template's defaults have it: without a second model."""
+    return _deployed(monkeypatch, fallback_model="")
+
+
+@pytest.fixture
+def fallback_pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The state machine, deployed with a second model."""
+    return _deployed(monkeypatch, fallback_model=os.environ["FALLBACK_MODEL_ID"])
+
+
+def _deployed(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
     service = LambdaService()
     waits: list[float] = []
     monkeypatch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: service)
@@ -159,7 +170,7 @@ def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipel
     arn = boto3.client("stepfunctions").create_state_machine(
         name="ticket-pipeline",
         type="EXPRESS",
-        definition=_definition(queue_url, waiting_room_url),
+        definition=_definition(queue_url, waiting_room_url, fallback_model),
         roleArn="arn:aws:iam::123456789012:role/pipeline",
     )["stateMachineArn"]
     return Pipeline(arn, service, waits, queue_url, waiting_room_url)
@@ -186,11 +197,12 @@ def _failure_topic_with_queue() -> str:
     return url
 
 
-def _definition(failed_queue_url: str, waiting_room_url: str) -> str:
+def _definition(failed_queue_url: str, waiting_room_url: str, fallback_model: str) -> str:
     text = DEFINITION.read_text().replace("${Partition}", "aws")
     # Nobody waits here: moto keeps a delayed message back for as long.
     text = text.replace("DelaySeconds.$: States.MathRandom(1, 21)", "DelaySeconds: 0")
     text = text.replace("${WaitingRoomQueueUrl}", waiting_room_url)
+    text = text.replace("${FallbackModelId}", fallback_model)
     for task in TASKS:
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{task}"
         text = text.replace(f"${{{task.capitalize()}FunctionArn}}", arn)

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -155,6 +156,7 @@ def test_a_threshold_that_cannot_be_read_yet_is_waited_for(
 
 
 DEFERRED = ["Record Deferral", "Defer Ticket", "Ticket Deferred"]
+DEFERRED_BY_CLASSIFY = [*HAPPY_PATH[:3], "Has Fallback Model?", *DEFERRED]
 
 
 @pytest.mark.parametrize(("fault", "error"), [("throttle", "ModelThrottled"), ("error", "ModelUnavailable")])
@@ -167,7 +169,7 @@ def test_a_ticket_that_the_model_cannot_take_now_waits_and_nothing_fails(
 
     ticket = require(submission()["ticketId"])
     (message,) = pipeline.deferred()
-    assert (execution.status, execution.states[-3:]) == ("SUCCEEDED", DEFERRED)
+    assert (execution.status, execution.states) == ("SUCCEEDED", DEFERRED_BY_CLASSIFY)
     assert execution.output["failure"]["Error"] == error
     assert (ticket["status"], ticket["waitingFor"]) == ("RECEIVED", error)
     assert ticket["waitingSince"]
@@ -175,6 +177,99 @@ def test_a_ticket_that_the_model_cannot_take_now_waits_and_nothing_fails(
     assert "leasedBy" not in ticket
     assert (message["input"], message["error"]) == (submission(), error)
     assert (pipeline.failure_messages(), inbox()) == ([], [])
+
+
+ASKED_TWICE = [*HAPPY_PATH[:3], "Has Fallback Model?", "Ask Fallback Model"]
+
+
+@pytest.mark.parametrize("fault", ["throttle", "error"])
+def test_when_the_first_model_cannot_take_a_ticket_now_the_second_answers(
+    fallback_pipeline: Any, model: Any, inbox: Inbox, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.fail(next={fault: 3})
+
+    execution = fallback_pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    assert (execution.status, execution.states) == ("SUCCEEDED", [*ASKED_TWICE, *HAPPY_PATH[3:]])
+    assert (ticket["status"], len(inbox())) == ("PROCESSED", 1)
+    assert ticket["analysis"]["model"]["id"] == os.environ["FALLBACK_MODEL_ID"] != os.environ["MODEL_ID"]
+    # The consumer of the waiting room reads it: nothing was deferred.
+    assert "failure" not in execution.output
+    assert (fallback_pipeline.deferred(), fallback_pipeline.failure_messages()) == ([], [])
+    assert measured("FallbackAnswers", capsys) == [1]
+
+
+def measured(metric: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
+    """The values of a metric, as the functions wrote them since this was last asked."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [value for line in lines for value in line.get(metric, [])]
+
+
+def test_while_the_first_model_answers_the_second_is_not_asked(
+    fallback_pipeline: Any, model: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execution = fallback_pipeline.run(submission())
+
+    assert execution.states == HAPPY_PATH
+    assert require(submission()["ticketId"])["analysis"]["model"]["id"] == os.environ["MODEL_ID"]
+    assert measured("FallbackAnswers", capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "calls_of_second"),
+    [
+        ("throttle", {"throttle": 5}, 1),
+        ("error", {"throttle": 5}, 1),
+        ("throttle", {"error": 5}, 2),
+        ("throttle", {"malformed": 5}, 2),
+        ("throttle", {"deny": 5}, 1),
+    ],
+)
+def test_when_the_second_model_does_not_answer_either_the_ticket_waits_once_for_the_first(
+    fallback_pipeline: Any, model: Any, first: str, second: dict[str, int], calls_of_second: int
+) -> None:
+    model.fail(next={first: 3 + second.pop(first, 0), **second})
+
+    execution = fallback_pipeline.run(submission())
+
+    ticket = require(submission()["ticketId"])
+    (message,) = fallback_pipeline.deferred()
+    error = {"throttle": "ModelThrottled", "error": "ModelUnavailable"}[first]
+    assert (execution.status, execution.states) == ("SUCCEEDED", [*ASKED_TWICE, *DEFERRED])
+    assert (message["error"], message["input"]) == (error, submission())
+    assert execution.output["failure"]["Error"] == error
+    assert (ticket["status"], ticket["waitingFor"]) == ("RECEIVED", error)
+    assert "analysis" not in ticket
+    assert model.calls()["total"] == 3 + calls_of_second
+    assert fallback_pipeline.failure_messages() == []
+
+
+def test_a_second_model_that_bedrock_refuses_is_counted_and_logged(
+    fallback_pipeline: Any, model: Any, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.fail(next={"throttle": 3, "deny": 1})
+
+    fallback_pipeline.run(submission())
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    (refused,) = [line for line in lines if line.get("error") == "ModelRejected"]
+    assert (refused["message"], refused["model"]) == ("task failed", "fallback")
+    assert measured("FallbackRejected", capsys) == [1]
+
+
+@pytest.mark.parametrize("error", ["KeyError", "Runtime.ExitError", "Lambda.TooManyRequestsException"])
+def test_a_fault_of_the_function_while_it_asks_the_second_model_fails_no_ticket(
+    fallback_pipeline: Any, model: Any, error: str
+) -> None:
+    model.fail(throttle=1.0)
+    fallback_pipeline.functions.fail("classify", "", "", "", error, error)
+
+    execution = fallback_pipeline.run(submission())
+
+    (message,) = fallback_pipeline.deferred()
+    assert (execution.status, execution.states) == ("SUCCEEDED", [*ASKED_TWICE, *DEFERRED])
+    assert message["error"] == "ModelThrottled"
 
 
 @pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])

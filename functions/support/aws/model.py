@@ -50,8 +50,9 @@ _validate = fastjsonschema.compile(SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """A valid answer: the tool's input, how the model stopped, and what it cost."""
+    """A valid answer: the model that gave it, the tool's input, how the model stopped, and what it cost."""
 
+    model_id: str
     document: Mapping[str, Any]
     stopped_early: bool
     input_tokens: int
@@ -89,7 +90,7 @@ class TriageModel:
                 response = self._converse(ticket_block)
             except ClientError as error:
                 raise _translate(error) from error
-        return _read(response)
+        return _read(response, self._model_id)
 
     def _converse(self, ticket_block: str) -> ConverseResponseTypeDef:
         return self._client.converse(
@@ -124,13 +125,14 @@ def _translate(error: ClientError) -> PipelineError:
     return ModelRejected(describe(error))
 
 
-def _read(response: ConverseResponseTypeDef) -> ModelAnswer:
+def _read(response: ConverseResponseTypeDef, model_id: str) -> ModelAnswer:
     stop_reason = response["stopReason"]
     if stop_reason in _REFUSED:
         raise ModelRefused(f"The model stopped with {stop_reason}.")
     if stop_reason in _UNUSABLE:
         raise ModelOutputInvalid(f"The model stopped with {stop_reason}.")
     return ModelAnswer(
+        model_id=model_id,
         document=_tool_input(response),
         stopped_early=stop_reason != "tool_use",
         input_tokens=response["usage"]["inputTokens"],

@@ -1,4 +1,4 @@
-"""Classify Ticket: the model's analysis of the ticket, valid in every field, or an error; never a guess."""
+"""Classify Ticket, Ask Fallback Model: an analysis, valid in every field, or an error; never a guess."""
 
 import os
 from collections.abc import Mapping
@@ -13,11 +13,12 @@ from support.aws.model import Guardrail, ModelAnswer, TriageModel
 from support.aws.parameters import NumberParameter
 from support.aws.telemetry import logger, metrics, task
 from support.domain import analysis, prompt
+from support.domain.errors import ModelRejected
 from support.domain.ticket import ModelCall, Ticket
 
-MODEL_ID = os.environ["MODEL_ID"]
 GUARDRAIL = Guardrail(id=os.environ["GUARDRAIL_ID"], version=os.environ["GUARDRAIL_VERSION"])
-MODEL = TriageModel(clients.bedrock_runtime(), MODEL_ID, GUARDRAIL)
+MODEL = TriageModel(clients.bedrock_runtime(), os.environ["MODEL_ID"], GUARDRAIL)
+FALLBACK_MODEL = TriageModel(clients.bedrock_runtime(), os.environ["FALLBACK_MODEL_ID"], GUARDRAIL)
 REVIEW_THRESHOLD = NumberParameter(
     clients.ssm(), os.environ["REVIEW_THRESHOLD_PARAMETER"], minimum=0, maximum=1
 )
@@ -25,7 +26,7 @@ REVIEW_THRESHOLD = NumberParameter(
 
 @task
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Have the model read the ticket.
+    """Have the model read the ticket, or the second model when the event says `"model": "fallback"`.
 
     Event: `{"execution": str, "ticket": ticket document}`. Result: the same ticket with its analysis.
     Raises: ModelThrottled, ModelUnavailable, ModelOutputInvalid, ModelRejected, ModelRefused,
@@ -34,7 +35,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     ticket = Ticket.from_document(event["ticket"])
     # Before the model is paid for.
     review_threshold = REVIEW_THRESHOLD.value()
-    answer = MODEL.ask(prompt.ticket_block(ticket))
+    ask = _ask_fallback_model if event.get("model") == "fallback" else MODEL.ask
+    answer = ask(prompt.ticket_block(ticket))
     found = analysis.complete(
         answer.document,
         ticket=ticket,
@@ -50,9 +52,21 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     return {"ticket": {**event["ticket"], "analysis": found}}
 
 
+def _ask_fallback_model(ticket_block: str) -> ModelAnswer:
+    logger.append_keys(model="fallback")
+    try:
+        answer = FALLBACK_MODEL.ask(ticket_block)
+    except ModelRejected:
+        # It fails no ticket, which would show it: the metric has an alarm.
+        metrics.add_metric("FallbackRejected", MetricUnit.Count, 1)
+        raise
+    metrics.add_metric("FallbackAnswers", MetricUnit.Count, 1)
+    return answer
+
+
 def _model_call(answer: ModelAnswer) -> ModelCall:
     return {
-        "id": MODEL_ID,
+        "id": answer.model_id,
         "promptVersion": prompt.VERSION,
         "inputTokens": answer.input_tokens,
         "outputTokens": answer.output_tokens,

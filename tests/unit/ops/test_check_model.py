@@ -166,6 +166,17 @@ def test_another_model_needs_a_named_profile(aws: Aws, check: Said) -> None:
     assert f"the model us.{CLAUDE}." in both
 
 
+def test_the_second_model_is_looked_for_as_well_when_there_is_to_be_one(aws: Aws, check: Said) -> None:
+    aws.profiles = [f"us.{CLAUDE}"]
+    chosen = ["--parameter-overrides", f"FallbackModelId={CLAUDE}"]
+    said = check.refusal(*chosen)
+    assert f"{CLAUDE} cannot be called in us-east-1 with FallbackInferenceProfile=none: set it to us," in said
+    both = check.answer(*chosen, "FallbackInferenceProfile=us")
+    assert f"with the model {NOVA}, and us.{CLAUDE} when that is throttled or unavailable." in both
+    aws.profiles = []
+    assert "or another FallbackModelId and FallbackInferenceProfile." in check.refusal(*chosen)
+
+
 def test_a_deployed_stack_keeps_its_parameters_as_sam_does(aws: Aws, check: Said) -> None:
     aws.stack = {"ModelId": CLAUDE, "InferenceProfile": "us"}
     aws.profiles = [f"us.{CLAUDE}"]

@@ -44,7 +44,7 @@ def recover(run: Run, since: timedelta) -> int:
         return 0
     # Some may be on their way already: a second message finds its ticket leased or processed.
     for failed in lost:
-        target.waiting_room.send(failed.to_message())
+        target.waiting_room_for(failed.submission).send(failed.to_message())
     processed = follow(run, lost)
     return 0 if processed and not missing else 1
 

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from ops.errors import UsageError
 from ops.failed import FailedTicket, Unreadable, UnreadableTicket, failed_ids, find, in_parallel
-from ops.queue import Held, Queue
+from ops.queue import Held
 from ops.report import age, count, duration, harmless
 from ops.run import Run
 from ops.target import Target
 from ops.watch import watch
 from support.domain.ticket import Ticket
+from support.domain.waiting import has_priority
 
 # What a ticket is then said to wait for, as when an admin replays it by the API.
 _REASON = "Replay"
@@ -52,7 +53,7 @@ def replay(run: Run, selection: Selection) -> int:
         UsageError: the selected ticket is unknown.
         PipelineError, ClientError, BotoCoreError: AWS did not do its part; nothing is lost by it.
     """
-    queue, waiting_room = run.target.failed_tickets, run.target.waiting_room
+    queue = run.target.failed_tickets
     now = datetime.now(UTC)
     waiting = list(run.target.pending_tickets.waiting())
     if waiting or run.dry_run:
@@ -72,12 +73,12 @@ def replay(run: Run, selection: Selection) -> int:
             run.report.say("Dry run: nothing was changed.")
             return 0
         replayed = [failed for failed in chosen if failed not in blocked]
-        movable = any(failed.can_be_moved for failed in replayed)
+        movable = any(map(_is_for_sqs, replayed))
         at_once = movable and selection.is_everything and not left and queue.can_move_all()
-        _restart([one for one in replayed if not (at_once and one.can_be_moved)], messages, waiting_room)
+        _restart([one for one in replayed if not (at_once and _is_for_sqs(one))], messages, run.target)
     if at_once:
         # Only now that they are given back: SQS does not move what somebody holds.
-        queue.move_all(waiting_room)
+        queue.move_all(run.target.waiting_room)
     # Afterwards: should a mark fail, the ticket is replayed all the same.
     _mark(run.target, replayed)
     none_failed = follow(run, replayed)
@@ -107,8 +108,14 @@ def _choose(
     return chosen, unreadable if selection.is_everything else []
 
 
-def _restart(tickets: Sequence[FailedTicket], messages: Held, waiting_room: Queue) -> None:
+def _is_for_sqs(failed: FailedTicket) -> bool:
+    """Whether its messages can be moved with all others, to the one queue to which SQS moves them."""
+    return failed.can_be_moved and not has_priority(failed.submission)
+
+
+def _restart(tickets: Sequence[FailedTicket], messages: Held, target: Target) -> None:
     for failed in tickets:
+        waiting_room = target.waiting_room_for(failed.submission)
         if failed.can_be_moved:
             newest, *older = failed.messages
             messages.move(newest, waiting_room)

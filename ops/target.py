@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ops.queue import Queue
 from ops.stack import DeployedStack
 from support.aws.pending import PendingTickets
 from support.aws.table import TicketTable
+from support.domain.waiting import has_priority
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,6 +31,7 @@ class Target:
     tickets_table: str
     failed_tickets_queue_url: str
     waiting_room_url: str
+    priority_waiting_room_url: str
     log_group: str
     operations_log_group: str
     ticket_retention_days: int
@@ -46,6 +49,7 @@ class Target:
             tickets_table=stack.output("TicketsTable"),
             failed_tickets_queue_url=stack.output("FailedTicketsQueueUrl"),
             waiting_room_url=stack.output("WaitingRoomQueueUrl"),
+            priority_waiting_room_url=stack.output("PriorityWaitingRoomQueueUrl"),
             log_group=stack.output("StateMachineLogGroup"),
             operations_log_group=stack.output("OperationsLogGroup"),
             ticket_retention_days=int(stack.parameters.get("TicketRetentionDays", "0")),
@@ -74,6 +78,12 @@ class Target:
     def waiting_room(self) -> Queue:
         """The queue from which tickets are started again, at the pace of its consumer."""
         return Queue(self.sqs, self.waiting_room_url, wait_seconds=self.long_poll_seconds)
+
+    def waiting_room_for(self, submission: Mapping[str, Any]) -> Queue:
+        """The queue from which this submission's ticket is started again: its own for one with priority."""
+        if not has_priority(submission):
+            return self.waiting_room
+        return Queue(self.sqs, self.priority_waiting_room_url, wait_seconds=self.long_poll_seconds)
 
     def operator(self) -> str:
         """The ARN of whoever runs the command. Raises botocore's errors."""

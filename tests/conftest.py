@@ -48,6 +48,7 @@ os.environ |= {
     "FAILURE_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:failures",
     "FAILED_TICKETS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/failed-tickets",
     "WAITING_ROOM_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/waiting-room",
+    "PRIORITY_WAITING_ROOM_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/priority-waiting-room",
     "MAX_WAIT_HOURS": "24",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ticket-pipeline",
     "SWEEP_AFTER_SECONDS_PARAMETER": "/support-pipeline/test/sweep-after-seconds",

@@ -12,8 +12,8 @@ AWS has no such wait. Therefore
   the next is throttled, as on AWS;
 - an invocation that Step Functions gave up before it had a worker never runs. One that runs goes on, as on
   AWS;
-- a function has at least as many workers as the MaximumConcurrency of its SQS event source mapping, and the
-  mapping takes no more batches from its queue at a time than the function has workers.
+- a function has at least as many workers as the MaximumConcurrency of all its SQS event source mappings, and
+  a mapping takes no more batches from its queue at a time than the function has workers.
 """
 
 import os
@@ -128,7 +128,7 @@ class WorkerLimit:
     def _limit(self, function: str) -> int:
         mappings = (esm for _account, _region, esm in lambda_svc._iter_all_esms())
         asked = [_maximum_concurrency(esm) for esm in mappings if esm["FunctionName"] == function]
-        return max([self._workers, *asked])
+        return max(self._workers, sum(asked))
 
 
 def _maximum_concurrency(esm: Json) -> int:

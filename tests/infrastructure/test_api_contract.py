@@ -87,6 +87,17 @@ def test_it_allows_exactly_the_lengths_that_the_code_allows(openapi: Document, n
     assert fields["customerId"]["maxLength"] == ticket.MAX_CUSTOMER_ID
 
 
+def test_only_a_service_may_ask_for_priority_and_in_the_one_way_that_the_code_knows(
+    openapi: Document,
+) -> None:
+    schemas = openapi["components"]["schemas"]
+    assert schemas["ServiceSubmission"]["properties"]["priority"] == {"$ref": "#/components/schemas/Priority"}
+    assert "priority" not in schemas["ServiceSubmission"]["required"]
+    assert "priority" not in schemas["Submission"]["properties"]
+    for priority in (schemas["Priority"], schemas["Ticket"]["properties"]["priority"]):
+        assert priority["enum"] == [ticket.HIGH_PRIORITY]
+
+
 def test_a_tickets_id_has_the_length_that_the_code_allows(openapi: Document) -> None:
     asked = openapi["components"]["parameters"]["TicketId"]["schema"]
     answered = openapi["components"]["schemas"]["Accepted"]["properties"]["ticketId"]

@@ -53,6 +53,7 @@ SAFE = {
     "$input.json('$.customerId')": "JSON, escaped",
     "$input.path('$.subject')": "compared",
     "$input.path('$.customerId')": "compared",
+    "$input.path('$.priority')": "compared: what is written is a literal",
     "$input.path('$.__type')": "compared; Step Functions' answer",
     "$util.escapeJavaScript(": "escapes",
     "$context.responseOverride.status": "set to a literal",
@@ -125,7 +126,7 @@ def request(**given: Any) -> Request:
     }
     headers = {given.get("header", "Idempotency-Key"): given["key"]} if "key" in given else {}
     body = {"content": given.get("content", "x"), "customerId": given.get("customerId", "c-1")}
-    body |= {"subject": given["subject"]} if "subject" in given else {}
+    body |= {name: given[name] for name in ("subject", "priority") if name in given}
     return Request(json.dumps(body), Parameters(header=headers), context)
 
 
@@ -192,7 +193,7 @@ def test_without_any_id_the_call_has_no_name_which_step_functions_refuses(
 ANY = st.one_of(st.text(), st.sampled_from(HOSTILE), st.lists(st.sampled_from(HOSTILE)).map("".join))
 
 
-CHOSEN = ("requestId", "sub", "groups", "userArn", "key", "content", "subject", "customerId")
+CHOSEN = ("requestId", "sub", "groups", "userArn", "key", "content", "subject", "customerId", "priority")
 
 
 @pytest.mark.parametrize("path", SUBMITTING)
@@ -213,6 +214,7 @@ def test_nothing_that_a_caller_sends_can_forge_an_execution(
     service = path.startswith("/service")
     fields = {name: given[name] for name in ("content", "subject", "customerId")}
     optional = {"subject"} if service else {"subject", "customerId"}
+    priority = {"priority": "high"} if service and given["priority"] == "high" else {}
     assert call["input"] == {
         "receivedAt": 1790000000000,
         "channel": "service" if service else "web",
@@ -220,7 +222,8 @@ def test_nothing_that_a_caller_sends_can_forge_an_execution(
             "subject": given["userArn" if service else "sub"],
             "groups": "" if service else given["groups"],
         },
-        "request": {name: value for name, value in fields.items() if value or name not in optional},
+        "request": {name: value for name, value in fields.items() if value or name not in optional}
+        | priority,
     }
 
 
@@ -232,17 +235,31 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("path", SUBMITTING)
-@given(JSON, JSON, JSON)
+@given(st.fixed_dictionaries(dict.fromkeys(("content", "subject", "customerId", "priority"), JSON)))
 def test_not_even_a_body_that_was_not_validated_can_forge_an_execution(
-    openapi: Document, path: str, content: Any, subject: Any, customer: Any
+    openapi: Document, path: str, body: dict[str, Any]
 ) -> None:
-    call = started(openapi, path, request(content=content, subject=subject, customerId=customer))
+    call = started(openapi, path, request(**body))
 
     assert call["input"].keys() == {"ticketId", "receivedAt", "channel", "caller", "request"}
     assert call["input"]["caller"]["groups"] in ("", "agents")
-    assert call["input"]["request"]["content"] == content
-    assert call["input"]["request"].get("subject", subject) == subject
-    assert call["input"]["request"].get("customerId", customer) == customer
+    assert call["input"]["request"].items() <= body.items()
+    assert "content" in call["input"]["request"]
+    assert call["input"]["request"].get("priority", "high") == "high"
+
+
+def test_a_priority_counts_from_services_alone(openapi: Document) -> None:
+    by_service, by_customer = (
+        started(openapi, path, request(priority="high"))["input"]["request"] for path in SUBMITTING[::-1]
+    )
+    assert by_service["priority"] == ticket.HIGH_PRIORITY
+    assert "priority" not in by_customer
+
+
+@pytest.mark.parametrize("priority", ["normal", "HIGH", "high ", "", None, True, ["high"], {"a": "high"}])
+def test_any_other_priority_is_left_out(openapi: Document, priority: object) -> None:
+    call = started(openapi, "/service/support-request", request(priority=priority))
+    assert call["input"]["request"].keys() == {"content", "customerId"}
 
 
 def test_the_limits_leave_room_for_the_names_of_restarts() -> None:

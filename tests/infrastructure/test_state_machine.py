@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from support.domain import errors
+from support.domain.ticket import HIGH_PRIORITY
 
 type State = dict[str, Any]
 
@@ -77,6 +78,8 @@ def test_the_states_stand_in_the_order_of_the_workflow(definition: State) -> Non
         "Notify Support",
         "Duplicate Ignored",
         "Record Deferral",
+        "Has Priority?",
+        "Defer Priority Ticket",
         "Defer Ticket",
         "Ticket Deferred",
         "Record Failure",
@@ -225,6 +228,29 @@ def test_the_waiting_rooms_message_has_the_form_of_a_failure_message(definition:
     assert {name.replace("deferredAt", "failedAt"): path for name, path in deferred.items()} == failed
 
 
+def test_a_ticket_with_priority_is_deferred_like_any_other_into_a_queue_of_its_own(definition: State) -> None:
+    states = json.loads(json.dumps(definition["States"]))
+    of_priority, of_others = states["Defer Priority Ticket"], states["Defer Ticket"]
+    urls = [task["Parameters"].pop("QueueUrl") for task in (of_priority, of_others)]
+    comments = [task.pop("Comment") for task in (of_priority, of_others)]
+
+    assert of_priority == of_others
+    assert urls == ["${PriorityWaitingRoomQueueUrl}", "${WaitingRoomQueueUrl}"]
+    assert len({*comments}) == 2
+
+
+def test_the_choice_of_the_waiting_rooms_queue_is_the_same_in_the_definition_and_in_the_code(
+    definition: State,
+) -> None:
+    choice = definition["States"]["Has Priority?"]
+    absent, high = choice["Choices"]
+    path = "$$.Execution.Input.request.priority"
+
+    assert absent == {"Variable": path, "IsPresent": False, "Next": "Defer Ticket"}
+    assert high == {"Variable": path, "StringEquals": HIGH_PRIORITY, "Next": "Defer Priority Ticket"}
+    assert choice["Default"] == "Defer Ticket"
+
+
 def test_the_failure_message_is_the_same_on_the_topic_and_in_the_queue(definition: State) -> None:
     published = definition["States"]["Publish Failure"]["Parameters"]["Message"]
     queued = definition["States"]["Queue Failure"]["Parameters"]["MessageBody"]
@@ -233,7 +259,14 @@ def test_the_failure_message_is_the_same_on_the_topic_and_in_the_queue(definitio
 
 
 def test_no_path_of_the_failure_branch_reads_a_field_that_the_input_may_lack(definition: State) -> None:
-    for name in ("Record Deferral", "Defer Ticket", "Record Failure", "Publish Failure", "Queue Failure"):
+    for name in (
+        "Record Deferral",
+        "Defer Priority Ticket",
+        "Defer Ticket",
+        "Record Failure",
+        "Publish Failure",
+        "Queue Failure",
+    ):
         text = json.dumps(definition["States"][name]["Parameters"])
         assert "$$.Execution.Input." not in text, name
         assert "$.ticket" not in text, name

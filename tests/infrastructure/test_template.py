@@ -171,6 +171,8 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
     versions = [{"Fn::Sub": f"${{{name.removesuffix('.Version')}.Arn}}:*"} for name in called]
     assert granted["InvokeTheTasks"]["Resource"] == versions
     assert substitutions["FallbackModelId"] == {"Ref": "FallbackModelId"}
+    queues = [substitutions["WaitingRoomQueueUrl"], substitutions["PriorityWaitingRoomQueueUrl"]]
+    assert granted["DeferTickets"]["Resource"] == [{"Fn::GetAtt": [url["Ref"], "Arn"]} for url in queues]
     assert granted["PublishFailures"]["Resource"] == substitutions["FailureTopicArn"]
 
 
@@ -226,6 +228,18 @@ def test_failed_tickets_can_be_redriven_to_the_waiting_room_and_come_back_when_i
     assert hours > template["Parameters"]["MaxWaitHours"]["Default"]
 
 
+def test_tickets_with_priority_wait_in_a_queue_like_that_of_all_others(template: Document) -> None:
+    resources = template["Resources"]
+    assert resources["PriorityWaitingRoomQueue"] == resources["WaitingRoomQueue"]
+
+
+def test_whoever_puts_tickets_into_the_waiting_room_may_use_both_queues(template: Document) -> None:
+    both = {("WaitingRoomQueue", "Arn"), ("PriorityWaitingRoomQueue", "Arn")}
+    for owner, statement in statements(template):
+        queues = {tuple(one["Fn::GetAtt"]) for one in as_list(statement["Resource"]) if "Fn::GetAtt" in one}
+        assert queues & both in (set(), both), owner
+
+
 def test_the_consumer_has_time_for_its_longest_pause_and_the_longest_execution(
     template: Document, definition: Document
 ) -> None:
@@ -243,6 +257,8 @@ def test_the_consumer_takes_one_ticket_at_a_time_and_as_many_at_once_as_operator
     source = function["Events"]["WaitingRoomQueue"]["Properties"]
     assert source["BatchSize"] == 1
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ResumeConcurrency"}}
+    of_priority = function["Events"]["PriorityWaitingRoomQueue"]["Properties"]
+    assert (of_priority["BatchSize"], of_priority["ScalingConfig"]) == (1, {"MaximumConcurrency": 2})
     # What AWS allows.
     parameter = template["Parameters"]["ResumeConcurrency"]
     assert (parameter["MinValue"], parameter["MaxValue"]) == (2, 1000)
@@ -355,7 +371,15 @@ def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_la
 
 
 @pytest.mark.parametrize(
-    "name", ["TicketsTable", "FailedTicketsQueue", "WaitingRoomQueue", "TicketPipelineLogGroup", "UserPool"]
+    "name",
+    [
+        "TicketsTable",
+        "FailedTicketsQueue",
+        "WaitingRoomQueue",
+        "PriorityWaitingRoomQueue",
+        "TicketPipelineLogGroup",
+        "UserPool",
+    ],
 )
 def test_what_may_hold_a_ticket_or_a_user_outlives_the_stack(template: Document, name: str) -> None:
     resource = template["Resources"][name]
@@ -452,6 +476,7 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
         "FailureTopicArn",
         "FailedTicketsQueueUrl",
         "WaitingRoomQueueUrl",
+        "PriorityWaitingRoomQueueUrl",
         "ServiceClientPolicyArn",
         "UsagePlanId",
         "UserPoolId",

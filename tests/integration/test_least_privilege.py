@@ -54,6 +54,7 @@ FUNCTIONS = {
             ("dynamodb:GetItem", "table"),
             ("dynamodb:UpdateItem", "table"),
             ("sqs:SendMessage", "waiting room"),
+            ("sqs:SendMessage", "priority waiting room"),
         ],
         must_not=[
             ("dynamodb:DeleteItem", "table"),
@@ -68,7 +69,9 @@ FUNCTIONS = {
         needs=[
             ("states:StartSyncExecution", "state machine"),
             ("sqs:ReceiveMessage", "waiting room"),
+            ("sqs:ReceiveMessage", "priority waiting room"),
             ("sqs:SendMessage", "waiting room"),
+            ("sqs:SendMessage", "priority waiting room"),
             ("sqs:SendMessage", "failed tickets"),
             ("sns:Publish", "failure topic"),
             ("dynamodb:UpdateItem", "table"),
@@ -81,7 +84,11 @@ FUNCTIONS = {
         ],
     ),
     "SweepFunction": Rights(
-        needs=[("sqs:SendMessage", "waiting room"), ("ssm:GetParameter", "sweep age")],
+        needs=[
+            ("sqs:SendMessage", "waiting room"),
+            ("sqs:SendMessage", "priority waiting room"),
+            ("ssm:GetParameter", "sweep age"),
+        ],
         must_not=[
             ("states:StartExecution", "state machine"),
             ("dynamodb:DeleteItem", "table"),
@@ -155,6 +162,7 @@ class Account:
             "mail topic": self.id("MailTopic"),
             "digest queue": self.queue_arn(self.id("DigestQueue")),
             "waiting room": self.queue_arn(self.id("WaitingRoomQueue")),
+            "priority waiting room": self.queue_arn(self.id("PriorityWaitingRoomQueue")),
             "failed tickets": self.queue_arn(self.id("FailedTicketsQueue")),
             "state machine": machine,
             "another state machine": f"{machine}-2",

@@ -128,7 +128,8 @@ def requests(contract: Mapping[str, Any]) -> Iterator[Case]:
             yield Case(
                 name,
                 template,
-                document=some(["content", "subject", "customerId", "__type", "message"]),
+                document=some(["content", "subject", "customerId", "__type", "message"])
+                | chance.choice([{}, {"priority": "high"}, {"priority": text()}]),
                 header=some(parameters),
                 context=some([*contexts, "identity/userArn"]) | always,
             )

@@ -27,7 +27,7 @@ def definition_with_arns(fallback_model: str) -> dict[str, Any]:
     text = text.replace("${Partition}", "aws")
     text = re.sub(r"\$\{(\w+)FunctionArn}", r"arn:aws:lambda:us-east-1:123456789012:function:\1", text)
     text = text.replace("${FailureTopicArn}", "arn:aws:sns:us-east-1:123456789012:failures")
-    for queue in ("FailedTickets", "WaitingRoom"):
+    for queue in ("FailedTickets", "WaitingRoom", "PriorityWaitingRoom"):
         url = f"https://sqs.us-east-1.amazonaws.com/123456789012/{queue}"
         text = text.replace(f"${{{queue}QueueUrl}}", url)
     text = text.replace("${FallbackModelId}", fallback_model)
@@ -40,7 +40,7 @@ DEFINITIONS = {
 }
 STATES = DEFINITIONS["TicketPipeline"]["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
-SUBMISSION = PROJECT / "events" / "executions" / "billing.json"
+EXECUTIONS = PROJECT / "events" / "executions"
 MOCK_CONFIG = json.loads(Path(__file__).with_name("mock_config.json").read_text())
 MACHINE_OF = {
     case: name for name, machine in MOCK_CONFIG["StateMachines"].items() for case in machine["TestCases"]
@@ -80,7 +80,8 @@ THROTTLED = (*CLASSIFIED, "Has Fallback Model?")
 ASKED_TWICE = (*THROTTLED, "Ask Fallback Model")
 UPDATED = (*CLASSIFIED, "Update Ticket")
 NOTIFIED = (*UPDATED, "Notify Support")
-DEFERRAL = ("Record Deferral", "Defer Ticket")
+DEFERRAL = ("Record Deferral", "Has Priority?", "Defer Ticket")
+PRIORITY_DEFERRAL = ("Record Deferral", "Has Priority?", "Defer Priority Ticket")
 FAILURE = ("Record Failure", "Publish Failure")
 
 SCENARIOS = {
@@ -107,6 +108,8 @@ SCENARIOS = {
     "DeferralRecovers": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
     "DeferralUnrecorded": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
     "DeferralRefused": fails(*THROTTLED, *DEFERRAL, *FAILURE),
+    "PriorityDeferred": succeeds("Store Ticket", *PRIORITY_DEFERRAL, "Ticket Deferred"),
+    "PriorityRefused": fails(*THROTTLED, *PRIORITY_DEFERRAL, *FAILURE),
     "FailureBranchRecovers": fails(*CLASSIFIED, *FAILURE),
     "FailureUnrecorded": fails(*CLASSIFIED, *FAILURE),
     "FailureUnpublished": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
@@ -161,10 +164,11 @@ def machines(stepfunctions: Any) -> Iterator[dict[str, str]]:
 def test_an_execution_takes_the_way_of_its_scenario(
     stepfunctions: Any, machines: dict[str, str], case: str
 ) -> None:
+    event = "with-priority" if case.startswith("Priority") else "billing"
     execution = stepfunctions.start_execution(
         stateMachineArn=f"{machines[MACHINE_OF[case]]}#{case}",
         name=str(uuid.uuid4()),
-        input=SUBMISSION.read_text(),
+        input=(EXECUTIONS / f"{event}.json").read_text(),
     )["executionArn"]
     history: list[dict[str, Any]] = []
 

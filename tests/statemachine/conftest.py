@@ -100,12 +100,12 @@ class Pipeline:
         lambda_service: LambdaService,
         waits: list[float],
         failed_queue_url: str,
-        waiting_room_url: str,
+        waiting_room_urls: tuple[str, str],
     ) -> None:
         self._arn = arn
         self._stepfunctions = boto3.client("stepfunctions")
         self._queue_url = failed_queue_url
-        self._waiting_room_url = waiting_room_url
+        self._waiting_room_url, self._priority_waiting_room_url = waiting_room_urls
         self.functions = lambda_service
         self.waits = waits
 
@@ -129,8 +129,12 @@ class Pipeline:
         )
 
     def deferred(self) -> list[dict[str, Any]]:
-        """What is in the waiting room; takes it out."""
+        """What is in the waiting room without priority; takes it out."""
         return self._taken(self._waiting_room_url)
+
+    def deferred_with_priority(self) -> list[dict[str, Any]]:
+        """What is in the waiting room with priority; takes it out."""
+        return self._taken(self._priority_waiting_room_url)
 
     def failure_messages(self) -> list[dict[str, Any]]:
         """What is in the failed-tickets queue; takes it out."""
@@ -166,14 +170,17 @@ def _deployed(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
     monkeypatch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: service)
     monkeypatch.setattr(retrier_decl, "time", _NotingClock(waits))
     queue_url = _failure_topic_with_queue()
-    waiting_room_url = boto3.client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"]
+    waiting_room_urls = (
+        boto3.client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"],
+        boto3.client("sqs").create_queue(QueueName="priority-waiting-room")["QueueUrl"],
+    )
     arn = boto3.client("stepfunctions").create_state_machine(
         name="ticket-pipeline",
         type="EXPRESS",
-        definition=_definition(queue_url, waiting_room_url, fallback_model),
+        definition=_definition(queue_url, waiting_room_urls, fallback_model),
         roleArn="arn:aws:iam::123456789012:role/pipeline",
     )["stateMachineArn"]
-    return Pipeline(arn, service, waits, queue_url, waiting_room_url)
+    return Pipeline(arn, service, waits, queue_url, waiting_room_urls)
 
 
 class _NotingClock:
@@ -197,11 +204,12 @@ def _failure_topic_with_queue() -> str:
     return url
 
 
-def _definition(failed_queue_url: str, waiting_room_url: str, fallback_model: str) -> str:
+def _definition(failed_queue_url: str, waiting_room_urls: tuple[str, str], fallback_model: str) -> str:
     text = DEFINITION.read_text().replace("${Partition}", "aws")
     # Nobody waits here: moto keeps a delayed message back for as long.
     text = text.replace("DelaySeconds.$: States.MathRandom(1, 21)", "DelaySeconds: 0")
-    text = text.replace("${WaitingRoomQueueUrl}", waiting_room_url)
+    for queue, url in zip(("WaitingRoom", "PriorityWaitingRoom"), waiting_room_urls, strict=True):
+        text = text.replace(f"${{{queue}QueueUrl}}", url)
     text = text.replace("${FallbackModelId}", fallback_model)
     for task in TASKS:
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{task}"

@@ -155,7 +155,7 @@ def test_a_threshold_that_cannot_be_read_yet_is_waited_for(
     assert len(pipeline.waits) == 3
 
 
-DEFERRED = ["Record Deferral", "Defer Ticket", "Ticket Deferred"]
+DEFERRED = ["Record Deferral", "Has Priority?", "Defer Ticket", "Ticket Deferred"]
 DEFERRED_BY_CLASSIFY = [*HAPPY_PATH[:3], "Has Fallback Model?", *DEFERRED]
 
 
@@ -294,6 +294,56 @@ def resumed(message: dict[str, Any]) -> dict[str, Any]:
     return WaitingTicket.from_message(json.dumps(message), datetime.now(UTC)).to_input()
 
 
+@pytest.mark.parametrize("deferred_by", ["classify", "store"])
+def test_a_ticket_with_priority_waits_in_a_queue_of_its_own_also_before_it_is_stored(
+    pipeline: Any, inbox: Inbox, deferred_by: str
+) -> None:
+    pipeline.functions.fail(deferred_by, *["Sandbox.Timedout"] * 3)
+
+    execution = pipeline.run(submission("with-priority"))
+
+    (message,) = pipeline.deferred_with_priority()
+    assert execution.states[-4:] == [
+        "Record Deferral",
+        "Has Priority?",
+        "Defer Priority Ticket",
+        "Ticket Deferred",
+    ]
+    assert (message["input"], pipeline.deferred()) == (submission("with-priority"), [])
+    pipeline.run(resumed(message))
+    assert require(submission("with-priority")["ticketId"])["priority"] == "high"
+    assert len(inbox()) == 1
+
+
+@pytest.mark.parametrize("priority", ["HIGH", "", None, 1, {"high": "high"}])
+def test_a_priority_that_is_none_defers_a_ticket_like_any_other(pipeline: Any, priority: object) -> None:
+    pipeline.functions.fail("store", *["Sandbox.Timedout"] * 3)
+    odd = submission()
+    odd["request"]["priority"] = priority
+
+    execution = pipeline.run(odd)
+
+    assert (execution.status, execution.states[-4:]) == ("SUCCEEDED", DEFERRED)
+    assert len(pipeline.deferred()) == 1
+
+
+def test_an_input_without_a_request_is_deferred_like_any_other(pipeline: Any) -> None:
+    pipeline.functions.fail("store", *["Sandbox.Timedout"] * 3)
+    odd = {name: value for name, value in submission().items() if name != "request"}
+
+    assert pipeline.run(odd).states[-4:] == DEFERRED
+
+
+def test_a_ticket_with_priority_that_cannot_be_deferred_fails_visibly(pipeline: Any, model: Any) -> None:
+    model.fail(throttle=1.0)
+    boto3.client("sqs").delete_queue(QueueUrl=pipeline._priority_waiting_room_url)
+
+    execution = pipeline.run(submission("with-priority"))
+
+    (message,) = pipeline.failure_messages()
+    assert (execution.status, message["error"]) == ("FAILED", "ModelThrottled")
+
+
 def test_a_deferred_ticket_is_processed_when_it_comes_back(pipeline: Any, model: Any, inbox: Inbox) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
@@ -330,7 +380,7 @@ def test_a_deferral_that_cannot_be_recorded_keeps_no_ticket_from_its_next_run(
     execution = pipeline.run(submission())
     wire.heal()
     model.fail()
-    assert execution.states[-3:] == DEFERRED
+    assert execution.states[-4:] == DEFERRED
     assert require(submission()["ticketId"])["leasedBy"], "nobody could end the lease"
     (message,) = pipeline.deferred()
 

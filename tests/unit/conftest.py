@@ -16,15 +16,23 @@ EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:express:ticket-pipeline:r
 
 @pytest.fixture
 def admitted(aws: None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """The messages that were put into the waiting room since the test began.
+    """The messages that were put into the waiting room since the test began, of tickets without priority."""
+    yield from _sent_to(os.environ["WAITING_ROOM_URL"])
 
-    Noted when they are sent: moto keeps a message with a delay back for as long.
-    """
-    boto3.client("sqs").create_queue(QueueName=os.environ["WAITING_ROOM_URL"].rpartition("/")[2])
+
+@pytest.fixture
+def admitted_with_priority(aws: None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Those of tickets with priority."""
+    yield from _sent_to(os.environ["PRIORITY_WAITING_ROOM_URL"])
+
+
+def _sent_to(url: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    # Noted when they are sent: moto keeps a message with a delay back for as long.
+    boto3.client("sqs").create_queue(QueueName=url.rpartition("/")[2])
     messages: list[dict[str, Any]] = []
 
     def note(params: dict[str, Any], **_: object) -> None:
-        if params["QueueUrl"] == os.environ["WAITING_ROOM_URL"]:
+        if params["QueueUrl"] == url:
             assert 0 <= params["DelaySeconds"] <= 20
             messages.append(json.loads(params["MessageBody"]))
 

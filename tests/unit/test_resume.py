@@ -144,6 +144,17 @@ def test_a_ticket_whose_execution_was_cut_off_waits_again(
     assert (message["execution"], message["input"]["waiting"]["since"]) == (EXECUTION_ARN, since)
 
 
+def test_a_ticket_with_priority_waits_again_among_those_with_priority(
+    admitted: Admitted, admitted_with_priority: Admitted, step_functions: StepFunctions
+) -> None:
+    step_functions.times_out()
+
+    resumed(deferred(input=SUBMISSION | {"request": {**SUBMISSION["request"], "priority": "high"}}))
+
+    (message,) = admitted_with_priority()
+    assert (message["input"]["ticketId"], admitted()) == (TICKET_ID, [])
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(429, "ThrottlingException"), (503, "ServiceUnavailable"), (400, "ThrottlingException")],

@@ -4,6 +4,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,6 +147,18 @@ def test_a_ticket_that_was_classified_and_never_announced_is_swept(
 
 def run_of(execution: str) -> Run:
     return Run(name=execution, arn=execution, entered_at="2026-01-01T12:00:00.000Z")
+
+
+def test_a_stuck_ticket_with_priority_goes_to_the_queue_of_those(
+    table: TicketTable, admitted: Admitted, admitted_with_priority: Admitted
+) -> None:
+    table.add(replace(submitted(), priority="high"))
+
+    assert run_sweep()["swept"] == 1
+
+    (message,) = admitted_with_priority()
+    assert (message["input"]["ticketId"], message["input"]["request"]["priority"]) == (TICKET_ID, "high")
+    assert admitted() == []
 
 
 def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, admitted: Admitted) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support.domain.caller import parse_groups
 from support.domain.errors import InvalidTicket
-from support.domain.ticket import MAX_CONTENT, Status, Ticket, timestamp
+from support.domain.ticket import MAX_CONTENT, Status, Ticket, for_customer, timestamp
 
 NOW = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
@@ -83,6 +83,7 @@ def test_callers_who_may_act_for_others_name_the_customer(groups: str, channel: 
         ({"request__content": ["x"]}, "content"),
         ({"request__subject": "x" * 201}, "subject"),
         ({"request__subject": 5}, "subject"),
+        *(({"request__priority": value}, "priority") for value in ("normal", "HIGH", "", True, ["high"])),
     ],
 )
 def test_a_field_of_the_wrong_form_is_refused_by_its_name(changes: dict[str, Any], named: str) -> None:
@@ -149,6 +150,7 @@ def test_what_is_no_ticket_document_is_refused(broken: dict[str, Any]) -> None:
         ("status", "LOST"),
         ("content", None),
         ("subject", ["x"]),
+        ("priority", 1),
         ("createdAt", "yesterday"),
         ("pendingSince", "2026-01-01T12:00:00"),
         ("attempts", "1"),
@@ -175,6 +177,31 @@ def test_the_same_submission_is_recognised_however_often_it_arrives() -> None:
 
     assert first.is_same_submission_as(again)
     assert not first.is_same_submission_as(other)
+
+
+def test_a_submission_with_priority_becomes_a_ticket_that_keeps_it_whenever_it_is_started_again() -> None:
+    ticket = received(execution_input(request__priority="high"))
+
+    assert ticket.priority == ticket.to_document()["priority"] == "high"
+    assert received(ticket.to_submission()).priority == "high"
+    assert "priority" not in received(execution_input()).to_submission()["request"]
+
+
+def test_the_same_submission_is_recognised_with_and_without_its_priority() -> None:
+    with_priority = received(execution_input(request__priority="high"))
+
+    assert with_priority.is_same_submission_as(received(execution_input()))
+    assert (
+        with_priority.under_derived_id().ticket_id == received(execution_input()).under_derived_id().ticket_id
+    )
+
+
+def test_staff_alone_see_a_tickets_priority() -> None:
+    document = received(execution_input(request__priority="high")).to_document()
+
+    assert for_customer(document) == {
+        name: value for name, value in document.items() if name not in {"priority", "pendingSince"}
+    }
 
 
 def test_a_derived_id_depends_on_the_submission_alone_and_is_no_idempotency_key() -> None:

@@ -444,6 +444,23 @@ def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, admitted: Admitte
     assert call("GET", path(), AGENT).body["waitingFor"] == "Replay"
 
 
+def test_a_ticket_with_priority_is_replayed_before_the_others_and_only_staff_see_that_it_has_it(
+    failed: Ticket, admitted: Admitted, admitted_with_priority: Admitted
+) -> None:
+    boto3.client("dynamodb").update_item(
+        TableName=os.environ["TICKETS_TABLE"],
+        Key={"ticketId": {"S": TICKET.ticket_id}},
+        UpdateExpression="SET priority = :high",
+        ExpressionAttributeValues={":high": {"S": "high"}},
+    )
+
+    call("POST", path(rest="/replay"), ADMIN)
+
+    assert (len(admitted_with_priority()), admitted()) == (1, [])
+    assert call("GET", path(), AGENT).body["priority"] == "high"
+    assert "priority" not in call("GET", path(), CUSTOMER).body
+
+
 def test_staff_see_that_a_ticket_waits_and_customers_do_not(failed: Ticket, admitted: Admitted) -> None:
     call("POST", path(rest="/replay"), ADMIN)
 

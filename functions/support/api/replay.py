@@ -14,7 +14,9 @@ from support.aws.waiting_room import WaitingRoom
 from support.domain.refusals import Forbidden, NothingToReplay
 from support.domain.waiting import WaitingTicket
 
-WAITING_ROOM = WaitingRoom(clients.sqs(), os.environ["WAITING_ROOM_URL"])
+WAITING_ROOM = WaitingRoom(
+    clients.sqs(), os.environ["WAITING_ROOM_URL"], os.environ["PRIORITY_WAITING_ROOM_URL"]
+)
 # What the ticket is then said to wait for.
 REASON = "Replay"
 

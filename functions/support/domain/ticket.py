@@ -19,14 +19,17 @@ from support.domain.errors import InvalidTicket
 MAX_CONTENT = 8_000
 MAX_SUBJECT = 200
 MAX_CUSTOMER_ID = 128
+# The only value of `priority`: a ticket without it has none.
+HIGH_PRIORITY = "high"
 # An execution has at most 80 characters in its name, which is the ticket id with `-r` or `-s` and a number.
 MAX_TICKET_ID = 64
 _TICKET_ID = re.compile(r"[A-Za-z0-9_-]+")
 # More writes than a ticket will see; DynamoDB takes no number of more than 38 digits.
 MAX_VERSION = 10**9
 
-# What a customer does not see of a ticket: how it was worked on, inside.
+# What a customer does not see of a ticket: how it was worked on, inside, and how a service ranked it.
 _INTERNAL = (
+    "priority",
     "history",
     "pendingSince",
     "waitingSince",
@@ -114,7 +117,8 @@ class Ticket:
     `version` counts up with what an agent has to see before changing the ticket: other agents' changes, and
     the pipeline's changes of status and analysis. `urgency` and `category` are the model's until an agent
     corrects them; `analysis` keeps the model's. `idempotency_key` is the id with which a submission came
-    that is stored under another one, because the id was taken. `leased_by` is the execution that works on
+    that is stored under another one, because the id was taken. `priority` is `high`, as a service asked for
+    the ticket, and is no part of the submission's identity. `leased_by` is the execution that works on
     the ticket, until `leased_until` at most. `waiting_since` and `waiting_for` (an error's name, or what put
     it there) are of a ticket in the waiting room.
     """
@@ -130,6 +134,7 @@ class Ticket:
     attempts: int = 1
     idempotency_key: str | None = None
     subject: str | None = None
+    priority: str | None = None
     urgency: str | None = None
     category: str | None = None
     assignee: str | None = None
@@ -164,6 +169,7 @@ class Ticket:
             customer_id=_customer(caller, channel, request),
             content=_text(request, "content", MAX_CONTENT),
             subject=_optional_text(request, "subject", MAX_SUBJECT),
+            priority=_priority(request),
             channel=channel,
             status=Status.RECEIVED,
             created_at=timestamp(_moment(execution_input, "receivedAt")),
@@ -212,7 +218,8 @@ class Ticket:
 
     def to_submission(self) -> dict[str, Any]:
         """An execution's input that starts this ticket's processing again."""
-        request = {"content": self.content} | ({"subject": self.subject} if self.subject else {})
+        optional = {"subject": self.subject, "priority": self.priority}
+        request = {"content": self.content} | {name: value for name, value in optional.items() if value}
         key = {"idempotencyKey": self.idempotency_key} if self.idempotency_key else {}
         return {
             "ticketId": self.ticket_id,
@@ -252,6 +259,7 @@ _KINDS: Mapping[type, tuple[str, ...]] = {
         "content",
         "idempotencyKey",
         "subject",
+        "priority",
         "urgency",
         "category",
         "assignee",
@@ -315,6 +323,13 @@ def _customer(caller: Caller, channel: str, request: Mapping[str, Any]) -> str:
     if request.get("customerId") and caller.may_act_for_others(channel):
         return _text(request, "customerId", MAX_CUSTOMER_ID)
     return caller.subject
+
+
+def _priority(request: Mapping[str, Any]) -> str | None:
+    priority: str | None = request.get("priority")
+    if priority not in (None, HIGH_PRIORITY):
+        raise InvalidTicket(f"priority is something else than {HIGH_PRIORITY}.")
+    return priority
 
 
 def _moment(source: Mapping[str, Any], name: str) -> datetime:

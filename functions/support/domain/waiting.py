@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from support.domain.errors import InvalidTicket
-from support.domain.ticket import timestamp
+from support.domain.ticket import HIGH_PRIORITY, timestamp
 
 # What a ticket may cause by itself, while nothing else is wrong.
 _DEATHS = (
@@ -91,6 +91,12 @@ class WaitingTicket:
     def deferred_again(self, *, execution: str, error: str, cause: str) -> Self:
         """The same ticket after one more round that did not end in the state machine."""
         return replace(self, execution=execution, error=error, cause=cause)
+
+
+def has_priority(execution_input: Mapping[str, Any]) -> bool:
+    """Whether a ticket goes before those that wait without priority; the state machine decides the same."""
+    request = execution_input.get("request")
+    return isinstance(request, Mapping) and request.get("priority") == HIGH_PRIORITY
 
 
 def waiting_since(execution_input: Mapping[str, Any], now: datetime) -> str:

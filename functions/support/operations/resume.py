@@ -24,7 +24,9 @@ from support.operations.pace import Pace
 PIPELINE = TicketPipeline(clients.stepfunctions(), os.environ["STATE_MACHINE_ARN"])
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 TOPIC = FailureTopic(clients.sns(), os.environ["FAILURE_TOPIC_ARN"])
-WAITING_ROOM = WaitingRoom(clients.sqs(), os.environ["WAITING_ROOM_URL"])
+WAITING_ROOM = WaitingRoom(
+    clients.sqs(), os.environ["WAITING_ROOM_URL"], os.environ["PRIORITY_WAITING_ROOM_URL"]
+)
 FAILED_TICKETS = FailedTicketsQueue(clients.sqs(), os.environ["FAILED_TICKETS_QUEUE_URL"])
 MAX_WAIT = timedelta(hours=int(os.environ["MAX_WAIT_HOURS"]))
 # Rounds in a row in which a function died or took too long: by then it is the ticket's doing.

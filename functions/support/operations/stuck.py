@@ -16,7 +16,9 @@ from support.domain.waiting import WaitingTicket
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 PENDING = PendingTickets(clients.dynamodb(), os.environ["TICKETS_TABLE"])
-WAITING_ROOM = WaitingRoom(clients.sqs(), os.environ["WAITING_ROOM_URL"])
+WAITING_ROOM = WaitingRoom(
+    clients.sqs(), os.environ["WAITING_ROOM_URL"], os.environ["PRIORITY_WAITING_ROOM_URL"]
+)
 TOPIC = FailureTopic(clients.sns(), os.environ["FAILURE_TOPIC_ARN"])
 # What the ticket is then said to wait for.
 REASON = "TicketStuck"

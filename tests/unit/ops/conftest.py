@@ -126,7 +126,8 @@ class Pipeline:
         """What the consumer does, and the executions that it runs."""
         if self.stands_still:
             return
-        for message in [*self._taken(self.target.waiting_room_url, self.per_turn)]:
+        urls = self.target.priority_waiting_room_url, self.target.waiting_room_url
+        for message in [one for url in urls for one in self._taken(url, self.per_turn)]:
             self.started.append(json.loads(message["Body"]))
             waiting = WaitingTicket.from_message(message["Body"], ago())
             self._execute(f"{waiting.submission['ticketId']}-r{message['MessageId'][:8]}", waiting.to_input())
@@ -235,6 +236,7 @@ def target(sqs: Any) -> Target:
         tickets_table=os.environ["TICKETS_TABLE"],
         failed_tickets_queue_url=sqs.create_queue(QueueName="failed")["QueueUrl"],
         waiting_room_url=sqs.create_queue(QueueName="waiting-room")["QueueUrl"],
+        priority_waiting_room_url=sqs.create_queue(QueueName="priority-waiting-room")["QueueUrl"],
         log_group=LOG_GROUP,
         operations_log_group=OPERATIONS,
         ticket_retention_days=0,

@@ -15,6 +15,7 @@ OUTPUTS = (
     "TicketsTable",
     "FailedTicketsQueueUrl",
     "WaitingRoomQueueUrl",
+    "PriorityWaitingRoomQueueUrl",
     "StateMachineLogGroup",
     "OperationsLogGroup",
 )
@@ -75,10 +76,10 @@ def test_a_command_that_cannot_be_run_ends_with_2_and_one_sentence(
 @pytest.fixture
 def deployed(aws: None) -> dict[str, str]:
     """A stack with the outputs that the commands need."""
-    queues = {name: boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("f", "r")}
+    queues = {name: boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("f", "r", "p")}
     for group in ("g", "o"):
         boto3.client("logs").create_log_group(logGroupName=group)
-    values = dict(zip(OUTPUTS, ("tickets", queues["f"], queues["r"], "g", "o"), strict=True))
+    values = dict(zip(OUTPUTS, ("tickets", queues["f"], queues["r"], queues["p"], "g", "o"), strict=True))
     deploy("pipeline", values)
     return values
 

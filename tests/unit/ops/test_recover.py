@@ -127,6 +127,20 @@ def test_a_lost_ticket_whose_replay_is_under_way_is_left_alone(
     assert pipeline.started == []
 
 
+def test_a_ticket_with_priority_goes_to_the_queue_of_those(
+    run: Callable[..., Run], pipeline: Pipeline, log: Log
+) -> None:
+    urgent = submission("t-1")
+    urgent["request"]["priority"] = "high"
+    log.execution("t-1", urgent)
+    pipeline.stands_still = True
+
+    assert recover(run(deadline=0), DAY) == 0
+
+    assert len(pipeline.take(pipeline.target.priority_waiting_room_url)) == 1
+    assert pipeline.waiting_messages() == []
+
+
 def test_a_ticket_that_is_stored_is_left_alone(run: Callable[..., Run], pipeline: Pipeline, log: Log) -> None:
     pipeline.fail("t-1")
     log.execution("t-1", submission("t-1"))

@@ -354,6 +354,22 @@ def test_everything_is_moved_by_sqs_itself_where_it_can(
     assert sorted(message["input"]["ticketId"] for message in pipeline.started) == ["t-1", "t-2", "t-3"]
 
 
+@pytest.mark.parametrize("moves", [True, False])
+def test_tickets_with_priority_are_started_before_the_others(
+    run: Callable[..., Run], pipeline: Pipeline, sqs: Any, moves: bool
+) -> None:
+    moving: Any = Sqs(sqs, moves=moves)
+    pipeline.queue_failure("t-1")
+    urgent = submission("t-2")
+    urgent["request"]["priority"] = "high"
+    pipeline.queue_failure("t-2", input=urgent)
+
+    assert replay(run(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
+
+    assert [message["input"]["ticketId"] for message in pipeline.started] == ["t-2", "t-1"]
+    assert len(moving.tasks) == int(moves)
+
+
 def test_a_filter_is_never_left_to_sqs(run: Callable[..., Run], pipeline: Pipeline, sqs: Any) -> None:
     moving: Any = Sqs(sqs, moves=True)
     pipeline.queue_failure("t-1")

@@ -40,6 +40,7 @@ OUTPUTS = (
     "TicketsTable",
     "FailedTicketsQueueUrl",
     "WaitingRoomQueueUrl",
+    "PriorityWaitingRoomQueueUrl",
     "StateMachineLogGroup",
     "OperationsLogGroup",
 )

@@ -269,6 +269,26 @@ def test_a_mapping_runs_as_many_messages_at_a_time_as_its_maximum_concurrency(
         eventually(lambda: len(list(tmp_path.glob("ended-*"))) == 7)
 
 
+def test_two_mappings_of_a_function_do_not_take_each_others_workers(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    with running(tmp_path_factory.mktemp("twice-mapped"), LAMBDA_WORKERS="1") as emulator:
+        function = emulator.function(HOLDING_MESSAGES, timeout=60)
+        for name, concurrency, messages in (("busy", 3, 5), ("other", 2, 2)):
+            url, arn = emulator.queue(VisibilityTimeout="60")
+            emulator.consume(arn, function, ScalingConfig={"MaximumConcurrency": concurrency})
+            for number in range(messages):
+                body = json.dumps({"folder": str(tmp_path), "id": f"{name}-{number}"})
+                emulator.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+        def began(name: str) -> int:
+            return len(list(tmp_path.glob(f"began-{name}-*")))
+
+        eventually(lambda: (began("busy"), began("other")) == (3, 2))
+        (tmp_path / "end").touch()
+        eventually(lambda: len(list(tmp_path.glob("ended-*"))) == 7)
+
+
 def test_a_consumer_that_waits_for_executions_does_not_starve_the_functions_they_run(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:

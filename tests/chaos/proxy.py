@@ -31,8 +31,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from local.settings import HOST, REGION
 from tests.chaos.faults import Fault, Faults, InvalidFaultsError
 
-# Longer than the read time-out of the functions' clients, which is one second.
-HOLD_SECONDS = 1.5
+# Longer than the longest read time-out of the functions' clients for these services, that for SNS.
+HOLD_SECONDS = 3.5
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
 _SIGNATURE = {"host", "authorization", "x-amz-date", "x-amz-security-token"}
 

@@ -192,11 +192,12 @@ def test_what_is_deployed_names_no_partition_so_that_it_works_in_china_and_govcl
 def test_time_outs_nest_from_the_clients_to_the_state_machine(
     template: Document, definition: Document
 ) -> None:
-    quick = clients.dynamodb().meta.config
+    quick, publish = clients.dynamodb().meta.config, clients.sns().meta.config
     model = clients.bedrock_runtime().meta.config
     functions = of_type(template, "AWS::Serverless::Function")
     default = template["Globals"]["Function"]["Timeout"]
     assert seconds(quick) < default
+    assert seconds(publish) < functions["NotifyFunction"].get("Timeout", default)
     parameter = clients.ssm().meta.config
     assert seconds(model) + seconds(parameter) < functions["ClassifyFunction"]["Timeout"]
     assert (len(Status) + 1) * seconds(quick) < functions["TicketsFunction"]["Timeout"] < 29

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Seconds. connect + read, times the attempts, stays below the tasks' Timeout in template.yaml.
 _QUICK = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+# A message whose answer is late was mostly taken: an early repeat would announce the ticket twice.
+_PUBLISH = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1, "mode": "standard"})
 # Classify calls both within one Timeout.
 _MODEL = Config(connect_timeout=1, read_timeout=7, retries={"total_max_attempts": 1, "mode": "standard"})
 _PARAMETERS = Config(
@@ -46,7 +48,7 @@ def dynamodb() -> DynamoDBClient:
 @cache
 def sns() -> SNSClient:
     """The SNS client of this execution environment."""
-    return boto3.client("sns", config=_QUICK)
+    return boto3.client("sns", config=_PUBLISH)
 
 
 @cache

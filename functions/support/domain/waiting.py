@@ -51,21 +51,18 @@ class WaitingTicket:
         try:
             message = json.loads(body)
             submission = dict(message["input"])
-            before = dict(submission.pop(_WAITING, {}))
-            error = str(message["error"])
-            if "failedAt" in message:
-                before = {}
-            began = before.get("since", message.get("deferredAt")) or timestamp(now)
-            deaths = int(before.get("deaths", 0))
-            is_death = "failedAt" not in message and error in _DEATHS
-            return cls(
+            waited = dict(submission.pop(_WAITING, {}))
+            is_replay = "failedAt" in message
+            deaths = int(waited.get("deaths", 0)) + 1
+            ticket = cls(
                 submission=submission,
-                error=error,
-                since=datetime.fromisoformat(began).astimezone(UTC),
+                error=str(message["error"]),
+                since=_moment(waited.get("since") or message.get("deferredAt") or timestamp(now)),
                 execution=str(message["execution"]),
                 cause=str(message.get("cause", "")),
-                deaths=deaths + 1 if is_death else 0,
+                deaths=deaths if message["error"] in _DEATHS else 0,
             )
+            return replace(ticket, since=now, deaths=0) if is_replay else ticket
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidTicket(
                 "The message is neither a deferred nor a failed ticket's: see support.domain.waiting."
@@ -107,6 +104,10 @@ def waiting_since(execution_input: Mapping[str, Any], now: datetime) -> str:
 def predecessor(execution_input: Mapping[str, Any]) -> str | None:
     """The ARN of the execution that put the ticket of this one into the waiting room."""
     return _of(execution_input).get("execution") or None
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _of(execution_input: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -171,6 +171,22 @@ class RunningStack:
         pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.stack.state_machine_arn)
         return [execution for page in pages for execution in page["executions"]]
 
+    def is_idle(self) -> bool:
+        """Whether no execution runs, and none is about to: the waiting room is empty."""
+        sqs, states = self.stack.client("sqs"), self.stack.client("stepfunctions")
+        counts = sqs.get_queue_attributes(
+            QueueUrl=self.stack.waiting_room_url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesDelayed",
+                "ApproximateNumberOfMessagesNotVisible",
+            ],
+        )["Attributes"]
+        running = states.list_executions(
+            stateMachineArn=self.stack.state_machine_arn, statusFilter="RUNNING", maxResults=1
+        )["executions"]
+        return not running and not any(int(number) for number in counts.values())
+
     def stored(self) -> int:
         """How many tickets the table holds."""
         return int(
@@ -233,8 +249,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture
 def stack(running: RunningStack) -> Iterator[RunningStack]:
-    """The stack, with a model that works and with empty queues."""
+    """The stack at rest, with a model that works and with empty queues."""
     running.fail_model()
+    assert wait_for(running.is_idle, 60), "an earlier test's tickets are still being worked on"
     running.messages(running.stack.inbox_queue_url)
     running.messages(running.stack.failed_tickets_queue_url)
     yield running

@@ -21,8 +21,8 @@ from rich.text import Text
 
 from ops.failed import FailedTicket
 from ops.ledger import Entry
+from ops.outcome import Outcome, Result
 from ops.progress import Progress
-from ops.watch import Outcome, Result
 from support.aws.pending import Waiting
 
 _MAX_NAME = 128

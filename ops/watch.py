@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ops.failed import FailedTicket, Identity, from_message, lookup
+from ops.outcome import Outcome, Result
 from ops.queue import Queue
+from ops.run import Run
 from support.domain.errors import InvalidTicket
 from support.domain.ticket import Ticket
 
-if TYPE_CHECKING:
-    from ops.run import Run
-
 _POLL_SECONDS = 1
 _READ_QUEUE_EVERY = 10
-
-
-class Outcome(StrEnum):
-    """How a replay ended, in the words of the report."""
-
-    PROCESSED = "processed"
-    PROCESSED_BEFORE = "already processed"
-    FAILED_AGAIN = "failed again"
-    WAITING = "still waiting"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How one ticket's replay ended; `reason` is the error of one that failed, or what one waits for."""
-
-    failed: FailedTicket
-    outcome: Outcome
-    reason: str = ""
 
 
 class Listener(Protocol):

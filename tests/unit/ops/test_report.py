@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from ops.failed import FailedTicket
+from ops.outcome import Outcome, Result
 from ops.report import Report, age, harmless
-from ops.watch import Outcome, Result
 from support.domain.ticket import Ticket
 from tests.unit.ops.conftest import submission
 

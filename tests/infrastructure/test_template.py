@@ -170,7 +170,9 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
     called = [substitutions[name]["Ref"] for name in substitutions if name.endswith("FunctionArn")]
     versions = [{"Fn::Sub": f"${{{name.removesuffix('.Version')}.Arn}}:*"} for name in called]
     assert granted["InvokeTheTasks"]["Resource"] == versions
-    assert substitutions["FallbackModelId"] == {"Ref": "FallbackModelId"}
+    assert substitutions["FallbackModelId"] == {
+        "Fn::If": ["HasFallbackModel", {"Ref": "FallbackModelId"}, "none"]
+    }
     queues = [substitutions["WaitingRoomQueueUrl"], substitutions["PriorityWaitingRoomQueueUrl"]]
     assert granted["DeferTickets"]["Resource"] == [{"Fn::GetAtt": [url["Ref"], "Arn"]} for url in queues]
     assert granted["PublishFailures"]["Resource"] == substitutions["FailureTopicArn"]

@@ -35,7 +35,7 @@ def definition_with_arns(fallback_model: str) -> dict[str, Any]:
 
 
 DEFINITIONS = {
-    "TicketPipeline": definition_with_arns(""),
+    "TicketPipeline": definition_with_arns("none"),
     "TicketPipelineWithFallback": definition_with_arns("amazon.nova-micro-v1:0"),
 }
 STATES = DEFINITIONS["TicketPipeline"]["States"]

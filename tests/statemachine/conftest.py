@@ -155,7 +155,7 @@ class Pipeline:
 @pytest.fixture
 def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """The deployed state machine, as the template's defaults have it: without a second model."""
-    return _deployed(monkeypatch, fallback_model="")
+    return _deployed(monkeypatch, fallback_model="none")
 
 
 @pytest.fixture

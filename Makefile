@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
-STACK_TESTS := tests/integration tests/chaos tests/storm
+STACK_TESTS := tests/storm tests/chaos tests/integration
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
 help: ## Show the targets
@@ -56,7 +56,7 @@ fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
 		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
 
-# What needs no stack runs on every core; then, file by file, what starts stacks: two at a time wait more than they work.
+# What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
 test: lint ## Run every check and test
 	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(addprefix --ignore=,$(STACK_TESTS))
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term $(STACK_TESTS)

@@ -55,8 +55,6 @@ def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: Any
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_removes_what_it_made(stack: Any, how: signal.Signals) -> None:
-    # A model that denies everything keeps it waiting for announcements.
-    stack.fail_model(deny=1.0)
     command = [sys.executable, "-m", "ops", "verify"]
     with subprocess.Popen(
         command, cwd=PROJECT, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -65,7 +63,8 @@ def test_interrupted_it_removes_what_it_made(stack: Any, how: signal.Signals) ->
         seen = []
         for line in process.stdout:
             seen.append(line)
-            if line.startswith("hostile x-amzn-RequestId"):
+            # What is temporary exists, and most checks are still to come.
+            if line.startswith("no credentials"):
                 break
         assert temporary(stack)
         process.send_signal(how)

@@ -61,10 +61,14 @@ class Queue:
         )
 
     def waiting(self) -> int:
-        """About how many messages are in it, whether visible or being worked on."""
+        """About how many messages are in it, whether visible, delayed or being worked on."""
         counts = self._client.get_queue_attributes(
             QueueUrl=self._url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesDelayed",
+                "ApproximateNumberOfMessagesNotVisible",
+            ],
         )["Attributes"]
         return sum(int(number) for number in counts.values())
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from local.deploy import PROJECT
 from local.state import Stack
+from ops.queue import Queue
 from storm import pipeline
 from support.domain.ticket import timestamp
 
@@ -34,14 +35,8 @@ class Pipeline(pipeline.Pipeline):
     def is_idle(self) -> bool:
         """Whether no execution runs, and no ticket is in the waiting room."""
         # In this order: what comes out of the waiting room meanwhile is in flight until its execution ends.
-        return not self.executions("RUNNING") and not self._in_waiting_room()
-
-    def _in_waiting_room(self) -> int:
-        names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
-        queue = self._stack.client("sqs").get_queue_attributes(
-            QueueUrl=self._stack.waiting_room_url, AttributeNames=names
-        )
-        return sum(int(queue["Attributes"][name]) for name in names)
+        waiting_room = Queue(self._stack.client("sqs"), self._stack.waiting_room_url)
+        return not self.executions("RUNNING") and not waiting_room.waiting()
 
     def receive_again_after(self, seconds: int) -> None:
         """Let a message whose consumer was killed come back so soon: nobody waits for five minutes here."""

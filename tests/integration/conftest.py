@@ -20,6 +20,7 @@ from coverage import Coverage
 
 from local.processes import free_port, wait_for
 from local.state import Stack
+from ops.queue import Queue
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 180
@@ -173,19 +174,10 @@ class RunningStack:
 
     def is_idle(self) -> bool:
         """Whether no execution runs, and none is about to: the waiting room is empty."""
-        sqs, states = self.stack.client("sqs"), self.stack.client("stepfunctions")
-        counts = sqs.get_queue_attributes(
-            QueueUrl=self.stack.waiting_room_url,
-            AttributeNames=[
-                "ApproximateNumberOfMessages",
-                "ApproximateNumberOfMessagesDelayed",
-                "ApproximateNumberOfMessagesNotVisible",
-            ],
-        )["Attributes"]
-        running = states.list_executions(
+        running = self.stack.client("stepfunctions").list_executions(
             stateMachineArn=self.stack.state_machine_arn, statusFilter="RUNNING", maxResults=1
         )["executions"]
-        return not running and not any(int(number) for number in counts.values())
+        return not running and not Queue(self.stack.client("sqs"), self.stack.waiting_room_url).waiting()
 
     def stored(self) -> int:
         """How many tickets the table holds."""

@@ -8,44 +8,33 @@ stack did not start, 130 stopped by a signal.
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from local.deploy import PROJECT
 from local.run import say
-from local.settings import StackError
 from storm.plan import Plan
+from storm.program import exit_code
 from storm.run import run
 from storm.scenarios import SCENARIOS, Scenario
 from storm.verdict import Verdict
 
 
-def main() -> int:
-    """Run one scenario; return the exit code."""
-    # Both in the way that asyncio knows, whatever the shell that started this made of them.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+def prove() -> bool:
+    """Run one scenario; whether the promise was kept."""
     folder = Path(os.environ.get("STACK_DIR") or PROJECT / ".local" / "storm").resolve()
     report = folder.parent / "storm.json"
-    try:
-        name, scenario = _chosen(os.environ)
-        plan = Plan.from_environment(os.environ, tickets=scenario.tickets)
-        say(f"SCENARIO={name} SEED={plan.seed} N={plan.tickets} QUOTA={plan.quota} OUTAGE={plan.outage}")
-        folder.mkdir(parents=True, exist_ok=True)
-        report.unlink(missing_ok=True)
-        verdict = run(scenario, plan, folder)
-    except (StackError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        say("Stopped.")
-        return 130
+    name, scenario = _chosen(os.environ)
+    plan = Plan.from_environment(os.environ, tickets=scenario.tickets)
+    say(f"SCENARIO={name} SEED={plan.seed} N={plan.tickets} QUOTA={plan.quota} OUTAGE={plan.outage}")
+    folder.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    verdict = run(scenario, plan, folder)
     document = {"scenario": name, "seed": plan.seed} | verdict.to_document()
     report.write_text(json.dumps(document, indent=2) + "\n")
     say(_told(verdict))
-    return 0 if verdict.is_kept else 1
+    return verdict.is_kept
 
 
 def _chosen(environment: Mapping[str, str]) -> tuple[str, Scenario]:
@@ -61,4 +50,4 @@ def _told(verdict: Verdict) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(prove))

@@ -7,40 +7,29 @@ kept, 1 it was not or the stack did not start, 130 stopped by a signal.
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
 from local.deploy import PROJECT
 from local.run import say
-from local.settings import StackError
+from storm.program import exit_code
 from tests.chaos.plan import Plan
 from tests.chaos.run import run
 from tests.chaos.verdict import Verdict
 
 
-def main() -> int:
-    """Run once; return the exit code."""
-    # Both in the way that asyncio knows, whatever the shell that started this made of them.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+def prove() -> bool:
+    """Run once; whether the promise was kept."""
     folder = Path(os.environ.get("STACK_DIR") or PROJECT / ".local" / "chaos").resolve()
     report = folder.parent / "chaos.json"
-    try:
-        plan = Plan.from_environment(os.environ)
-        say(f"SEED={plan.seed} N={plan.tickets} CONCURRENCY={plan.concurrency}")
-        folder.mkdir(parents=True, exist_ok=True)
-        report.unlink(missing_ok=True)
-        verdict = run(plan, folder)
-    except (StackError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except KeyboardInterrupt:
-        say("Stopped.")
-        return 130
+    plan = Plan.from_environment(os.environ)
+    say(f"SEED={plan.seed} N={plan.tickets} CONCURRENCY={plan.concurrency}")
+    folder.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    verdict = run(plan, folder)
     report.write_text(json.dumps(verdict.to_document(), indent=2) + "\n")
     say(_told(verdict))
-    return 0 if verdict.is_kept else 1
+    return verdict.is_kept
 
 
 def _told(verdict: Verdict) -> str:
@@ -55,4 +44,4 @@ def _told(verdict: Verdict) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(prove))

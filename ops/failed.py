@@ -137,7 +137,7 @@ def from_message(message: Message) -> FailedTicket:
     """The ticket of a failure message, or of a deferred one that SQS moved to the failed-tickets queue.
 
     Raises:
-        InvalidTicket: it is neither, or its input is no submission.
+        InvalidTicket: it is neither, or its input is not a submission.
     """
     try:
         body = json.loads(message.body)

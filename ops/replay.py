@@ -14,10 +14,7 @@ from ops.run import Run
 from ops.target import Target
 from ops.watch import watch
 from support.domain.ticket import Ticket
-from support.domain.waiting import has_priority
-
-# What a ticket is then said to wait for, as when an admin replays it by the API.
-_REASON = "Replay"
+from support.domain.waiting import REPLAY, has_priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +129,7 @@ def _mark(target: Target, replayed: Sequence[FailedTicket]) -> None:
     now = datetime.now(UTC)
 
     def mark(ticket: Ticket) -> None:
-        target.table.mark_waiting(ticket, reason=_REASON, now=now)
+        target.table.mark_waiting(ticket, reason=REPLAY, now=now)
 
     list(in_parallel(mark, [failed.stored for failed in replayed if failed.stored]))
 

@@ -25,7 +25,7 @@ def install() -> None:
 
 
 def _send(original: Callable[..., Json], data: Json, qurl: str) -> Json:
-    # The query protocol sends numbers as text; the original refuses what is no number.
+    # The query protocol sends numbers as text; the original refuses other text.
     if not 0 <= int(data.get("DelaySeconds") or 0) <= _LONGEST_SECONDS:
         raise sqs._Err(
             "InvalidParameterValue",

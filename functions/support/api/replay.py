@@ -12,13 +12,11 @@ from support.aws import clients
 from support.aws.telemetry import logger
 from support.aws.waiting_room import WaitingRoom
 from support.domain.refusals import Forbidden, NothingToReplay
-from support.domain.waiting import WaitingTicket
+from support.domain.waiting import REPLAY, WaitingTicket
 
 WAITING_ROOM = WaitingRoom(
     clients.sqs(), os.environ["WAITING_ROOM_URL"], os.environ["PRIORITY_WAITING_ROOM_URL"]
 )
-# What the ticket is then said to wait for.
-REASON = "Replay"
 
 router = APIGatewayRouter()  # type: ignore[no-untyped-call]
 
@@ -34,8 +32,8 @@ def replay_ticket(ticket_id: str) -> Response[dict[str, str]]:
         raise NothingToReplay(f"The ticket is {ticket.status}, and needs no replay or is being replayed.")
     now = datetime.now(UTC)
     # Sent first: should the mark fail, the ticket is replayed all the same.
-    WAITING_ROOM.admit(WaitingTicket(submission=ticket.to_submission(), error=REASON, since=now), now)
-    TABLE.mark_waiting(ticket, reason=REASON, now=now)
+    WAITING_ROOM.admit(WaitingTicket(submission=ticket.to_submission(), error=REPLAY, since=now), now)
+    TABLE.mark_waiting(ticket, reason=REPLAY, now=now)
     logger.info("ticket replayed", by=who.subject)
     return Response(
         status_code=HTTPStatus.ACCEPTED,

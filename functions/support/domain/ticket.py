@@ -21,7 +21,7 @@ MAX_SUBJECT = 200
 MAX_CUSTOMER_ID = 128
 # The only value of `priority`: a ticket without it has none.
 HIGH_PRIORITY = "high"
-# An execution has at most 80 characters in its name, which is the ticket id with `-r` or `-s` and a number.
+# An execution has at most 80 characters in its name, which is the ticket id with `-r` and eight characters.
 MAX_TICKET_ID = 64
 _TICKET_ID = re.compile(r"[A-Za-z0-9_-]+")
 # More writes than a ticket will see; DynamoDB takes no number of more than 38 digits.
@@ -118,7 +118,7 @@ class Ticket:
     the pipeline's changes of status and analysis. `urgency` and `category` are the model's until an agent
     corrects them; `analysis` keeps the model's. `idempotency_key` is the id with which a submission came
     that is stored under another one, because the id was taken. `priority` is `high`, as a service asked for
-    the ticket, and is no part of the submission's identity. `leased_by` is the execution that works on
+    the ticket, and does not count in the submission's identity. `leased_by` is the execution that works on
     the ticket, until `leased_until` at most. `waiting_since` and `waiting_for` (an error's name, or what put
     it there) are of a ticket in the waiting room.
     """
@@ -328,7 +328,7 @@ def _customer(caller: Caller, channel: str, request: Mapping[str, Any]) -> str:
 def _priority(request: Mapping[str, Any]) -> str | None:
     priority: str | None = request.get("priority")
     if priority not in (None, HIGH_PRIORITY):
-        raise InvalidTicket(f"priority is something else than {HIGH_PRIORITY}.")
+        raise InvalidTicket(f"priority must be {HIGH_PRIORITY}, or left out.")
     return priority
 
 

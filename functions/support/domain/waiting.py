@@ -24,6 +24,8 @@ _DEATHS = (
     "States.DataLimitExceeded",
 )
 _WAITING = "waiting"
+# What a ticket is said to wait for when an operator or an admin has it started again.
+REPLAY = "Replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

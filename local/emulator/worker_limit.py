@@ -7,7 +7,9 @@ invokes itself more deeply than that waits for itself, until it times out.
 
 AWS has no such wait. Therefore
 
-- it does not count into the function's Timeout, nor into the TimeoutSeconds of a state and a state machine;
+- it does not count into the function's Timeout, nor into the TimeoutSeconds of a state and a state machine.
+  Neither does the start of a worker, which takes a fraction of a second on an idle machine, as on Lambda, but
+  many seconds where a burst starts all of them at once on a few cores;
 - an invocation that waits is one of the account's concurrent ones (LAMBDA_ACCOUNT_CONCURRENCY): above these
   the next is throttled, as on AWS;
 - an invocation that Step Functions gave up before it had a worker never runs. One that runs goes on, as on
@@ -24,6 +26,7 @@ from contextvars import ContextVar
 from threading import Event, Lock
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from local.emulator import guard
@@ -36,6 +39,7 @@ def install() -> None:
     """Extend the emulator."""
     limit = WorkerLimit(_workers())
     guard.wrap(lambda_svc, "_execute_function_warm", limit.execute)
+    guard.wrap(lambda_runtime.Worker, "_spawn", start_worker)
     guard.wrap(lambda_svc, "_sqs_esm_concurrency", limit.batches)
 
 
@@ -80,6 +84,7 @@ class Call:
 
 
 _call: ContextVar[Call | None] = ContextVar("call", default=None)
+_begun: ContextVar[Call] = ContextVar("begun", default=Call())  # noqa: B039 (a call without timers never changes)
 
 
 @contextmanager
@@ -115,6 +120,7 @@ class WorkerLimit:
             slots.acquire(self._limit(name))
         try:
             call.begin()
+            _begun.set(call)
             return original(func, event, request_id)
         finally:
             slots.release()
@@ -129,6 +135,12 @@ class WorkerLimit:
         mappings = (esm for _account, _region, esm in lambda_svc._iter_all_esms())
         asked = [_maximum_concurrency(esm) for esm in mappings if esm["FunctionName"] == function]
         return max(self._workers, sum(asked))
+
+
+def start_worker(original: Callable[[Any], None], self: Any) -> None:
+    """Start a worker, for which the call that has just begun waits."""
+    with _begun.get().waiting():
+        original(self)
 
 
 def _maximum_concurrency(esm: Json) -> int:

@@ -209,6 +209,14 @@ def test_time_outs_nest_from_the_clients_to_the_state_machine(
         )
 
 
+def test_notify_is_not_retried_while_a_call_of_it_still_runs(
+    template: Document, definition: Document
+) -> None:
+    function = template["Resources"]["NotifyFunction"]["Properties"]
+    timeout = function.get("Timeout", template["Globals"]["Function"]["Timeout"])
+    assert timeout < definition["States"]["Notify Support"]["TimeoutSeconds"]
+
+
 def seconds(config: Any) -> float:
     return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
 

@@ -27,6 +27,19 @@ def handler(event, context):
     return event["id"]
 """
 
+# Says that its module is loaded, and waits for a file before it is.
+STARTING = """
+import pathlib, time
+
+folder = pathlib.Path("{folder}")
+(folder / "starts").touch()
+while not (folder / "go").exists():
+    time.sleep(0.01)
+
+def handler(event, context):
+    return "began"
+"""
+
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
@@ -104,6 +117,23 @@ def test_the_wait_for_a_worker_is_in_no_time_limit_of_the_state_machine(
     assert holder.result() == (None, "first")
     ended = emulator.ended(started["executionArn"])
     assert (ended["status"], ended["output"]) == ("SUCCEEDED", '"second"')
+
+
+def test_the_start_of_a_worker_is_in_no_time_limit_of_the_state_machine(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    function = emulator.function(STARTING.format(folder=tmp_path))
+    started = emulator.client("stepfunctions").start_execution(
+        stateMachineArn=emulator.machine(task(function, TimeoutSeconds=1))
+    )
+    eventually((tmp_path / "starts").exists)
+
+    a_second_passes(emulator)
+    a_second_passes(emulator)
+    (tmp_path / "go").touch()
+
+    ended = emulator.ended(started["executionArn"])
+    assert (ended["status"], ended["output"]) == ("SUCCEEDED", '"began"')
 
 
 def test_those_who_wait_get_their_turn_in_the_order_of_their_arrival() -> None:

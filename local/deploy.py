@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
 from local.embedded_aws import EmbeddedAws
@@ -18,31 +18,32 @@ PROJECT = Path(__file__).parent.parent
 STACK_NAME = "support-pipeline-local"
 STAGE = "local"
 _BUCKET = "deployment-artifacts"
+_BUILT = PROJECT / ".local" / "build"
 
 
 def build(settings: Settings, aws: EmbeddedAws) -> None:
-    """Build the functions, unless nothing changed since the last build.
+    """Build the functions, unless nothing changed since the last build, which may be another stack's.
 
     Raises:
         StackError: the build failed.
     """
-    stamp = settings.folder / "build.sha256"
-    fingerprint = _fingerprint()
-    if stamp.exists() and stamp.read_text() == fingerprint and _built_template(settings).exists():
-        return
-    stamp.unlink(missing_ok=True)
-    with _building_alone():
-        _sam(settings, aws, "build", "--build-dir", str(settings.folder / "build"))
-    stamp.write_text(fingerprint)
+    stamp = _BUILT.with_suffix(".sha256")
+    stamp.parent.mkdir(exist_ok=True)
+    # Other stacks build here, too, and wherever it builds to, sam keeps files for all in .aws-sam.
+    with _locked(LOCK_EX):
+        fingerprint = _fingerprint()
+        if stamp.exists() and stamp.read_text() == fingerprint and _BUILT.exists():
+            return
+        stamp.unlink(missing_ok=True)
+        _sam(settings, aws, "build", "--build-dir", str(_BUILT))
+        stamp.write_text(fingerprint)
 
 
 @contextmanager
-def _building_alone() -> Iterator[None]:
-    """Wait for other stacks' builds: wherever it builds to, sam keeps files for all in .aws-sam."""
-    lock = PROJECT / ".local" / "build.lock"
-    lock.parent.mkdir(exist_ok=True)
-    with lock.open("w") as file:
-        flock(file, LOCK_EX)
+def _locked(kind: int) -> Iterator[None]:
+    """Hold what is built: several stacks may read it at a time (LOCK_SH), and one may write it (LOCK_EX)."""
+    with _BUILT.with_suffix(".lock").open("w") as file:
+        flock(file, kind)
         yield
 
 
@@ -54,19 +55,20 @@ def deploy(settings: Settings, aws: EmbeddedAws) -> dict[str, str]:
     """
     aws.client("s3").create_bucket(Bucket=_BUCKET)
     parameters = {"Stage": STAGE, "AllowedOrigin": settings.front_door_url, **settings.parameters}
-    _sam(
-        settings,
-        aws,
-        "deploy",
-        # sam would look for it beside the built template.
-        "--config-file", str(PROJECT / "samconfig.toml"),
-        "--config-env", "local",
-        "--template-file", str(_built_template(settings)),
-        "--stack-name", STACK_NAME,
-        "--s3-bucket", _BUCKET,
-        "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
-        "--no-progressbar",
-    )  # fmt: skip
+    with _locked(LOCK_SH):
+        _sam(
+            settings,
+            aws,
+            "deploy",
+            # sam would look for it beside the built template.
+            "--config-file", str(PROJECT / "samconfig.toml"),
+            "--config-env", "local",
+            "--template-file", str(_BUILT / "template.yaml"),
+            "--stack-name", STACK_NAME,
+            "--s3-bucket", _BUCKET,
+            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
+            "--no-progressbar",
+        )  # fmt: skip
     (stack,) = aws.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
@@ -116,10 +118,6 @@ def _subscribed_queue(aws: EmbeddedAws, name: str, topic: str, *, raw: bool) -> 
         Attributes={"RawMessageDelivery": str(raw).lower()},
     )
     return str(url)
-
-
-def _built_template(settings: Settings) -> Path:
-    return settings.folder / "build" / "template.yaml"
 
 
 def _sam(settings: Settings, aws: EmbeddedAws, command: str, *arguments: str) -> None:

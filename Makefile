@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
-STACK_TESTS := tests/storm tests/chaos tests/integration
+STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
 help: ## Show the targets
@@ -47,10 +47,10 @@ verify-aws: .venv ## Check a deployed stack with tickets of its own (STACK= PROF
 	@exec $(PY) -m ops verify
 
 chaos: .venv ## Prove on this machine that no accepted ticket is lost (N=500 SEED=)
-	@$(PY) -m tests.chaos
+	@$(PY) -m devtools.chaos
 
 storm: .venv ## Prove on this machine that overload is latency (SCENARIO=quota|open|outage|replay|pairs N= QUOTA= OUTAGE= SEED=)
-	@$(PY) -m storm
+	@$(PY) -m devtools.storm
 
 fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack (EXAMPLES=2000 SEED=)
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \

@@ -12,7 +12,7 @@ from types import FrameType
 
 from local.deploy import build, deploy, describe
 from local.embedded_aws import EmbeddedAws
-from local.narrator import Narrator
+from local.log_tail import LogTail
 from local.private_files import open_private
 from local.processes import ProcessGroup, free_port, register, registered, require_free
 from local.service_client import create_service_client
@@ -49,9 +49,9 @@ def run(settings: Settings) -> None:
         try:
             with _stop_signals():
                 stack = start(settings, group, EmbeddedAws.with_new_key(settings.endpoint_url))
-                narrator = Narrator(settings.folder / "functions.log")
+                log_tail = LogTail(settings.folder / "functions.log")
                 say(_welcome(settings, stack))
-                _tell_until_stopped(narrator, group)
+                _tell_until_stopped(log_tail, group)
         except _StopRequested:
             say("Stopping …")
 
@@ -99,9 +99,9 @@ def start(
     model_url = f"http://{HOST}:{free_port()}"
     with _step("Starting the embedded AWS and the model"):
         # The model keeps the user's own AWS settings: MODEL=bedrock calls Bedrock with them.
-        group.start("model", "local.model", "--port", model_url.rpartition(":")[2], environment=os.environ)
+        group.start("model", "devtools.model", "--port", model_url.rpartition(":")[2], environment=os.environ)
         environment = _emulator_environment(settings, aws, model_url) | dict(function_environment or {})
-        group.start("emulator", "local.emulator", environment=environment)
+        group.start("emulator", "devtools.emulator", environment=environment)
         group.wait_until_healthy("emulator", f"{settings.endpoint_url}/_ministack/health")
         group.wait_until_healthy("model", f"{model_url}/healthz")
     with _step("Building the functions"):
@@ -119,7 +119,7 @@ def start(
         warm_up(stack)
     with _step("Opening the front door"):
         group.start(
-            "front-door", "local.front_door", "--port", str(settings.port), "--api-url", stack.api_url,
+            "front-door", "local.web_server", "--port", str(settings.port), "--api-url", stack.api_url,
             environment=os.environ,
         )  # fmt: skip
         group.wait_until_healthy("front-door", f"{settings.front_door_url}/healthz")
@@ -143,9 +143,9 @@ def _emulator_environment(settings: Settings, aws: EmbeddedAws, model_url: str) 
     return environment
 
 
-def _tell_until_stopped(narrator: Narrator, group: ProcessGroup) -> None:
+def _tell_until_stopped(log_tail: LogTail, group: ProcessGroup) -> None:
     while True:
-        for line in narrator.new_lines():
+        for line in log_tail.new_lines():
             say(line)
         group.check()
         time.sleep(0.2)

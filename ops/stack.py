@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.settings import Settings, StackError
-from local.state import Stack
 from ops.errors import UsageError
 
 # FilterLogEvents allows few calls a second, and a person waits: patient. Read above SQS's long poll.
@@ -65,16 +65,23 @@ class DeployedStack:
 
 
 def local_stack(environment: Mapping[str, str]) -> DeployedStack:
-    """The stack that `make run` started (STACK_DIR).
+    """The stack that `make run` started, as it is described in stack.json (in STACK_DIR, `.local`).
 
     Raises:
         UsageError: none is running, or it does not answer.
     """
     try:
-        stack = Stack.load(Settings.from_environment(environment).folder)
-    except StackError as error:
-        raise UsageError(f"{error} To work on a deployed stack, name it: STACK=….") from error
-    return _read("the local stack", stack.stack_name, stack.client, stack.front_door_url)
+        local = json.loads((Path(environment.get("STACK_DIR") or ".local") / "stack.json").read_text())
+    except FileNotFoundError:
+        raise UsageError(
+            "No local stack is running. Start one with `make run`, or name a deployed one: STACK=…."
+        ) from None
+    session = boto3.Session(local["accessKeyId"], local["secretAccessKey"], region_name=local["region"])
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=local["endpointUrl"], config=_CONFIG)  # type: ignore[call-overload]
+
+    return _read("the local stack", local["stackName"], client, local["frontDoorUrl"])
 
 
 def deployed_stack(name: str, profile: str | None) -> DeployedStack:

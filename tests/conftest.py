@@ -83,7 +83,7 @@ class Model:
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[str]:
     """The model stand-in on the port that the functions call."""
-    command = [sys.executable, "-m", "local.model", "--port", str(MODEL_PORT)]
+    command = [sys.executable, "-m", "devtools.model", "--port", str(MODEL_PORT)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
         url = f"http://127.0.0.1:{MODEL_PORT}"
         wait_until(lambda: _answers(f"{url}/healthz"))

@@ -9,9 +9,9 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from local import front_door
-from local.emulator.mapping_template import Parameters
-from local.emulator.start_execution import Request, integration_response
+from devtools.emulator.mapping_template import Parameters
+from devtools.emulator.start_execution import Request, integration_response
+from local import web_server
 from support.api import problems
 from support.domain import ticket
 
@@ -244,7 +244,7 @@ def static_values(node: Any) -> Iterator[str]:
 
 
 def test_every_header_is_static_and_ends_in_no_quote_which_some_parsers_take_off(openapi: Document) -> None:
-    values = {*static_values(openapi), *problems.HEADERS.values(), *front_door.UNREACHABLE_HEADERS.values()}
+    values = {*static_values(openapi), *problems.HEADERS.values(), *web_server.UNREACHABLE_HEADERS.values()}
     assert "default-src 'none'; frame-ancestors 'none';" in values
     assert not {value for value in values if value[-1:] in {"'", '"'}}
 

@@ -93,12 +93,9 @@ def test_every_ssm_parameter_has_its_row(template: Document) -> None:
 
 def read_by_commands() -> set[str]:
     """The variables that the local stack, the operators' commands and the loads read, by their sources."""
-    files = [*(PROJECT / "local").rglob("*.py"), *(PROJECT / "ops").glob("*.py")]
-    files += [
-        *(PROJECT / "storm").glob("*.py"),
-        *(PROJECT / "tests" / "chaos").glob("[!t]*.py"),
-        PROJECT / "tests" / "sfn_local" / "conftest.py",
-    ]
+    rooms = [PROJECT / "local", PROJECT / "ops", PROJECT / "devtools"]
+    files = [path for room in rooms for path in room.rglob("*.py") if "tests" not in path.parts]
+    files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")
     source = "\n".join(path.read_text() for path in files)
     read = re.findall(r'environ(?:ment)?(?:\.get\(|\[)"([A-Z_]+)"', source)
     read += re.findall(r'default=(?:_\w+\()?value\("([A-Z_]+)"', source)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.emulator.mapping_template import Parameters
-from local.emulator.start_execution import Request
+from devtools.emulator.mapping_template import Parameters
+from devtools.emulator.start_execution import Request
 from support.domain import ticket
 
 type Document = dict[str, Any]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.emulator.mapping_template import Parameters, render
+from devtools.emulator.mapping_template import Parameters, render
 from tests.second_opinion.conftest import PROJECT
 
 SEED = int(os.environ.get("SEED", "19"))

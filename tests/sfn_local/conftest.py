@@ -57,7 +57,7 @@ def _emulator(folder: Path) -> Iterator[str]:
     }
     group = ProcessGroup(folder)
     try:
-        group.start("emulator", "local.emulator", environment=os.environ | settings)
+        group.start("emulator", "devtools.emulator", environment=os.environ | settings)
         group.wait_until_healthy("emulator", f"http://{HOST}:{port}/_ministack/health")
         yield f"http://{HOST}:{port}"
     finally:

@@ -59,10 +59,9 @@ def one_sentence(capsys: Any) -> str:
             {"STACK": "s", "AWS_ENDPOINT_URL": "http://x"},
             "AWS_ENDPOINT_URL is set, so this is not AWS",
         ),
-        (["verify"], {}, "No local stack is running: start one with `make run`."),
-        (["rollback"], {}, "No local stack is running: start one with `make run`."),
-        (["replay"], {"PORT": "x"}, "PORT=x is no port"),
-        (["replay"], {}, "No local stack is running: start one with `make run`."),
+        (["verify"], {}, "No local stack is running. Start one with `make run`"),
+        (["rollback"], {}, "No local stack is running. Start one with `make run`"),
+        (["replay"], {}, "No local stack is running. Start one with `make run`"),
     ],
 )
 def test_a_command_that_cannot_be_run_ends_with_2_and_one_sentence(

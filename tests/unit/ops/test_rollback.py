@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from devtools.emulator.tests.harness import Emulator, running
+from devtools.emulator.tests.releases import Releases
 from ops.errors import UsageError
 from ops.rollback import rollback
 from ops.stack import DeployedStack
-from tests.unit.local.emulator.harness import Emulator, running
-from tests.unit.local.emulator.releases import Releases
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Load and faults on a local stack: no accepted ticket is lost."""

@@ -1,0 +1,53 @@
+"""MOCK integrations, such as the answers to a browser's preflight requests.
+
+AWS renders the integration response like that of any integration: without a template the body is empty, and
+a static header is all that stands between the outer quotes. The emulator answers `{}`, also with status
+204, and takes every quote off both ends. This module renders it as start_execution does. The request
+template may set `statusCode` only, and the response template sees nothing of the request.
+
+The status is in the request template for the request's content type, which counts as application/json when
+there is none. On AWS another type gets 415 or, with WHEN_NO_MATCH, 500, because the request's own body would
+have to say the status. The emulator always takes the template for application/json, and 200 when that says
+nothing.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from ministack.services import apigateway_v1
+
+from devtools.emulator import guard
+from devtools.emulator.mapping_template import Parameters
+from devtools.emulator.start_execution import Request, Response, integration_response, request_template
+
+_STATUS = re.compile(r'"statusCode"\s*:\s*(\d{3})')
+_NO_REQUEST = Request("", Parameters(), {})
+
+_status: ContextVar[int] = ContextVar("status")
+
+
+def install() -> None:
+    """Extend the emulator."""
+    guard.wrap(apigateway_v1, "_check_passthrough_behavior", _check_passthrough_behavior)
+    guard.wrap(apigateway_v1, "_invoke_mock_v1", _invoke)
+
+
+def _check_passthrough_behavior(
+    original: Callable[..., Any], integration: dict[str, Any], headers: Mapping[str, str]
+) -> Any:
+    if integration["type"] != "MOCK":
+        return original(integration, headers)
+    template = request_template(integration, headers)
+    if template is None and integration["passthroughBehavior"] != "WHEN_NO_MATCH":
+        return apigateway_v1._gw_error("UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type")
+    status = _STATUS.search(template or "")
+    if status is None:
+        return apigateway_v1._gw_error("API_CONFIGURATION_ERROR", "Internal server error")
+    _status.set(int(status[1]))
+    return None
+
+
+def _invoke(_original: Callable[..., Response], integration: dict[str, Any]) -> Response:
+    return integration_response(integration, _status.get(), "", _NO_REQUEST)

@@ -1,0 +1,140 @@
+"""A stack that is released again and again: a function and a state machine, with versions and aliases."""
+
+import json
+from typing import Any
+
+from devtools.emulator.tests.harness import ROLE, Emulator, eventually, unique
+
+ANYWHERE = "/"
+
+# Waits for a file, so that a test can act while an execution is in its first state.
+CODE = """
+import os, time
+
+def handler(event, context):
+    while not os.path.exists(event.get("marker", "/")):
+        time.sleep(0.01)
+    return "{answer}"
+"""
+
+
+class Releases:
+    """The stack, and what an execution of it answers."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.stack = unique("stack")
+        self._count = 0
+        self._deployed: dict[str, Any] = {}
+
+    def deploy(self, answer: str) -> None:
+        """Release a function that answers so, and with it the state machine."""
+        self._count += 1
+        self._apply(self._resources(answer))
+
+    def deploy_only_the_machine(self) -> None:
+        """Release the state machine alone."""
+        machine = self._deployed["Machine"]
+        definition = machine["Properties"]["DefinitionString"] + " "
+        properties = machine["Properties"] | {"DefinitionString": definition}
+        self._apply(self._deployed | {"Machine": machine | {"Properties": properties}})
+
+    def _apply(self, resources: dict[str, Any]) -> None:
+        cloudformation = self.emulator.client("cloudformation")
+        call = cloudformation.update_stack if self._deployed else cloudformation.create_stack
+        call(StackName=self.stack, TemplateBody=json.dumps({"Resources": resources}))
+        self._deployed = resources
+
+        def ended() -> str:
+            status: str = cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"]
+            return "" if "IN_PROGRESS" in status else status
+
+        assert eventually(ended) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+
+    def _resources(self, answer: str) -> dict[str, Any]:
+        # As SAM does it: another version of a function has another logical id, and the old one is kept.
+        version = f"FunctionVersion{self._count}"
+        kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+        task = {"Type": "Task", "Resource": "${Function}", "TimeoutSeconds": 20}
+        definition = {
+            "StartAt": "Wait",
+            "States": {
+                "Wait": task | {"ResultPath": None, "Next": "Answer"},
+                "Answer": task | {"Parameters": {}, "End": True},
+            },
+        }
+        return {
+            "Function": {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {
+                    "Runtime": "python3.13",
+                    "Handler": "index.handler",
+                    "Role": ROLE,
+                    "Timeout": 20,
+                    "Code": {"ZipFile": CODE.format(answer=answer)},
+                },
+            },
+            version: kept
+            | {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Function"}}},
+            "FunctionAlias": {
+                "Type": "AWS::Lambda::Alias",
+                "Properties": {
+                    "Name": "live",
+                    "FunctionName": {"Ref": "Function"},
+                    "FunctionVersion": {"Fn::GetAtt": [version, "Version"]},
+                },
+            },
+            "Machine": {
+                "Type": "AWS::StepFunctions::StateMachine",
+                "Properties": {
+                    "StateMachineType": "EXPRESS",
+                    "RoleArn": ROLE,
+                    "DefinitionString": json.dumps(definition),
+                    "DefinitionSubstitutions": {"Function": {"Ref": version}},
+                },
+            },
+            "MachineVersion": kept
+            | {
+                "Type": "AWS::StepFunctions::StateMachineVersion",
+                "Properties": {
+                    "StateMachineArn": {"Ref": "Machine"},
+                    "StateMachineRevisionId": {"Fn::GetAtt": ["Machine", "StateMachineRevisionId"]},
+                },
+            },
+            "MachineAlias": {
+                "Type": "AWS::StepFunctions::StateMachineAlias",
+                "Properties": {
+                    "Name": "live",
+                    "DeploymentPreference": {
+                        "Type": "ALL_AT_ONCE",
+                        "StateMachineVersionArn": {"Ref": "MachineVersion"},
+                    },
+                },
+            },
+        }
+
+    def id(self, logical_id: str) -> str:
+        """A resource's physical id."""
+        found = self.emulator.client("cloudformation").describe_stack_resource(
+            StackName=self.stack, LogicalResourceId=logical_id
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    def start(self, marker: str = ANYWHERE, machine: str | None = None) -> str:
+        """Start the live state machine, or another; its first state waits for the file `marker`."""
+        started = self.emulator.client("stepfunctions").start_execution(
+            stateMachineArn=machine or self.id("MachineAlias"), input=json.dumps({"marker": marker})
+        )
+        return str(started["executionArn"])
+
+    def answer(self, execution: str) -> str:
+        """What an execution answers in the end."""
+        ended = self.emulator.ended(execution)
+        assert ended["status"] == "SUCCEEDED", ended
+        return str(json.loads(ended["output"]))
+
+    def function_answers(self) -> str:
+        """What the live function answers."""
+        error, answer = self.emulator.invoke(self.id("FunctionAlias"), {})
+        assert error is None
+        return str(answer)

@@ -1,0 +1,90 @@
+"""Alarms watch what their dimensions say, and the metrics of executions."""
+
+from typing import Any
+
+import pytest
+
+from devtools.emulator.tests.harness import Emulator, eventually, unique
+
+FAILS = {"StartAt": "Lost", "States": {"Lost": {"Type": "Fail", "Error": "Lost"}}}
+SUCCEEDS = {"StartAt": "Found", "States": {"Found": {"Type": "Succeed"}}}
+
+
+def alarm(emulator: Emulator, machine: str, metric: str = "ExecutionsFailed", **settings: Any) -> str:
+    name = unique("alarm")
+    emulator.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        **{
+            "Namespace": "AWS/States",
+            "MetricName": metric,
+            "Dimensions": [{"Name": "StateMachineArn", "Value": machine}],
+            "Statistic": "Sum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "TreatMissingData": "notBreaching",
+            **settings,
+        },
+    )
+    return name
+
+
+def state(emulator: Emulator, name: str) -> str:
+    (found,) = emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return str(found["StateValue"])
+
+
+def test_an_alarm_goes_off_when_its_state_machine_fails_and_not_when_another_does(emulator: Emulator) -> None:
+    failing, other = emulator.machine(FAILS), emulator.machine(SUCCEEDS)
+    own, others = alarm(emulator, failing), alarm(emulator, other)
+    assert (state(emulator, own), state(emulator, others)) == ("OK", "OK")
+
+    assert emulator.run(failing)["status"] == "FAILED"
+    emulator.run(other)
+
+    assert eventually(lambda: state(emulator, own) == "ALARM")
+    assert state(emulator, others) == "OK"
+
+
+def test_an_alarm_tells_its_topic(emulator: Emulator) -> None:
+    sqs, sns = emulator.client("sqs"), emulator.client("sns")
+    topic = sns.create_topic(Name=unique("alarms"))["TopicArn"]
+    queue = sqs.create_queue(QueueName=unique("inbox"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    machine = emulator.machine(FAILS)
+    name = alarm(emulator, machine, AlarmActions=[topic])
+
+    emulator.run(machine)
+
+    assert eventually(lambda: state(emulator, name) == "ALARM")
+    assert eventually(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
+
+
+@pytest.mark.parametrize(
+    ("treatment", "expected"),
+    [("notBreaching", "OK"), ("breaching", "ALARM"), ("missing", "INSUFFICIENT_DATA")],
+)
+def test_missing_points_are_treated_as_the_alarm_says(
+    emulator: Emulator, treatment: str, expected: str
+) -> None:
+    assert state(emulator, alarm(emulator, "nowhere", TreatMissingData=treatment)) == expected
+
+
+@pytest.mark.parametrize(
+    ("definition", "metric"), [(SUCCEEDS, "ExecutionsSucceeded"), (FAILS, "ExecutionsFailed")]
+)
+def test_executions_that_an_alias_started_are_counted_as_their_state_machines(
+    emulator: Emulator, definition: dict[str, Any], metric: str
+) -> None:
+    client = emulator.client("stepfunctions")
+    machine = emulator.machine(definition)
+    version = client.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
+    routing = [{"stateMachineVersionArn": version, "weight": 100}]
+    alias = client.create_state_machine_alias(name="live", routingConfiguration=routing)
+    started, ended = alarm(emulator, machine, "ExecutionsStarted"), alarm(emulator, machine, metric)
+
+    emulator.run(alias["stateMachineAliasArn"])
+
+    assert eventually(lambda: (state(emulator, started), state(emulator, ended)) == ("ALARM", "ALARM"))

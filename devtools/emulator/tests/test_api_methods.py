@@ -1,0 +1,177 @@
+"""Which methods a REST API has, what protects them, and what it answers where there is none."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from devtools.emulator.tests.harness import REGION, Emulator, unique
+
+PASSWORD = "Only-for-this-test-1"
+TYPES = ("DEFAULT_4XX", "MISSING_AUTHENTICATION_TOKEN", "REQUEST_TOO_LARGE", "UNAUTHORIZED")
+
+
+def mock(text: str, **operation: Any) -> dict[str, Any]:
+    return {
+        "responses": {"200": {"description": "ok"}},
+        "x-amazon-apigateway-integration": {
+            "type": "mock",
+            "requestTemplates": {"application/json": '{"statusCode": 200}'},
+            "responses": {"default": {"statusCode": "200", "responseTemplates": {"application/json": text}}},
+        },
+        **operation,
+    }
+
+
+def document(pool_arn: str, **paths: Any) -> dict[str, Any]:
+    template = '{"type": "$context.error.responseType", "detail": $context.error.messageString}'
+    return {
+        "openapi": "3.0.1",
+        "info": {"title": "methods", "version": "1"},
+        "security": [{"users": []}],
+        "x-amazon-apigateway-gateway-responses": {
+            kind: {"responseTemplates": {"application/json": template}} for kind in TYPES
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "users": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "x-amazon-apigateway-authtype": "cognito_user_pools",
+                    "x-amazon-apigateway-authorizer": {
+                        "type": "cognito_user_pools",
+                        "providerARNs": [pool_arn],
+                    },
+                }
+            }
+        },
+    }
+
+
+def resources(body: dict[str, Any]) -> dict[str, Any]:
+    api = {"Ref": "Api"}
+    return {
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "methods", "Body": body}},
+        "Deployment": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": api}},
+        "Stage": {
+            "Type": "AWS::ApiGateway::Stage",
+            "Properties": {"RestApiId": api, "DeploymentId": {"Ref": "Deployment"}, "StageName": "test"},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Api:
+    url: str
+    tokens: Mapping[str, str]
+
+
+def signed_in(emulator: Emulator) -> tuple[str, dict[str, str]]:
+    """A user pool's ARN, and the three tokens of a user of it."""
+    cognito = emulator.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName=unique("pool"))["UserPool"]["Id"]
+    client = cognito.create_user_pool_client(
+        UserPoolId=pool,
+        ClientName="client",
+        ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+    )["UserPoolClient"]["ClientId"]
+    cognito.admin_create_user(UserPoolId=pool, Username="somebody", MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(UserPoolId=pool, Username="somebody", Password=PASSWORD, Permanent=True)
+    answer = cognito.admin_initiate_auth(
+        UserPoolId=pool,
+        ClientId=client,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": "somebody", "PASSWORD": PASSWORD},
+    )["AuthenticationResult"]
+    arn = f"arn:aws:cognito-idp:{REGION}:000000000000:userpool/{pool}"
+    return arn, {kind: answer[f"{kind}Token"] for kind in ("Id", "Access", "Refresh")}
+
+
+@pytest.fixture(scope="module")
+def api(emulator: Emulator) -> Api:
+    arn, tokens = signed_in(emulator)
+    body = document(
+        arn,
+        **{
+            "/named": {"get": mock("named"), "x-amazon-apigateway-any-method": mock("any")},
+            "/parent/child": {"get": mock("child")},
+            "/users": {"get": mock("users", security=[{"users": []}])},
+            "/scoped": {"get": mock("scoped", security=[{"users": ["aws.cognito.signin.user.admin"]}])},
+            "/caught/{proxy+}": {"x-amazon-apigateway-any-method": mock("caught")},
+        },
+    )
+    made = emulator.deploy(unique("methods"), resources(body))["Api"]
+    return Api(f"{emulator.url}/_aws/execute-api/{made}/test", tokens)
+
+
+# --- Methods ---
+
+
+def test_a_method_without_security_is_public_whatever_the_root_of_the_document_says(api: Api) -> None:
+    assert httpx.get(f"{api.url}/named").text == "named"
+
+
+def test_any_stands_for_the_methods_that_are_not_named(api: Api) -> None:
+    for method in ("DELETE", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"):
+        answer = httpx.request(method, f"{api.url}/named")
+        assert (answer.status_code, answer.text) == (200, "" if method == "HEAD" else "any")
+    assert httpx.request("PROPFIND", f"{api.url}/named").status_code == 403
+
+
+def test_a_greedy_path_takes_every_path_and_method_below_it(api: Api) -> None:
+    for path in ("/caught/a", "/caught/a/b/", "/caught/%2F"):
+        assert httpx.delete(api.url + path).text == "caught"
+
+
+# --- Neither path nor method ---
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("GET", "/parent"), ("PUT", "/users")])
+def test_what_does_not_exist_misses_a_token(api: Api, method: str, path: str) -> None:
+    answer = httpx.request(method, api.url + path)
+    assert (answer.status_code, answer.json()["type"]) == (403, "MISSING_AUTHENTICATION_TOKEN")
+
+
+@pytest.mark.parametrize("authorization", ["Bearer abc", "abc", "Basic YTpi"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("PUT", "/users")])
+def test_where_nothing_exists_any_authorization_is_an_incomplete_signature(
+    api: Api, method: str, path: str, authorization: str
+) -> None:
+    answer = httpx.request(method, api.url + path, headers={"Authorization": authorization})
+    assert (answer.status_code, answer.json()["type"]) == (403, "DEFAULT_4XX")
+    assert answer.headers["x-amzn-errortype"] == "IncompleteSignatureException"
+
+
+def test_the_answer_to_a_body_that_is_too_large_cannot_be_changed(api: Api) -> None:
+    answer = httpx.post(f"{api.url}/named", content=b"x" * (10 * 1024 * 1024 + 1), timeout=30)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.text) == {"message": "Request Too Long"}
+
+
+# --- Tokens ---
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [
+        ("/users", "Id", 200),
+        ("/users", "Access", 401),
+        ("/users", "Refresh", 401),
+        ("/scoped", "Id", 401),
+        ("/scoped", "Access", 200),
+        ("/scoped", "Refresh", 401),
+    ],
+)
+def test_without_scopes_a_method_takes_id_tokens_only_and_with_scopes_access_tokens(
+    api: Api, path: str, kind: str, status: int
+) -> None:
+    answer = httpx.get(api.url + path, headers={"Authorization": f"Bearer {api.tokens[kind]}"})
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        assert answer.json()["type"] == "UNAUTHORIZED"

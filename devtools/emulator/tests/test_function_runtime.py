@@ -1,0 +1,51 @@
+"""What a function finds when it runs: Lambda's runtime, and nothing of the development environment."""
+
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from devtools.emulator.tests.harness import Emulator
+
+PROJECT = Path(__file__).parents[3]
+
+FUNCTION = """
+import importlib, os, sys, time
+
+def handler(event, context):
+    if event is None:
+        return {"environment": dict(os.environ), "path": sys.path, "timezone": time.tzname[0],
+                "home exists": os.path.exists(os.path.expanduser("~"))}
+    return importlib.import_module(event).__version__
+"""
+
+
+@pytest.fixture(scope="module")
+def function(emulator: Emulator) -> str:
+    return emulator.function(FUNCTION, Environment={"Variables": {"TABLE": "tickets"}})
+
+
+def test_boto3_has_the_version_of_lambdas_runtime(emulator: Emulator, function: str) -> None:
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
+    (requirement,) = groups["lambda-runtime"]
+    assert emulator.invoke(function, "boto3") == (None, requirement.removeprefix("boto3=="))
+
+
+@pytest.mark.parametrize(
+    "package", ["httpx", "moto", "awscli", "awscrt", "ministack", "local", "support", "aws_lambda_powertools"]
+)
+def test_a_package_of_the_development_environment_is_missing(
+    emulator: Emulator, function: str, package: str
+) -> None:
+    kind, error = emulator.invoke(function, package)
+    assert (kind, error["errorType"]) == ("Unhandled", "ModuleNotFoundError")
+
+
+def test_the_developers_environment_stays_outside(emulator: Emulator, function: str) -> None:
+    _, found = emulator.invoke(function)
+    prefixes = ("AWS_", "_LAMBDA_", "_MINISTACK_", "LAMBDA_TASK_ROOT")
+    own = {name for name in found["environment"] if not name.startswith(prefixes)}
+    assert own == {"HOME", "LANG", "PATH", "TMPDIR", "TZ", "TABLE"}
+    assert (found["timezone"], found["home exists"]) == ("UTC", False)
+    assert sysconfig.get_path("purelib") not in found["path"]

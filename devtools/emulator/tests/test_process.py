@@ -1,0 +1,89 @@
+"""The emulator's process: how it starts and what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from devtools.emulator import worker_limit
+from devtools.emulator.tests.harness import REGION, Emulator, eventually, running
+
+BUSY = """
+import pathlib, time
+def handler(event, context):
+    pathlib.Path(event["sign"]).touch()
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_emulator_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    with running(tmp_path) as emulator:
+        function = emulator.function(BUSY, timeout=600)
+        arn = f"arn:aws:lambda:{REGION}:000000000000:function:{function}"
+        task = {"Type": "Task", "Resource": arn, "TimeoutSeconds": 600, "End": True}
+        task["Retry"] = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 99}]
+        machine = emulator.machine({"StartAt": "T", "States": {"T": task}})
+        start = emulator.client("stepfunctions").start_execution
+        start(stateMachineArn=machine, input=f'{{"sign": "{tmp_path}/executed"}}')
+
+        def invoke() -> None:
+            with pytest.raises((BotoCoreError, ClientError, AssertionError)):
+                assert emulator.invoke(function, {"sign": f"{tmp_path}/invoked"})[0] is None
+
+        caller = Thread(target=invoke)
+        caller.start()
+        eventually(lambda: (tmp_path / "executed").exists() and (tmp_path / "invoked").exists())
+        workers = emulator.children()
+        assert len(workers) == 2
+        assert emulator.stop(how) == 0
+        caller.join()
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        assert list(emulator.temporary.iterdir()) == []
+
+
+def test_its_functions_get_its_own_endpoint(emulator: Emulator) -> None:
+    function = emulator.function(
+        "import os\ndef handler(event, context):\n    return os.environ['AWS_ENDPOINT_URL']"
+    )
+    assert emulator.invoke(function) == (None, emulator.url)
+
+
+def test_it_listens_on_loopback_only(emulator: Emulator) -> None:
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.2:{emulator.port}/_ministack/health")
+
+
+def test_it_takes_no_arguments(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "devtools.emulator", "--detach"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "takes no arguments" in ended.stderr
+
+
+def test_another_release_of_the_emulator_ends_the_start_with_one_sentence(tmp_path: Path) -> None:
+    program = "from devtools.emulator import __main__, guard; guard.TESTED_VERSION = '0.1'; __main__.main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "EMULATOR_TMP": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("devtools/emulator was tested with ministack 0.1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many"])
+def test_a_senseless_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    monkeypatch.setenv("LAMBDA_WORKERS", workers)
+    with pytest.raises(ValueError, match=r"LAMBDA_WORKERS|invalid literal"):
+        worker_limit.install()

@@ -1,0 +1,1 @@
+"""What chaos and storm share: the tickets they send, and how they look at the pipeline."""

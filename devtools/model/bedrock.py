@@ -1,0 +1,79 @@
+"""The backend that passes the call on to the real Amazon Bedrock, with the user's own AWS profile."""
+
+import asyncio
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from devtools.model.converse import Answer, ConverseError, ConverseRequest
+
+
+class BedrockBackend:
+    """Forwards to Bedrock, once: retrying is left to the caller.
+
+    Configured endpoints are ignored, because the local stack sets AWS_ENDPOINT_URL_BEDROCK_RUNTIME to this
+    very stand-in; only `endpoint_url`, for tests, replaces the real one. Construction raises a BotoCoreError
+    when the AWS profile or its region is missing.
+    """
+
+    name = "bedrock"
+
+    def __init__(self, timeout_seconds: float, endpoint_url: str | None = None) -> None:
+        self._client = boto3.Session().client(
+            "bedrock-runtime",
+            endpoint_url=endpoint_url,
+            config=Config(
+                ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # missing in the stubs
+                connect_timeout=5,
+                read_timeout=timeout_seconds,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+            ),
+        )
+        request = self._client.meta.service_model.operation_model("Converse").input_shape
+        self._members = frozenset(request.members if request else ())
+
+    async def converse(self, request: ConverseRequest) -> Answer:
+        """Return Bedrock's answer, or raise its error with the same code and status."""
+        return await asyncio.to_thread(self._converse, request)
+
+    def _converse(self, request: ConverseRequest) -> Answer:
+        known = {name: value for name, value in request.body.items() if name in self._members}
+        try:
+            response = self._client.converse(**known | {"modelId": request.model_id})
+        except ClientError as error:
+            raise _same_error(error) from error
+        except BotoCoreError as error:
+            raise ConverseError(_code(error), str(error)) from error
+        return Answer(
+            content=[dict(block) for block in response["output"]["message"]["content"]],
+            stop_reason=response["stopReason"],
+            input_tokens=response["usage"]["inputTokens"],
+            output_tokens=response["usage"]["outputTokens"],
+        )
+
+
+def _same_error(error: ClientError) -> ConverseError:
+    response = error.response
+    status = response["ResponseMetadata"]["HTTPStatusCode"]
+    return ConverseError(response["Error"]["Code"], response["Error"]["Message"], status)
+
+
+def _code(error: BotoCoreError) -> str:
+    match error:
+        case ParamValidationError():
+            return "ValidationException"
+        case ReadTimeoutError():
+            return "ModelTimeoutException"
+        case ConnectionError() | HTTPClientError():
+            return "ServiceUnavailableException"
+        case _:
+            # What is left are missing, partial or expired credentials.
+            return "AccessDeniedException"

@@ -23,7 +23,8 @@ from ops.queue import Held, Message
 from ops.report import count, harmless
 from ops.run import Run
 from ops.target import Target
-from support.domain.ticket import Dismissal, Failure, Status, Ticket, timestamp
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Dismissal, Failure, Status
 
 if TYPE_CHECKING:
     from support.aws.table import TicketTable
@@ -132,9 +133,9 @@ def _noted(table: TicketTable, failed: FailedTicket, dismissal: Dismissal, reten
         return is_new
     if stored.notified_at:  # It owes nothing: only its stale message goes.
         return True
-    if not failed.can_be_moved and not stored.is_abandoned:
+    if not failed.can_be_moved and not stored.needs_replay:
         stored = _given_up(table, failed, stored)
-    return stored is not None and stored.is_abandoned and table.dismiss(stored, dismissal) is not None
+    return stored is not None and stored.needs_replay and table.dismiss(stored, dismissal) is not None
 
 
 def _given_up(table: TicketTable, failed: FailedTicket, stored: Ticket) -> Ticket | None:
@@ -142,8 +143,8 @@ def _given_up(table: TicketTable, failed: FailedTicket, stored: Ticket) -> Ticke
     return table.record_failure(
         stored.ticket_id,
         _failure(failed),
-        execution=Execution(failed.execution).name,
-        run=failed.execution,
+        execution_name=Execution(failed.execution).name,
+        execution_arn=failed.execution,
         now=datetime.now(UTC),
     )
 

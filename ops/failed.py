@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ops.queue import Message
 from support.aws.table import TicketTable
 from support.domain.errors import InvalidTicket
-from support.domain.ticket import Status, Ticket, timestamp
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -129,7 +130,7 @@ def find(
     named = list(in_parallel(lambda ticket_id: _get(table, ticket_id), candidates))
     unreadable += [one for one in named if isinstance(one, UnreadableTicket)]
     tickets = [one for one in named if isinstance(one, Ticket)]
-    tabled = [from_ticket(ticket) for ticket in [*tickets, *stored.values()] if ticket.is_abandoned]
+    tabled = [from_ticket(ticket) for ticket in [*tickets, *stored.values()] if ticket.needs_replay]
     return sorted(_merged([*tabled, *known]), key=lambda failed: failed.failed_at), unreadable
 
 

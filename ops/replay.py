@@ -166,6 +166,6 @@ def _nothing(target: Target, selection: Selection) -> str:
         waited = duration(datetime.now(UTC) - datetime.fromisoformat(ticket.waiting_since))
         reason = harmless(ticket.waiting_for or "")
         return f"Ticket {name} has been in the waiting room for {waited} ({reason}): it goes on by itself."
-    if ticket.is_abandoned:
+    if ticket.needs_replay:
         return f"Ticket {name} failed, but does not fit the other filters: nothing to replay."
     return f"Ticket {name} has not failed, it is {ticket.status}: wait for it, or for the sweep."

@@ -23,7 +23,7 @@ from ops.failed import FailedTicket
 from ops.ledger import Entry
 from ops.outcome import Outcome, Result
 from ops.progress import Progress
-from support.aws.pending import Waiting
+from support.aws.pending import WaitingEntry
 
 _MAX_NAME = 128
 _COLOURS = {Outcome.FAILED_AGAIN: "red", Outcome.WAITING: "yellow"}
@@ -72,7 +72,7 @@ class Report:
             table.add_row(*map(Text, row))
         self._console.print(table)
 
-    def waiting(self, waiting: Sequence[Waiting], now: datetime) -> None:
+    def waiting(self, waiting: Sequence[WaitingEntry], now: datetime) -> None:
         """How many tickets wait in the waiting room, for what, and for how long the oldest has."""
         if not waiting:
             self.say("No ticket waits in the waiting room.")

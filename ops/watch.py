@@ -65,7 +65,7 @@ def _result(
     if stored and stored.notified_at:
         known = before is not None and before.notified_at is not None
         return Result(failed=failed, outcome=Outcome.PROCESSED_BEFORE if known else Outcome.PROCESSED)
-    if stored and stored.is_abandoned and (before is None or _ran_since(before, stored)):
+    if stored and stored.needs_replay and (before is None or _ran_since(before, stored)):
         error = stored.failure["error"] if stored.failure else ""
         return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, reason=error)
     if again := errors.get(failed.ticket.identity):
@@ -79,7 +79,7 @@ def _result(
 def _ran_since(before: Ticket, now: Ticket) -> bool:
     # One that was being processed when we looked first has not failed yet in this attempt. One that is given
     # up before it was claimed has another failure, though no more attempts.
-    return now.attempts > before.attempts or not before.is_abandoned or now.failure != before.failure
+    return now.attempts > before.attempts or not before.needs_replay or now.failure != before.failure
 
 
 def _hidden(waiting: Sequence[FailedTicket], stored: dict[Identity, Ticket]) -> list[FailedTicket]:

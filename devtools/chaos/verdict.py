@@ -10,7 +10,7 @@ import yaml
 
 from devtools.load.submission import Submission
 from local.deploy import PROJECT
-from support.domain.analysis import SCHEMA
+from support.domain.analysis_schema import SCHEMA
 
 _VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 _STATES = yaml.safe_load((PROJECT / "statemachine" / "ticket_pipeline.asl.yaml").read_text())["States"]

@@ -13,7 +13,8 @@ from devtools.emulator.mapping_template import Parameters
 from devtools.emulator.start_execution import Request, integration_response
 from local import web_server
 from support.api import problems
-from support.domain import ticket
+from support.domain import ticket, ticket_types
+from support.domain.ticket_document import camel_case
 
 type Document = dict[str, Any]
 
@@ -107,10 +108,10 @@ def test_a_tickets_id_has_the_length_that_the_code_allows(openapi: Document) -> 
 def test_its_ticket_has_exactly_the_fields_of_the_codes_ticket(openapi: Document) -> None:
     schemas = openapi["components"]["schemas"]
     assert set(schemas["Ticket"]["properties"]) == {
-        ticket._camel(name) for name in ticket.Ticket.__dataclass_fields__
+        camel_case(name) for name in ticket.Ticket.__dataclass_fields__
     }
     for name in ("Analysis", "Attempt", "Failure", "Feedback"):
-        assert set(schemas[name]["properties"]) == set(getattr(ticket, name).__annotations__)
+        assert set(schemas[name]["properties"]) == set(getattr(ticket_types, name).__annotations__)
 
 
 def test_a_listed_ticket_has_exactly_what_the_indexes_hold(openapi: Document, template: Document) -> None:

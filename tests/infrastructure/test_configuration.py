@@ -9,8 +9,8 @@ import pytest
 
 from support.aws.model import MAX_TOKENS
 from support.aws.model_families import FAMILIES, OTHERS
-from support.domain.analysis import SCHEMA
-from support.domain.instructions import INSTRUCTIONS
+from support.domain.analysis_schema import SCHEMA
+from support.domain.prompt import INSTRUCTIONS
 
 type Document = dict[str, Any]
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from support.aws import clients
-from support.domain.analysis import URGENCIES
+from support.domain.analysis_schema import URGENCIES
 from tests.infrastructure.rendering import render
 
 type Document = dict[str, Any]

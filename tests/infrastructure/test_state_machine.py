@@ -114,9 +114,9 @@ def named(task: State) -> set[str]:
 
 
 def test_the_errors_in_the_definition_are_the_ones_that_exist(definition: State) -> None:
-    of_operations = {"StartUnavailable", "StartRejected", "QueueUnavailable", "QueueRejected"}
+    of_background = {"StartUnavailable", "StartRejected", "QueueUnavailable", "QueueRejected"}
     of_tasks = set().union(*map(named, functions(definition).values()))
-    assert of_tasks | of_operations == leaves(errors.PipelineError)
+    assert of_tasks | of_background == leaves(errors.PipelineError)
 
 
 @pytest.mark.parametrize("task", ["store", "classify", "update", "notify"])

@@ -10,10 +10,11 @@ import pytest
 
 from support.aws import clients
 from support.aws.mail_topic import SECONDS_PER_MAIL
-from support.domain.mail import MAX_LISTED
-from support.domain.run import Run
-from support.domain.ticket import Status, timestamp
-from support.operations import digest, pace
+from support.background import digest, pace
+from support.domain.execution import Execution
+from support.domain.mail_text import MAX_LISTED
+from support.domain.ticket import timestamp
+from support.domain.ticket_types import Status
 
 type Document = dict[str, Any]
 
@@ -277,8 +278,8 @@ def test_the_consumer_takes_one_ticket_at_a_time_and_as_many_at_once_as_operator
 
 def test_a_lease_outlasts_the_execution_that_has_it(definition: Document) -> None:
     now = datetime.now(UTC)
-    run = Run(name="e", arn="arn:e", entered_at="")
-    assert run.lease_end(now) > timestamp(now + timedelta(seconds=definition["TimeoutSeconds"]))
+    execution = Execution(name="e", arn="arn:e", entered_at="")
+    assert execution.lease_end(now) > timestamp(now + timedelta(seconds=definition["TimeoutSeconds"]))
 
 
 # SNS suspends an e-mail subscription that gets more messages a second, and deletes it days later.

@@ -15,8 +15,9 @@ import pytest
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.domain.run import Run
-from support.domain.ticket import Status, Ticket, timestamp
+from support.domain.execution import Execution
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Status
 from support.domain.waiting import WaitingTicket
 from support.tasks import classify
 
@@ -421,7 +422,7 @@ def test_while_one_execution_works_on_a_ticket_a_second_one_ends_as_a_duplicate(
 ) -> None:
     table = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
     ticket = Ticket.from_submission(submission(), now=datetime.now(UTC), retention_days=0)
-    owner = Run(name="owner", arn="arn:owner", entered_at="2026-01-01T12:00:00.000Z")
+    owner = Execution(name="owner", arn="arn:owner", entered_at="2026-01-01T12:00:00.000Z")
     assert table.claim(ticket, owner, datetime.now(UTC))[1]
 
     execution = pipeline.run(submission())

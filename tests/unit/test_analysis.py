@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from support.domain import analysis, prompt
-from support.domain.instructions import INSTRUCTIONS
-from support.domain.ticket import ModelCall, Status, Ticket
+from support.domain import analysis, analysis_schema, prompt
+from support.domain.prompt import INSTRUCTIONS
+from support.domain.ticket import Ticket
+from support.domain.ticket_types import ModelCall, Status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL: ModelCall = {"id": "m", "promptVersion": "v", "inputTokens": 1, "outputTokens": 2, "latencyMs": 3}
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
-ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis.SCHEMA["properties"]}
+ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis_schema.SCHEMA["properties"]}
 
 
 TICKET = Ticket.from_document(UPDATE["ticket"])
@@ -79,29 +80,29 @@ def test_a_link_of_the_tickets_subject_or_content_may_be_repeated() -> None:
     [("EN", "en"), ("pt-br", "pt-BR"), ("ZH-hANS-cn", "zh-Hans-CN"), ("es-419", "es-419"), (7, 7)],
 )
 def test_language_tags_are_written_as_subscribers_filter_by_them(language: Any, cleaned: Any) -> None:
-    assert analysis.cleaned({"language": language}) == {"language": cleaned}
+    assert analysis.clean({"language": language}) == {"language": cleaned}
 
 
 @pytest.mark.parametrize("answer", [None, "text", [], {"summary": 1, "tags": [1, None], "response": {}}])
 def test_what_has_another_type_is_left_for_the_validator_to_refuse(answer: Any) -> None:
-    assert analysis.cleaned(answer) == answer
+    assert analysis.clean(answer) == answer
 
 
 def test_a_tag_and_a_summary_are_one_line_each() -> None:
-    found = analysis.cleaned({"tags": ["a\nb"], "summary": "a\r\n--- b ---"})
+    found = analysis.clean({"tags": ["a\nb"], "summary": "a\r\n--- b ---"})
 
     assert found == {"tags": ["a b"], "summary": "a --- b ---"}
 
 
 def test_the_schemas_top_level_holds_only_what_nova_accepts() -> None:
-    assert set(analysis.SCHEMA) == {"type", "properties", "required"}
-    assert set(analysis.SCHEMA["required"]) == set(analysis.SCHEMA["properties"])
+    assert set(analysis_schema.SCHEMA) == {"type", "properties", "required"}
+    assert set(analysis_schema.SCHEMA["required"]) == set(analysis_schema.SCHEMA["properties"])
 
 
 def test_the_categories_come_from_the_taxonomy_and_include_other() -> None:
-    assert analysis.SCHEMA["properties"]["category"]["enum"] == list(analysis.CATEGORIES)
-    assert "OTHER" in analysis.CATEGORIES
-    assert all(re.fullmatch("[A-Z][A-Z_]*", name) for name in analysis.CATEGORIES)
+    assert analysis_schema.SCHEMA["properties"]["category"]["enum"] == list(analysis_schema.CATEGORIES)
+    assert "OTHER" in analysis_schema.CATEGORIES
+    assert all(re.fullmatch("[A-Z][A-Z_]*", name) for name in analysis_schema.CATEGORIES)
 
 
 def test_the_prompt_version_changes_with_what_the_model_is_told() -> None:

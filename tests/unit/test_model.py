@@ -9,12 +9,12 @@ from botocore.validate import ParamValidator
 
 from support.aws import clients
 from support.aws.model import MAX_TOKENS, Guardrail, TriageModel
-from support.domain import analysis
+from support.domain import analysis_schema
 from support.domain.errors import ModelOutputInvalid, ModelRefused, ModelRejected
-from support.domain.instructions import INSTRUCTIONS
+from support.domain.prompt import INSTRUCTIONS
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
-ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis.SCHEMA["properties"]}
+ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis_schema.SCHEMA["properties"]}
 NO_GUARDRAIL = Guardrail(id="", version="")
 OUR_TOOL = ("record_analysis",)
 
@@ -61,7 +61,7 @@ def test_the_tool_is_forced_and_the_answer_bounded() -> None:
 
     tools = bedrock.asked["toolConfig"]
     assert tools["toolChoice"] == {"tool": {"name": tools["tools"][0]["toolSpec"]["name"]}}
-    assert tools["tools"][0]["toolSpec"]["inputSchema"]["json"] == analysis.SCHEMA
+    assert tools["tools"][0]["toolSpec"]["inputSchema"]["json"] == analysis_schema.SCHEMA
     assert bedrock.asked["inferenceConfig"]["maxTokens"] == MAX_TOKENS
 
 
@@ -158,7 +158,7 @@ def test_a_refusal_is_told_apart_from_a_bad_answer(reason: str) -> None:
 
 
 def test_words_instead_of_a_tool_call_are_no_answer() -> None:
-    with pytest.raises(ModelOutputInvalid, match="did not call the tool"):
+    with pytest.raises(ModelOutputInvalid, match="without calling the tool"):
         model(FakeBedrock(answer=None, stop_reason="end_turn")).ask("block")
 
 
@@ -195,7 +195,7 @@ def test_an_answer_outside_the_schema_is_refused_without_being_quoted(change: di
     assert str(value) not in str(refused.value).removeprefix(name) or value in (None, "")
 
 
-@pytest.mark.parametrize("missing", list(analysis.SCHEMA["required"]))
+@pytest.mark.parametrize("missing", list(analysis_schema.SCHEMA["required"]))
 def test_an_answer_that_lacks_a_field_is_refused(missing: str) -> None:
     with pytest.raises(ModelOutputInvalid):
         model(FakeBedrock({name: value for name, value in ANSWER.items() if name != missing})).ask("block")
@@ -206,7 +206,7 @@ def test_an_answer_that_lacks_a_field_is_refused(missing: str) -> None:
     [("delete_ticket",), ("record_analysis", "delete_ticket"), ("record_analysis", "record_analysis")],
 )
 def test_only_one_call_of_our_tool_is_an_answer_and_no_other_name_is_quoted(tools: tuple[str, ...]) -> None:
-    with pytest.raises(ModelOutputInvalid, match="not one of record_analysis") as refused:
+    with pytest.raises(ModelOutputInvalid, match="expected one call of record_analysis") as refused:
         model(FakeBedrock(tools=tools)).ask("block")
 
     assert "delete_ticket" not in str(refused.value)

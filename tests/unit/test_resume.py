@@ -12,11 +12,12 @@ import pytest
 
 from support.aws import clients
 from support.aws.table import TicketTable
+from support.background import resume
+from support.background.pace import Pace
 from support.domain.errors import NotifyRejected, StartRejected
-from support.domain.run import Run
-from support.domain.ticket import Status, Ticket, timestamp
-from support.operations import resume
-from support.operations.pace import Pace
+from support.domain.execution import Execution
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Status
 from tests.conftest import receive_all, subscribed_queue
 from tests.lambda_context import lambda_context
 from tests.unit.conftest import EXECUTION_ARN, StepFunctions
@@ -83,9 +84,9 @@ def waiting_ticket(table: TicketTable) -> Ticket:
     """A stored ticket that was deferred a minute ago."""
     now = datetime.now(UTC)
     submitted = Ticket.from_submission(SUBMISSION, now=now, retention_days=0)
-    table.claim(submitted, Run(name="request-1", arn=FIRST_EXECUTION, entered_at=ago(minutes=1)), now)
+    table.claim(submitted, Execution(name="request-1", arn=FIRST_EXECUTION, entered_at=ago(minutes=1)), now)
     table.record_deferral(
-        TICKET_ID, error="ModelThrottled", since=ago(minutes=1), run=FIRST_EXECUTION, now=now
+        TICKET_ID, error="ModelThrottled", since=ago(minutes=1), execution_arn=FIRST_EXECUTION, now=now
     )
     return current(table)
 
@@ -302,10 +303,10 @@ def test_the_consumer_slows_down_while_tickets_are_deferred_and_speeds_up_when_t
 
     pace.wait()
     for _ in range(5):
-        pace.deferred()
+        pace.slow_down()
         pace.wait()
     for _ in range(120):
-        pace.passed()
+        pace.speed_up()
         pace.wait()
 
     first, *slower = clock.sleeps[:6]
@@ -318,7 +319,7 @@ def test_the_consumer_slows_down_while_tickets_are_deferred_and_speeds_up_when_t
 def test_a_pause_that_went_by_while_nothing_waited_is_not_waited_again() -> None:
     clock = Clock()
     pace = Pace(clock=lambda: clock.now, sleep=clock.sleep)
-    pace.deferred()
+    pace.slow_down()
     clock.now += 60
 
     pace.wait()

@@ -14,11 +14,12 @@ import boto3
 import pytest
 
 from support.aws import clients
-from support.aws.items import to_item
+from support.aws.serialization import to_item
 from support.aws.table import TicketTable
-from support.domain.run import Run
-from support.domain.ticket import Analysis, Failure, Status, Ticket, timestamp
-from support.operations import sweep
+from support.background import sweep
+from support.domain.execution import Execution
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, Failure, Status
 from tests.lambda_context import lambda_context
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -138,15 +139,15 @@ def test_a_ticket_that_was_classified_and_never_announced_is_swept(
     table: TicketTable, admitted: Admitted
 ) -> None:
     table.add(submitted())
-    table.record_analysis(TICKET_ID, ANALYSIS, execution="request-1", now=LONG_AGO)
+    table.record_analysis(TICKET_ID, ANALYSIS, execution_name="request-1", now=LONG_AGO)
 
     assert run_sweep()["swept"] == 1
     assert current(table).status is Status.PROCESSED
     assert len(admitted()) == 1
 
 
-def run_of(execution: str) -> Run:
-    return Run(name=execution, arn=execution, entered_at="2026-01-01T12:00:00.000Z")
+def execution_of(execution: str) -> Execution:
+    return Execution(name=execution, arn=execution, entered_at="2026-01-01T12:00:00.000Z")
 
 
 def test_a_stuck_ticket_with_priority_goes_to_the_queue_of_those(
@@ -165,14 +166,14 @@ def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, a
     now = datetime.now(UTC)
     table.add(submitted(now))
     assert run_sweep()["swept"] == 0
-    table.record_failure(TICKET_ID, FAILURE, execution="request-1", run="request-1", now=now)
+    table.record_failure(TICKET_ID, FAILURE, execution_name="request-1", execution_arn="request-1", now=now)
     assert run_sweep()["swept"] == 0
     assert admitted() == []
 
 
 def test_a_ticket_that_an_execution_works_on_is_left_to_it(table: TicketTable, admitted: Admitted) -> None:
     table.add(submitted())
-    table.claim(submitted(), run_of("request-2"), datetime.now(UTC))
+    table.claim(submitted(), execution_of("request-2"), datetime.now(UTC))
 
     assert run_sweep() == NOTHING | {"left": 1}
     assert admitted() == []
@@ -181,7 +182,7 @@ def test_a_ticket_that_an_execution_works_on_is_left_to_it(table: TicketTable, a
 def test_a_lease_that_has_ended_keeps_no_ticket_from_the_sweep(
     table: TicketTable, admitted: Admitted
 ) -> None:
-    table.claim(submitted(), run_of("request-1"), LONG_AGO)
+    table.claim(submitted(), execution_of("request-1"), LONG_AGO)
 
     assert run_sweep()["swept"] == 1
 

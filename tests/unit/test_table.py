@@ -15,8 +15,9 @@ from support.aws.changes import TicketChanges
 from support.aws.table import TicketTable
 from support.domain.change import Change
 from support.domain.errors import StoreRejected, TicketNotFound
-from support.domain.run import Run
-from support.domain.ticket import Analysis, Failure, Feedback, Status, Ticket, timestamp
+from support.domain.execution import Execution
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, Failure, Feedback, Status
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
 EVENTS = Path(__file__).parents[2] / "events"
@@ -56,15 +57,15 @@ def set_status(ticket: Ticket, status: Status) -> None:
     )
 
 
-def run_of(
+def execution_of(
     execution: str, entered_at: str = "2026-01-01T12:00:00.000Z", predecessor: str | None = None
-) -> Run:
-    return Run(name=execution, arn=f"arn:{execution}", entered_at=entered_at, predecessor=predecessor)
+) -> Execution:
+    return Execution(name=execution, arn=f"arn:{execution}", entered_at=entered_at, predecessor=predecessor)
 
 
 def claimed(table: TicketTable, ticket: Ticket, execution: str = "e", now: datetime = NOW) -> Ticket:
     """The ticket, leased to an execution that gets it."""
-    leased, is_claimed = table.claim(ticket, run_of(execution), now)
+    leased, is_claimed = table.claim(ticket, execution_of(execution), now)
     assert is_claimed
     return leased
 
@@ -92,7 +93,7 @@ def test_while_an_execution_has_the_lease_no_other_gets_the_ticket(
 ) -> None:
     first = claimed(table, ticket, "first")
 
-    assert table.claim(ticket, run_of("second"), LATER) == (first, False)
+    assert table.claim(ticket, execution_of("second"), LATER) == (first, False)
     assert table.get(ticket.ticket_id) == first
 
 
@@ -110,7 +111,7 @@ def test_a_second_run_of_the_same_execution_does_not_get_the_lease(
 ) -> None:
     claimed(table, ticket)
 
-    assert not table.claim(ticket, run_of("e", entered_at="2026-01-01T12:00:00.001Z"), LATER)[1]
+    assert not table.claim(ticket, execution_of("e", entered_at="2026-01-01T12:00:00.001Z"), LATER)[1]
 
 
 def test_a_lease_ends_by_itself_when_its_execution_must_have_ended(
@@ -118,7 +119,7 @@ def test_a_lease_ends_by_itself_when_its_execution_must_have_ended(
 ) -> None:
     claimed(table, ticket, "first")
 
-    second, is_claimed = table.claim(ticket, run_of("second"), MUCH_LATER)
+    second, is_claimed = table.claim(ticket, execution_of("second"), MUCH_LATER)
 
     assert (is_claimed, second.attempts) == (True, 2)
 
@@ -128,10 +129,10 @@ def test_an_execution_takes_over_the_lease_of_the_one_that_deferred_its_ticket(
 ) -> None:
     claimed(table, ticket, "first")
 
-    second, is_claimed = table.claim(ticket, run_of("second", predecessor="arn:first"), LATER)
-    third = table.claim(ticket, run_of("third", predecessor="arn:first"), LATER)
+    second, is_claimed = table.claim(ticket, execution_of("second", predecessor="arn:first"), LATER)
+    third = table.claim(ticket, execution_of("third", predecessor="arn:first"), LATER)
 
-    assert (is_claimed, second.leased_by) == (True, run_of("second").holder)
+    assert (is_claimed, second.leased_by) == (True, execution_of("second").lease_holder)
     assert third == (second, False), "a message that was delivered twice"
 
 
@@ -141,12 +142,14 @@ def test_the_announcement_the_failure_and_the_deferral_end_the_lease(
     ticket_id = ticket.ticket_id
     claimed(table, ticket)
     deferred = present(
-        table.record_deferral(ticket_id, error="X", since=timestamp(NOW), run="arn:e", now=NOW)
+        table.record_deferral(ticket_id, error="X", since=timestamp(NOW), execution_arn="arn:e", now=NOW)
     )
     claimed(table, ticket)
-    failed = present(table.record_failure(ticket_id, FAILURE, execution="e", run="arn:e", now=NOW))
+    failed = present(
+        table.record_failure(ticket_id, FAILURE, execution_name="e", execution_arn="arn:e", now=NOW)
+    )
     claimed(table, ticket, "other")
-    announced = table.mark_announced(ticket_id, NOW)
+    announced = table.mark_notified(ticket_id, NOW)
 
     assert [one.leased_by for one in (deferred, failed, announced)] == [None] * 3
 
@@ -156,17 +159,21 @@ def test_an_execution_without_the_lease_neither_fails_nor_defers_the_ticket(
 ) -> None:
     first = claimed(table, ticket, "first")
 
-    table.record_failure(ticket.ticket_id, FAILURE, execution="second", run="arn:second", now=LATER)
-    table.record_deferral(ticket.ticket_id, error="X", since=timestamp(NOW), run="arn:second", now=LATER)
+    table.record_failure(
+        ticket.ticket_id, FAILURE, execution_name="second", execution_arn="arn:second", now=LATER
+    )
+    table.record_deferral(
+        ticket.ticket_id, error="X", since=timestamp(NOW), execution_arn="arn:second", now=LATER
+    )
 
     assert table.get(ticket.ticket_id) == first
 
 
 def test_an_announced_ticket_is_never_claimed_again(table: TicketTable, ticket: Ticket) -> None:
     claimed(table, ticket)
-    announced = table.mark_announced(ticket.ticket_id, NOW)
+    announced = table.mark_notified(ticket.ticket_id, NOW)
 
-    assert table.claim(ticket, run_of("late"), MUCH_LATER) == (announced, False)
+    assert table.claim(ticket, execution_of("late"), MUCH_LATER) == (announced, False)
 
 
 # ---- Waiting -----------------------------------------------------------------------------------------------
@@ -177,7 +184,7 @@ def test_a_deferred_ticket_waits_until_it_is_claimed_and_stays_pending(
 ) -> None:
     claimed(table, ticket)
     table.record_deferral(
-        ticket.ticket_id, error="ModelThrottled", since=timestamp(NOW), run="arn:e", now=LATER
+        ticket.ticket_id, error="ModelThrottled", since=timestamp(NOW), execution_arn="arn:e", now=LATER
     )
     assert (pending(), pending("Waiting")) == ([ticket.ticket_id], [ticket.ticket_id])
 
@@ -190,7 +197,7 @@ def test_a_deferred_ticket_waits_until_it_is_claimed_and_stays_pending(
 def test_a_ticket_is_marked_as_waiting_unless_it_went_on(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     marked = table.mark_waiting(ticket, reason="Replay", now=NOW)
-    assert (present(marked).waiting_for, present(marked).is_abandoned) == ("Replay", False)
+    assert (present(marked).waiting_for, present(marked).needs_replay) == ("Replay", False)
     assert table.mark_waiting(ticket, reason="TicketStuck", now=LATER) is None
 
     claimed(table, ticket)
@@ -203,7 +210,7 @@ def test_a_ticket_is_marked_as_waiting_unless_it_went_on(table: TicketTable, tic
 
 def test_claiming_again_returns_what_is_known(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
     again = claimed(table, replace(ticket, updated_at="2027-01-01T00:00:00.000Z"))
 
@@ -230,7 +237,7 @@ def test_another_submission_under_a_used_id_is_stored_once_and_takes_nothing(
     assert unleased(stored) == replace(
         submitted, ticket_id=stored.ticket_id, idempotency_key=ticket.ticket_id
     )
-    assert table.claim(submitted, run_of("e-2"), NOW) == (stored, False)
+    assert table.claim(submitted, execution_of("e-2"), NOW) == (stored, False)
     assert table.find(submitted) == stored
     assert table.find(ticket) == table.get(ticket.ticket_id) == ticket
     assert sorted(pending()) == sorted([ticket.ticket_id, stored.ticket_id])
@@ -238,7 +245,7 @@ def test_another_submission_under_a_used_id_is_stored_once_and_takes_nothing(
 
 def test_even_under_a_derived_id_nothing_is_overwritten(table: TicketTable, ticket: Ticket) -> None:
     submitted = replace(ticket, content="Something else.")
-    squatter = replace(ticket, ticket_id=submitted.under_derived_id().ticket_id, content="Mine.")
+    squatter = replace(ticket, ticket_id=submitted.with_derived_id().ticket_id, content="Mine.")
     table.add(ticket)
     table.add(squatter)
 
@@ -260,7 +267,7 @@ def test_a_restart_of_a_ticket_under_a_derived_id_finds_it_again(table: TicketTa
 
 def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
 
     reopened = claimed(table, ticket, "another")
 
@@ -272,9 +279,9 @@ def test_a_late_repeat_of_the_execution_that_failed_reopens_nothing(
     table: TicketTable, ticket: Ticket
 ) -> None:
     table.add(ticket)
-    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    failed = table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
 
-    assert table.claim(ticket, run_of("e"), NOW) == (failed, False)
+    assert table.claim(ticket, execution_of("e"), NOW) == (failed, False)
     assert pending() == []
 
 
@@ -282,9 +289,9 @@ def test_a_version_counts_what_an_agent_has_to_see_before_a_change(
     table: TicketTable, changes: TicketChanges, ticket: Ticket
 ) -> None:
     table.add(ticket)
-    failed = table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    failed = table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
     reopened = claimed(table, ticket, "another")
-    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="another", now=NOW)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="another", now=NOW)
     changed = changes.change(ticket.ticket_id, Change(version=4, assignee="agent"), NOW)
 
     assert [one and one.version for one in (failed, reopened, processed, changed)] == [2, 3, 4, 5]
@@ -294,13 +301,13 @@ def test_feedback_and_the_pipelines_bookkeeping_are_no_version(
     table: TicketTable, changes: TicketChanges, ticket: Ticket
 ) -> None:
     table.add(ticket)
-    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
     claimed(table, ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="arn:e", now=NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="arn:e", now=NOW)
     changes.add_feedback(ticket.ticket_id, FEEDBACK)
     changes.replace_feedback(ticket.ticket_id, {**FEEDBACK, "rating": 5, "changedAt": timestamp(NOW)})
-    announced = table.mark_announced(ticket.ticket_id, NOW)
+    announced = table.mark_notified(ticket.ticket_id, NOW)
 
     assert announced.version == processed.version
     assert (announced.attempts, announced.feedback and announced.feedback["rating"]) == (2, 5)
@@ -321,7 +328,7 @@ def test_of_many_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
     changes.change(ticket.ticket_id, Change(version=1, assignee="agent"), NOW)
 
     # What each writes depends on what it has read: the condition decides. make storm has them come at once.
-    claims = [table.claim(ticket, run_of(f"e-{number}"), NOW) for number in range(4)]
+    claims = [table.claim(ticket, execution_of(f"e-{number}"), NOW) for number in range(4)]
 
     (owner,) = [claim for claim, is_claimed in claims if is_claimed]
     assert (owner.attempts, owner.feedback, owner.assignee) == (2, FEEDBACK, "agent")
@@ -330,25 +337,27 @@ def test_of_many_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
 def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     assert pending() == [ticket.ticket_id]
-    table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+    table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
     assert pending() == [ticket.ticket_id]
-    announced = table.mark_announced(ticket.ticket_id, NOW)
+    announced = table.mark_notified(ticket.ticket_id, NOW)
     assert pending() == []
     assert announced.notified_at == "2026-01-01T12:00:09.000Z"
 
 
 def test_a_failed_ticket_is_not_pending(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
 
     assert pending() == []
 
 
 def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    first = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+    first = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
-    second = table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
+    second = table.record_analysis(
+        ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution_name="e", now=NOW
+    )
 
     assert second == first
 
@@ -358,12 +367,12 @@ def test_no_late_execution_overwrites_what_came_after_it(
     table: TicketTable, ticket: Ticket, status: Status
 ) -> None:
     claimed(table, ticket, "owner")
-    table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+    table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
     set_status(ticket, status)
     before = table.get(ticket.ticket_id)
 
-    table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution="e", now=NOW)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    table.record_analysis(ticket.ticket_id, {**ANALYSIS, "urgency": "LOW"}, execution_name="e", now=NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
     table.add(ticket)
 
     assert table.get(ticket.ticket_id) == before
@@ -371,9 +380,9 @@ def test_no_late_execution_overwrites_what_came_after_it(
 
 def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    table.record_failure(ticket.ticket_id, FAILURE, execution="e", run="e", now=NOW)
+    table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
 
-    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution="e", now=NOW)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
     assert processed.status is Status.PROCESSED
     assert pending() == [ticket.ticket_id], "it is not announced yet"
@@ -381,26 +390,26 @@ def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTab
 
 def test_only_the_first_announcement_is_noted(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    first = table.mark_announced(ticket.ticket_id, NOW)
+    first = table.mark_notified(ticket.ticket_id, NOW)
 
-    again = table.mark_announced(ticket.ticket_id, datetime(2027, 1, 1, tzinfo=UTC))
+    again = table.mark_notified(ticket.ticket_id, datetime(2027, 1, 1, tzinfo=UTC))
 
     assert again.notified_at == first.notified_at
 
 
 def test_a_ticket_that_is_gone_is_told_apart_from_one_that_moved_on(table: TicketTable) -> None:
     with pytest.raises(TicketNotFound):
-        table.record_analysis("gone", ANALYSIS, execution="e", now=NOW)
+        table.record_analysis("gone", ANALYSIS, execution_name="e", now=NOW)
     with pytest.raises(TicketNotFound):
-        table.mark_announced("gone", NOW)
-    assert table.record_failure("gone", FAILURE, execution="e", run="e", now=NOW) is None
+        table.mark_notified("gone", NOW)
+    assert table.record_failure("gone", FAILURE, execution_name="e", execution_arn="e", now=NOW) is None
 
 
 def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
 
     stored = table.record_analysis(
-        ticket.ticket_id, {**ANALYSIS, "confidence": 0.1 + 0.2}, execution="e", now=NOW
+        ticket.ticket_id, {**ANALYSIS, "confidence": 0.1 + 0.2}, execution_name="e", now=NOW
     )
 
     assert stored.analysis is not None

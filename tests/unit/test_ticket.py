@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from support.domain.caller import parse_groups
 from support.domain.errors import InvalidTicket
-from support.domain.ticket import MAX_CONTENT, Status, Ticket, for_customer, timestamp
+from support.domain.ticket import MAX_CONTENT, Ticket, timestamp
+from support.domain.ticket_document import for_customer
+from support.domain.ticket_types import Status
 
 NOW = datetime(2026, 1, 1, 12, 0, 5, tzinfo=UTC)
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
@@ -192,7 +194,7 @@ def test_the_same_submission_is_recognised_with_and_without_its_priority() -> No
 
     assert with_priority.is_same_submission_as(received(execution_input()))
     assert (
-        with_priority.under_derived_id().ticket_id == received(execution_input()).under_derived_id().ticket_id
+        with_priority.with_derived_id().ticket_id == received(execution_input()).with_derived_id().ticket_id
     )
 
 
@@ -208,16 +210,16 @@ def test_a_derived_id_depends_on_the_submission_alone_and_is_no_idempotency_key(
     first, again = received(execution_input()), received(execution_input(receivedAt=1767268900000))
     other = received(execution_input(request__content="Something else."))
 
-    derived = first.under_derived_id()
+    derived = first.with_derived_id()
 
-    assert derived.ticket_id == again.under_derived_id().ticket_id != other.under_derived_id().ticket_id
+    assert derived.ticket_id == again.with_derived_id().ticket_id != other.with_derived_id().ticket_id
     assert re.fullmatch("[0-9a-f]{32}", derived.ticket_id), "an Idempotency-Key has hyphens"
     assert derived.idempotency_key == first.ticket_id
     assert derived.is_same_submission_as(first)
 
 
 def test_a_ticket_under_a_derived_id_is_started_again_as_itself() -> None:
-    derived = received(execution_input()).under_derived_id()
+    derived = received(execution_input()).with_derived_id()
 
     again = received(derived.to_submission())
 

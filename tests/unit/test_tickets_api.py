@@ -16,7 +16,8 @@ from support.api import app, problems
 from support.aws import clients
 from support.aws.changes import TicketChanges
 from support.aws.table import TicketTable
-from support.domain.ticket import Analysis, Feedback, Status, Ticket, timestamp
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, Feedback, Status
 from tests.lambda_context import lambda_context
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
@@ -85,7 +86,7 @@ def received(table: TicketTable) -> Ticket:
 
 @pytest.fixture
 def processed(table: TicketTable, received: Ticket) -> Ticket:
-    return table.record_analysis(received.ticket_id, ANALYSIS, execution="e", now=NOW)
+    return table.record_analysis(received.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def failed(table: TicketTable, received: Ticket) -> Ticket:
         "cause": "arn:aws:iam::123456789012:role/x",
         "failedAt": timestamp(NOW),
     }
-    ticket = table.record_failure(received.ticket_id, failure, execution="e", run="e", now=NOW)  # type: ignore[arg-type]
+    ticket = table.record_failure(received.ticket_id, failure, execution_name="e", execution_arn="e", now=NOW)  # type: ignore[arg-type]
     assert ticket is not None
     return ticket
 
@@ -258,7 +259,7 @@ def test_neither_feedback_nor_the_announcement_makes_a_conflict_for_an_agent(
 ) -> None:
     call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 1})
     call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 2})
-    table.mark_announced(processed.ticket_id, NOW)
+    table.mark_notified(processed.ticket_id, NOW)
 
     answer = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
 

@@ -1,1 +1,1 @@
-"""The functions that API Gateway calls directly."""
+"""The function that API Gateway calls for the ticket endpoints."""

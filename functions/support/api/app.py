@@ -1,4 +1,4 @@
-"""The ticket endpoints, as API Gateway calls them: every answer has the headers, every error is a problem."""
+"""The ticket endpoints: adds the common headers, and turns every error into a problem document."""
 
 from typing import Any
 
@@ -6,47 +6,47 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from support.api import feedback, problems, replay, tickets
+from support.api import feedback_endpoint, problems, replay_endpoint, ticket_endpoints
 from support.aws.telemetry import logger
 from support.domain.errors import PipelineError, TicketNotFound
 from support.domain.refusals import NotFound, Refusal
 
 app = APIGatewayRestResolver()
-app.include_router(tickets.router)
-app.include_router(replay.router)
-app.include_router(feedback.router)
+app.include_router(ticket_endpoints.router)
+app.include_router(replay_endpoint.router)
+app.include_router(feedback_endpoint.router)
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """API Gateway's proxy event in, its response out."""
-    answer = app.resolve(event, context)
-    answer["multiValueHeaders"] |= {name: [value] for name, value in problems.HEADERS.items()}
-    return answer
+    """Handle API Gateway's proxy event; return its proxy response."""
+    response = app.resolve(event, context)
+    response["multiValueHeaders"] |= {name: [value] for name, value in problems.HEADERS.items()}
+    return response
 
 
 @app.exception_handler(Refusal)  # type: ignore[untyped-decorator]
 def refused(refusal: Refusal) -> Response[str]:
-    """What the caller asked for is not done."""
+    """The request is refused."""
     logger.info("request refused", refusal=type(refusal).__name__)
-    return problems.of_refusal(refusal)
+    return problems.refusal_response(refusal)
 
 
 @app.exception_handler([NotFoundError, TicketNotFound])  # type: ignore[untyped-decorator]
 def not_found(_error: Exception) -> Response[str]:
-    """A ticket that was deleted meanwhile, or an id with characters that no id has and no route matches."""
-    return problems.of_refusal(NotFound())
+    """The ticket was deleted during the request, or its id has characters that no route matches."""
+    return problems.refusal_response(NotFound())
 
 
 @app.exception_handler(PipelineError)  # type: ignore[untyped-decorator]
 def unavailable(error: PipelineError) -> Response[str]:
-    """AWS's failures, told without AWS's words."""
+    """AWS failed; the response does not contain AWS's error message."""
     logger.error("request failed", error=type(error).__name__, reason=str(error))
     return problems.UNAVAILABLE.response("Please send the request again in a few seconds.")
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
-def unforeseen(_error: Exception) -> Response[str]:
-    """A defect: the caller gets an answer in the contract's form, the log the stack trace."""
+def unexpected(_error: Exception) -> Response[str]:
+    """A defect; the log has the stack trace."""
     logger.exception("request failed")
     return problems.UNAVAILABLE.response("Please send the request again in a few seconds.")

@@ -1,6 +1,6 @@
-"""Errors as problem details (RFC 9457), each with one stable type, and the headers of every answer.
+"""The API's errors as problem details (RFC 9457), and the headers of every response.
 
-API Gateway says the same in its own words' place: see the gateway responses in api/openapi.yaml.
+API Gateway's own errors use the same format; see the gateway responses in api/openapi.yaml.
 """
 
 import json
@@ -26,7 +26,7 @@ _RETRY = {"Retry-After": "5", "Access-Control-Expose-Headers": "Retry-After"}
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of error: its name, which ends the type, its status, and the title that belongs to it."""
+    """A kind of error; `name` is the end of its type URI."""
 
     name: str
     status: HTTPStatus
@@ -34,11 +34,11 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The URI by which programs know the problem."""
+        """The URI that identifies the kind of error."""
         return f"urn:support-pipeline:{self.name}"
 
     def response(self, detail: str) -> Response[str]:
-        """The answer; `detail` says what is wrong with this request, and what to do."""
+        """The response; `detail` says what is wrong with this request, and what to do."""
         return Response(
             status_code=self.status,
             content_type="application/problem+json",
@@ -51,7 +51,7 @@ class Problem:
 
 UNAVAILABLE = Problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot answer right now")
 _CONFLICT = HTTPStatus.CONFLICT
-_OF_REFUSAL: dict[type[Refusal], Problem] = {
+_BY_REFUSAL: dict[type[Refusal], Problem] = {
     refusals.InvalidRequest: Problem("invalid-request", HTTPStatus.BAD_REQUEST, "The request is not valid"),
     refusals.Forbidden: Problem("forbidden", HTTPStatus.FORBIDDEN, "You may not do this"),
     refusals.NotFound: Problem("not-found", HTTPStatus.NOT_FOUND, "There is nothing here"),
@@ -63,9 +63,9 @@ _OF_REFUSAL: dict[type[Refusal], Problem] = {
     refusals.NothingToReplay: Problem("nothing-to-replay", _CONFLICT, "There is nothing to replay"),
     refusals.FeedbackClosed: Problem("feedback-closed", _CONFLICT, "The feedback can no longer be changed"),
 }
-PROBLEMS = (*_OF_REFUSAL.values(), UNAVAILABLE)
+PROBLEMS = (*_BY_REFUSAL.values(), UNAVAILABLE)
 
 
-def of_refusal(refusal: Refusal) -> Response[str]:
-    """The answer to a request that is refused."""
-    return _OF_REFUSAL[type(refusal)].response(str(refusal))
+def refusal_response(refusal: Refusal) -> Response[str]:
+    """The response to a request that is refused."""
+    return _BY_REFUSAL[type(refusal)].response(str(refusal))

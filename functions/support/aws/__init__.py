@@ -1,1 +1,1 @@
-"""The only place that touches AWS."""
+"""The adapters to AWS; no other package uses boto3."""

@@ -1,4 +1,4 @@
-"""What people write into the tickets table: agents their changes, customers their feedback."""
+"""Writes of people to the tickets table: agents' changes and customers' feedback."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from typing import TYPE_CHECKING
 
 from support.aws.ticket_items import ConditionFailedError, TicketItems
 from support.domain.errors import TicketNotFound
-from support.domain.ticket import Feedback, Ticket, timestamp
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Feedback
 
 if TYPE_CHECKING:
     from support.domain.change import Change
 
 
 class TicketChanges(TicketItems):
-    """Changes by hand. Feedback conflicts neither with an agent's change nor with the pipeline."""
+    """Agents' changes and customers' feedback; feedback conflicts with neither agents nor the pipeline."""
 
     def change(self, ticket_id: str, change: Change, now: datetime) -> Ticket | None:
-        """Make an agent's change to the version that the agent read; None when there is a later one."""
+        """Make an agent's change; None when the ticket has a later version than the agent read."""
         values = {name: value for name, value in change.values.items() if value != ""}
         removed = [name for name, value in change.values.items() if value == ""]
-        places = {"status": "#status"}
+        # STATUS is a reserved word of DynamoDB.
+        names = {"status": "#status"}
         try:
             return self._update(
                 ticket_id,
-                "".join(f"{places.get(name, name)} = :{name}, " for name in values)
+                "".join(f"{names.get(name, name)} = :{name}, " for name in values)
                 + "updatedAt = :now"
                 + (f" REMOVE {', '.join(removed)}" if removed else ""),
-                condition="attribute_exists(#status) AND version = :seen",
+                condition="attribute_exists(#status) AND version = :expected",
                 values={
                     **{f":{name}": value for name, value in values.items()},
                     ":now": timestamp(now),
-                    ":seen": change.version,
+                    ":expected": change.version,
                 },
                 is_new_version=True,
             )
@@ -39,7 +41,7 @@ class TicketChanges(TicketItems):
             return None
 
     def add_feedback(self, ticket_id: str, feedback: Feedback) -> Feedback | None:
-        """Add a ticket's first feedback: None when it was added, else the one that was there before."""
+        """Add a ticket's first feedback; None when it was added, else the feedback that already exists."""
         try:
             self._update(
                 ticket_id,
@@ -52,10 +54,10 @@ class TicketChanges(TicketItems):
         return None
 
     def replace_feedback(self, ticket_id: str, feedback: Feedback) -> None:
-        """Put a ticket's changed feedback in the place of the one given at the same time.
+        """Replace the feedback that has the same `givenAt`.
 
         Raises:
-            TicketNotFound: there is none such any more.
+            TicketNotFound: the ticket or its feedback no longer exists.
         """
         try:
             self._update(
@@ -69,4 +71,4 @@ class TicketChanges(TicketItems):
                 },
             )
         except ConditionFailedError as failed:
-            raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?") from failed
+            raise TicketNotFound("The ticket is not in the table; it may have been deleted.") from failed

@@ -1,8 +1,8 @@
-"""The boto3 clients, with time-outs and retries pinned.
+"""The boto3 clients, with explicit timeouts and retries.
 
-The state machine retries too, and its waits multiply with the SDK's: the SDK gets at most one quick second
-attempt, and none for the model, whose calls are long. The Lambda runtime's boto3 may be older than ours and
-have other defaults, so nothing is left to them.
+The state machine retries tasks, which multiplies the SDK's retries: the SDK makes at most one quick second
+attempt, and none for the model, whose calls are long. Nothing relies on defaults: they may differ in the
+Lambda runtime's version of boto3.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 # Seconds. connect + read, times the attempts, stays below the tasks' Timeout in template.yaml.
 _QUICK = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
-# A message whose answer is late was mostly taken: an early repeat would announce the ticket twice.
+# SNS has usually accepted a message when its response is late: a retry would send a second notification.
 _PUBLISH = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1, "mode": "standard"})
-# Classify calls both within one Timeout.
+# Classify calls Bedrock and Parameter Store within one Timeout.
 _MODEL = Config(connect_timeout=1, read_timeout=7, retries={"total_max_attempts": 1, "mode": "standard"})
 _PARAMETERS = Config(
     connect_timeout=0.9, read_timeout=0.9, retries={"total_max_attempts": 1, "mode": "standard"}
 )
-# Above the second that a queue waits for messages.
+# The read timeout exceeds the long poll of one second.
 _POLL = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
-# StartSyncExecution answers when the execution ends, which the state machine's TimeoutSeconds bounds. A
-# repeated call would start another one.
+# StartSyncExecution returns when the execution ends, within the state machine's TimeoutSeconds. A retry would
+# start a second execution.
 _EXECUTION = Config(
     connect_timeout=1, read_timeout=245, retries={"total_max_attempts": 1, "mode": "standard"}
 )

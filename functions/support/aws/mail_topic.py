@@ -1,4 +1,4 @@
-"""The mail topic: SNS mails what is published to it to people."""
+"""The mail topic: SNS sends its messages to people by e-mail."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from support.aws.errors import translated
+from support.aws.error_translation import translate_errors
 from support.domain.errors import NotifyRejected, NotifyUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-    from support.domain.mail import Mail
+    from support.domain.mail_text import Mail
 
 SECONDS_PER_MAIL = 1.0
 
@@ -20,9 +20,9 @@ SECONDS_PER_MAIL = 1.0
 class MailTopic:
     """The SNS topic that people's e-mail addresses subscribe to.
 
-    SNS suspends an e-mail subscription that gets more than 10 messages a second, so `publish` takes at least
-    `SECONDS_PER_MAIL`: however much there is to tell, it is at most one mail a second for each function that
-    runs at the time, and how many run is limited in template.yaml.
+    SNS suspends an e-mail subscription that gets more than 10 messages per second. `publish` takes at least
+    `SECONDS_PER_MAIL`, so each concurrent function sends at most one mail per second; template.yaml limits
+    their concurrency.
     """
 
     def __init__(
@@ -44,28 +44,28 @@ class MailTopic:
         return self._arn.rpartition(":")[2]
 
     def publish(self, mail: Mail) -> None:
-        """Publish a mail, then wait. It is not published while fewer than `min_subscriptions` would get it.
+        """Publish a mail, then pause; refuse to publish with fewer than `min_subscriptions` confirmed.
 
         Raises:
-            NotifyUnavailable: a repeat may succeed, such as when the subscription is confirmed.
-            NotifyRejected: a repeat cannot succeed.
+            NotifyUnavailable: a retry may succeed, for example when the subscription is confirmed.
+            NotifyRejected: a retry cannot succeed.
         """
         if self.confirmed_subscriptions() < self._min_subscriptions:
             raise NotifyUnavailable("The subscription to the mail topic is not confirmed, or was lost.")
         try:
-            with translated(unavailable=NotifyUnavailable, rejected=NotifyRejected):
+            with translate_errors(unavailable=NotifyUnavailable, rejected=NotifyRejected):
                 self._client.publish(TopicArn=self._arn, Subject=mail.subject, Message=mail.text)
         finally:
-            # After a failure, too: SNS may have sent a mail though its answer was lost.
+            # Also after an error: SNS may have sent the mail although its response was lost.
             self._sleep(SECONDS_PER_MAIL)
 
     def confirmed_subscriptions(self) -> int:
-        """How many subscribers there are; SNS makes a subscription that it suspends unconfirmed again.
+        """The number of confirmed subscriptions; a subscription that SNS suspends is no longer confirmed.
 
         Raises:
-            NotifyUnavailable: a repeat may succeed.
-            NotifyRejected: a repeat cannot succeed.
+            NotifyUnavailable: a retry may succeed.
+            NotifyRejected: a retry cannot succeed.
         """
-        with translated(unavailable=NotifyUnavailable, rejected=NotifyRejected):
+        with translate_errors(unavailable=NotifyUnavailable, rejected=NotifyRejected):
             attributes = self._client.get_topic_attributes(TopicArn=self._arn)["Attributes"]
         return int(attributes["SubscriptionsConfirmed"])

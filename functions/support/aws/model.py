@@ -1,4 +1,4 @@
-"""The language model: Amazon Bedrock's Converse API, made to answer through one tool."""
+"""The language model: Amazon Bedrock's Converse API, with one forced tool."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import fastjsonschema
 from botocore.exceptions import ClientError
 
-from support.aws.errors import describe, is_transient, translated
+from support.aws.error_translation import describe, is_transient, translate_errors
 from support.aws.model_families import family_of
-from support.domain.analysis import SCHEMA, cleaned
+from support.domain.analysis import clean
+from support.domain.analysis_schema import SCHEMA
 from support.domain.errors import (
     ModelOutputInvalid,
     ModelRefused,
@@ -20,7 +21,7 @@ from support.domain.errors import (
     ModelUnavailable,
     PipelineError,
 )
-from support.domain.instructions import INSTRUCTIONS
+from support.domain.prompt import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -33,8 +34,7 @@ _TOOL_SPECIFICATION = {
     "inputSchema": {"json": SCHEMA},
 }
 
-# Bedrock reserves quota for all of it. An analysis needs about 200 tokens; twice that leaves room for
-# languages that take more.
+# Bedrock reserves quota for all of it. An analysis needs about 200 tokens; some languages need more.
 MAX_TOKENS = 600
 
 _UNUSABLE = frozenset(
@@ -42,7 +42,7 @@ _UNUSABLE = frozenset(
 )
 _REFUSED = frozenset({"content_filtered", "guardrail_intervened"})
 _THROTTLED = frozenset({"ThrottlingException", "TooManyRequestsException", "ServiceQuotaExceededException"})
-# Time-outs and failures of the model itself, which Bedrock answers with a 4xx.
+# Timeouts and failures of the model; their HTTP status is 4xx.
 _UNAVAILABLE = frozenset({"ModelTimeoutException", "ModelErrorException", "ModelNotReadyException"})
 
 _validate = fastjsonschema.compile(SCHEMA)
@@ -50,7 +50,7 @@ _validate = fastjsonschema.compile(SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """A valid answer: the model that gave it, the tool's input, how the model stopped, and what it cost."""
+    """A valid answer; `stopped_early` means that the model did not stop because of the tool call."""
 
     model_id: str
     document: Mapping[str, Any]
@@ -62,14 +62,14 @@ class ModelAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:
-    """A guardrail on Bedrock that judges a ticket before the model reads it; an empty id stands for none."""
+    """A Bedrock guardrail that checks a ticket before the model reads it; an empty id means no guardrail."""
 
     id: str
     version: str
 
 
 class TriageModel:
-    """A model on Bedrock that reads one ticket and answers in the analysis schema."""
+    """A Bedrock model that analyses one ticket per call."""
 
     def __init__(self, client: BedrockRuntimeClient, model_id: str, guardrail: Guardrail) -> None:
         self._client = client
@@ -77,20 +77,20 @@ class TriageModel:
         self._guardrail = guardrail
 
     def ask(self, ticket_block: str) -> ModelAnswer:
-        """Have the model analyse a ticket, given as a delimited block of text.
+        """Analyse a ticket, given as a delimited block of text.
 
         Raises:
-            ModelThrottled, ModelUnavailable: a repeat may succeed.
-            ModelOutputInvalid: the answer holds no valid analysis; a repeat may succeed.
-            ModelRejected: Bedrock refuses the call; a person has to look.
+            ModelThrottled, ModelUnavailable: a retry may succeed.
+            ModelOutputInvalid: the answer is not a valid analysis; a retry may succeed.
+            ModelRejected: Bedrock rejects the call; an operator must act.
             ModelRefused: a content filter or a guardrail stopped the answer.
         """
-        with translated(unavailable=ModelUnavailable, rejected=ModelRejected):
+        with translate_errors(unavailable=ModelUnavailable, rejected=ModelRejected):
             try:
                 response = self._converse(ticket_block)
             except ClientError as error:
                 raise _translate(error) from error
-        return _read(response, self._model_id)
+        return _parse(response, self._model_id)
 
     def _converse(self, ticket_block: str) -> ConverseResponseTypeDef:
         return self._client.converse(
@@ -102,7 +102,7 @@ class TriageModel:
         )
 
     def _content(self, ticket_block: str) -> ContentBlockTypeDef:
-        # As guarded content, the ticket is all that the guardrail judges: our own orders are no attack.
+        # The guardrail checks only guarded content: our own instructions are not a prompt attack.
         return (
             {"guardContent": {"text": {"text": ticket_block}}}
             if self._guardrail.id
@@ -125,7 +125,7 @@ def _translate(error: ClientError) -> PipelineError:
     return ModelRejected(describe(error))
 
 
-def _read(response: ConverseResponseTypeDef, model_id: str) -> ModelAnswer:
+def _parse(response: ConverseResponseTypeDef, model_id: str) -> ModelAnswer:
     stop_reason = response["stopReason"]
     if stop_reason in _REFUSED:
         raise ModelRefused(f"The model stopped with {stop_reason}.")
@@ -145,16 +145,14 @@ def _tool_input(response: ConverseResponseTypeDef) -> Mapping[str, Any]:
     blocks = response["output"].get("message", {"content": []})["content"]
     calls = [block["toolUse"] for block in blocks if "toolUse" in block]
     if not calls:
-        raise ModelOutputInvalid(
-            f"The model stopped with {response['stopReason']} and did not call the tool."
-        )
+        raise ModelOutputInvalid(f"The model stopped with {response['stopReason']} without calling the tool.")
     if [call["name"] for call in calls] != [TOOL]:
-        # Their names are the model's words, which may quote the ticket.
-        raise ModelOutputInvalid(f"The model made {len(calls)} calls, not one of {TOOL}.")
-    answer: Mapping[str, Any] = cleaned(calls[0]["input"])
+        # The names are not quoted: the model may have copied them from the ticket.
+        raise ModelOutputInvalid(f"The model made {len(calls)} tool calls; expected one call of {TOOL}.")
+    answer: Mapping[str, Any] = clean(calls[0]["input"])
     try:
         _validate(answer)
     except fastjsonschema.JsonSchemaValueException as error:
-        # The rule that is broken, without the value: a model's answer may quote the ticket.
-        raise ModelOutputInvalid(f"{error.name or 'answer'} breaks the rule {error.rule}.") from None
+        # The value is not quoted: it may contain ticket text.
+        raise ModelOutputInvalid(f"{error.name or 'answer'} violates the rule {error.rule}.") from None
     return answer

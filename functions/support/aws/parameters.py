@@ -1,4 +1,4 @@
-"""Tunables in SSM Parameter Store, which operators change without a deployment."""
+"""Settings in SSM Parameter Store, which operators change without a deployment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from support.aws.errors import translated
+from support.aws.error_translation import translate_errors
 from support.aws.telemetry import logger
 from support.domain.errors import ConfigurationInvalid, ConfigurationUnavailable, PipelineError
 
@@ -18,9 +18,10 @@ PAUSE_SECONDS = 30
 
 
 class NumberParameter:
-    """A number in Parameter Store, read when it is first needed and again when it is `max_age` seconds old.
+    """A number in Parameter Store, cached for `max_age` seconds.
 
-    After a failure Parameter Store is left alone for `pause` seconds: its outage must not slow every call.
+    After a failed refresh the cached value stays in use, and the next attempt is made after `pause` seconds,
+    so that an outage does not slow down every call.
     """
 
     def __init__(  # noqa: PLR0913
@@ -38,31 +39,31 @@ class NumberParameter:
         self._minimum, self._maximum = minimum, maximum
         self._max_age, self._pause = max_age, pause
         self._text: str | None = None
-        self._ask_again_at = 0.0
+        self._refresh_at = 0.0
 
     def value(self) -> float:
-        """The number; when it cannot be read again, the one that was read last.
+        """The number; the cached one when a refresh fails.
 
         Raises:
-            ConfigurationUnavailable: it was never read; a repeat may succeed.
-            ConfigurationInvalid: it may not be read, does not exist, or is no number between the limits.
+            ConfigurationUnavailable: no value is cached; a retry may succeed.
+            ConfigurationInvalid: the parameter does not exist, cannot be read, or is not a number in range.
         """
-        if self._text is None or time.monotonic() >= self._ask_again_at:
+        if self._text is None or time.monotonic() >= self._refresh_at:
             self._text = self._read()
         return self._number(self._text)
 
     def _read(self) -> str:
-        """The text in Parameter Store, or the one that was read last."""
+        """The current text, or the cached one."""
         try:
-            with translated(unavailable=ConfigurationUnavailable, rejected=ConfigurationInvalid):
+            with translate_errors(unavailable=ConfigurationUnavailable, rejected=ConfigurationInvalid):
                 text = self._client.get_parameter(Name=self._name)["Parameter"]["Value"]
         except PipelineError as error:
             if self._text is None:
                 raise
             logger.warning("parameter not refreshed", parameter=self._name, reason=str(error))
-            self._ask_again_at = time.monotonic() + self._pause
+            self._refresh_at = time.monotonic() + self._pause
             return self._text
-        self._ask_again_at = time.monotonic() + self._max_age
+        self._refresh_at = time.monotonic() + self._max_age
         return text
 
     def _number(self, text: str) -> float:
@@ -72,6 +73,6 @@ class NumberParameter:
             number = math.nan
         if not self._minimum <= number <= self._maximum:
             raise ConfigurationInvalid(
-                f"{self._name} is {text!r}: it has to be a number from {self._minimum} to {self._maximum}."
+                f"{self._name} is {text!r}; it must be a number from {self._minimum} to {self._maximum}."
             )
         return number

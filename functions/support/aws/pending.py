@@ -1,4 +1,4 @@
-"""The pending tickets: those that still owe their processing or their announcement."""
+"""The pending tickets: those whose processing or notification is not finished."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from support.aws.items import to_item
-from support.aws.ticket_items import ConditionFailedError, TicketItems, key, store_errors
-from support.domain.ticket import Failure, timestamp
+from support.aws.serialization import to_item
+from support.aws.ticket_items import ConditionFailedError, TicketItems, key, translate_store_errors
+from support.domain.ticket import timestamp
+from support.domain.ticket_types import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A ticket in the waiting room; `reason` is an error's name, or what put it there."""
+class WaitingEntry:
+    """A ticket in the waiting room; `reason` is an error's name, or what put the ticket there."""
 
     ticket_id: str
     since: datetime
@@ -23,14 +24,15 @@ class Waiting:
 
 
 class PendingTickets(TicketItems):
-    """The index over `pendingSince`, which holds exactly these tickets, and that over `waitingSince`."""
+    """The sparse indexes over `pendingSince` and `waitingSince`."""
 
-    def since_before(self, moment: datetime) -> Iterator[str]:
-        """The ids of the tickets that owe something since before the moment, read page by page.
+    def pending_before(self, moment: datetime) -> Iterator[str]:
+        """The ids of the tickets that have been pending since before the moment, read page by page.
 
-        Values that sort after every present time come too: they are not times, and would never be seen.
+        Includes tickets whose `pendingSince` sorts after every current time: it is invalid, and no moment
+        would ever include them.
         """
-        items = self._scanned(
+        items = self._scan(
             "Pending",
             FilterExpression="pendingSince < :moment OR pendingSince > :future",
             ExpressionAttributeValues=to_item(
@@ -39,17 +41,19 @@ class PendingTickets(TicketItems):
         )
         return (item["ticketId"]["S"] for item in items)
 
-    def waiting(self) -> Iterator[Waiting]:
-        """The tickets in the waiting room, read page by page; not those whose mark nobody can read."""
-        for item in self._scanned("Waiting"):
+    def waiting(self) -> Iterator[WaitingEntry]:
+        """The tickets in the waiting room, read page by page, without entries that are invalid."""
+        for item in self._scan("Waiting"):
             with suppress(ValueError, KeyError):
                 since = datetime.fromisoformat(item["waitingSince"]["S"]).astimezone(UTC)
-                yield Waiting(ticket_id=item["ticketId"]["S"], since=since, reason=item["waitingFor"]["S"])
+                yield WaitingEntry(
+                    ticket_id=item["ticketId"]["S"], since=since, reason=item["waitingFor"]["S"]
+                )
 
-    def _scanned(self, index: str, **options: Any) -> Iterator[dict[str, Any]]:
+    def _scan(self, index: str, **options: Any) -> Iterator[dict[str, Any]]:
         arguments = {"TableName": self._name, "IndexName": index, **options}
         while True:
-            with store_errors():
+            with translate_store_errors():
                 page = self._client.scan(**arguments)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
@@ -57,9 +61,9 @@ class PendingTickets(TicketItems):
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def set_aside(self, ticket_id: str, failure: Failure) -> None:
-        """Take an unreadable ticket out of the index, and note why in `setAside`; all else stays as it is."""
+        """Remove an unreadable ticket from the index and store the reason in `setAside`."""
         try:
-            with store_errors():
+            with translate_store_errors():
                 self._client.update_item(
                     TableName=self._name,
                     Key=key(ticket_id),

@@ -1,4 +1,4 @@
-"""The tickets table: every write is conditional, so that a repeated or late execution does no harm."""
+"""The tickets table. Every write is conditional, so that a repeated or late execution changes nothing."""
 
 from __future__ import annotations
 
@@ -6,66 +6,61 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from support.aws.items import to_item
-from support.aws.ticket_items import ConditionFailedError, TicketItems, store_errors
-from support.domain.run import Run
-from support.domain.ticket import Analysis, Attempt, Dismissal, Failure, Status, Ticket, timestamp
+from support.aws.ticket_items import ConditionFailedError, TicketItems
+from support.domain.execution import Execution
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, Attempt, Dismissal, Failure, Status
+
+# Every lease increments `attempts`, and the end of every execution changes the status or sets `notifiedAt`.
+# An agent's other changes, and feedback, are irrelevant here.
+_IS_UNCHANGED = "attempts = :attempts AND #status = :oldStatus AND attribute_not_exists(notifiedAt)"
+_IS_FREE = "attribute_not_exists(leasedBy) OR leasedUntil < :now"
+_IS_FREE_OR_OWN = f"({_IS_FREE} OR begins_with(leasedBy, :ownArn))"
+_LEASE_AND_WAIT = "leasedBy, leasedUntil, waitingSince, waitingFor"
+_APPEND_TO_HISTORY = "history = list_append(if_not_exists(history, :empty), :attempt)"
 
 
 class TicketTable(TicketItems):
-    """What the pipeline, and those who restart it, write about a ticket."""
+    """The writes of the pipeline and of those who restart it."""
 
     def find(self, submitted: Ticket) -> Ticket | None:
-        """The stored ticket of a submission, under its id or the one derived from it; None for none."""
-        while (known := self.get(submitted.ticket_id)) and not known.is_same_submission_as(submitted):
-            submitted = submitted.under_derived_id()
-        return known
+        """The stored ticket of a submission, under the submitted id or a derived one, or None."""
+        while (existing := self.get(submitted.ticket_id)) and not existing.is_same_submission_as(submitted):
+            submitted = submitted.with_derived_id()
+        return existing
 
     def find_or_add(self, submitted: Ticket) -> tuple[Ticket, bool]:
         """The stored ticket of a submission, and whether it is new.
 
-        Where another submission's ticket has the id, this one's is added under the id derived from it.
+        When another submission's ticket has the id, the ticket is added under a derived id.
         """
-        while (known := self.add(submitted)) and not known.is_same_submission_as(submitted):
-            submitted = submitted.under_derived_id()
-        return known or submitted, known is None
+        while (existing := self.add(submitted)) and not existing.is_same_submission_as(submitted):
+            submitted = submitted.with_derived_id()
+        return existing or submitted, existing is None
 
-    def add(self, ticket: Ticket) -> Ticket | None:
-        """Add a new ticket: None when it was added, else the ticket that is stored under its id."""
-        try:
-            with store_errors():
-                self._client.put_item(
-                    TableName=self._name,
-                    Item=to_item(ticket.to_document()),
-                    ConditionExpression="attribute_not_exists(ticketId)",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-        except ConditionFailedError as failed:
-            return failed.ticket()
-        return None
+    def claim(self, submitted: Ticket, execution: Execution, now: datetime) -> tuple[Ticket, bool]:
+        """Find or add a submission's ticket and lease it to an execution; whether the lease was granted.
 
-    def claim(self, submitted: Ticket, run: Run, now: datetime) -> tuple[Ticket, bool]:
-        """Add a submission's ticket, or find it, and lease it to an execution; whether the lease was given.
-
-        One execution at a time gets it: none while another's lease lasts, none for a ticket that was
-        announced, and not the one that failed with it, which then only repeats itself. A FAILED ticket
-        becomes RECEIVED again.
+        It is not granted while another execution holds the lease, after the notification, or to the execution
+        with which the ticket failed. The lease makes a FAILED ticket RECEIVED again.
         """
-        leased = replace(submitted, leased_by=run.holder, leased_until=run.lease_end(now))
+        leased = replace(submitted, leased_by=execution.lease_holder, leased_until=execution.lease_end(now))
         ticket, is_new = self.find_or_add(leased)
         if is_new:
             return ticket, True
-        if ticket.notified_at or (ticket.status is Status.FAILED and ticket.was_ended_by(run.name)):
+        if ticket.notified_at or (ticket.status is Status.FAILED and ticket.was_ended_by(execution.name)):
             return ticket, False
-        return self._lease(ticket, run, now)
+        return self._lease(ticket, execution, now)
 
-    def record_analysis(self, ticket_id: str, analysis: Analysis, *, execution: str, now: datetime) -> Ticket:
-        """Make the ticket PROCESSED, or return it as it is when another execution already has.
+    def record_analysis(
+        self, ticket_id: str, analysis: Analysis, *, execution_name: str, now: datetime
+    ) -> Ticket:
+        """Store the analysis and make the ticket PROCESSED; return the ticket unchanged when it already is.
 
-        A success also replaces the FAILED that a parallel execution of the same ticket recorded.
+        Also replaces a FAILED that a parallel execution of the ticket recorded.
 
         Raises:
-            TicketNotFound: there is no such ticket.
+            TicketNotFound: the ticket does not exist.
         """
         try:
             return self._update(
@@ -83,7 +78,7 @@ class TicketTable(TicketItems):
                     ":urgency": analysis["urgency"],
                     ":category": analysis["category"],
                     ":now": timestamp(now),
-                    **_history(execution, Status.PROCESSED, timestamp(now)),
+                    **_attempt(execution_name, Status.PROCESSED, timestamp(now)),
                 },
                 is_new_version=True,
             )
@@ -91,78 +86,78 @@ class TicketTable(TicketItems):
             return failed.ticket()
 
     def record_failure(
-        self, ticket_id: str, failure: Failure, *, execution: str, run: str, now: datetime
+        self, ticket_id: str, failure: Failure, *, execution_name: str, execution_arn: str, now: datetime
     ) -> Ticket | None:
-        """End the work on a ticket: RECEIVED becomes FAILED, any later status stays.
+        """Store the failure of an execution: RECEIVED becomes FAILED, any later status stays.
 
-        Nothing changes while another execution than `run`, an ARN, has the lease, or after the announcement.
-        None when the ticket was never stored.
+        Changes nothing while another execution holds the lease, or after the notification. None when the
+        ticket does not exist.
         """
-        seen = self.get(ticket_id)
-        if seen is None or seen.was_failed_by(execution, failure["error"]):
-            return seen
-        is_unread = seen.status is Status.RECEIVED
+        ticket = self.get(ticket_id)
+        if ticket is None or ticket.was_failed_by(execution_name, failure["error"]):
+            return ticket
+        is_received = ticket.status is Status.RECEIVED
         try:
             return self._update(
                 ticket_id,
                 "#status = :status, failure = :failure, updatedAt = :failedAt, "
                 + _APPEND_TO_HISTORY
                 + f" REMOVE pendingSince, {_LEASE_AND_WAIT}",
-                condition=f"{_IS_AS_SEEN} AND {_MAY_BE_ENDED}",
+                condition=f"{_IS_UNCHANGED} AND {_IS_FREE_OR_OWN}",
                 values={
-                    ":status": Status.FAILED if is_unread else seen.status,
+                    ":status": Status.FAILED if is_received else ticket.status,
                     ":failure": failure,
                     ":failedAt": failure["failedAt"],
-                    **_history(execution, failure["error"], failure["failedAt"]),
-                    **_seen(seen),
-                    ":run": f"{run} ",
-                    ":now": timestamp(now),
+                    **_attempt(execution_name, failure["error"], failure["failedAt"]),
+                    **_unchanged(ticket),
+                    **_own_lease(execution_arn, now),
                 },
-                is_new_version=is_unread,
+                is_new_version=is_received,
             )
         except ConditionFailedError as failed:
             return failed.ticket() if failed.item else None
 
     def record_deferral(
-        self, ticket_id: str, *, error: str, since: str, run: str, now: datetime
+        self, ticket_id: str, *, error: str, since: str, execution_arn: str, now: datetime
     ) -> Ticket | None:
-        """Note that a ticket goes to the waiting room, and end the lease of `run`, an execution's ARN.
+        """Mark a ticket as waiting and end the execution's lease.
 
-        Nothing changes, and the answer is None, when the lease is another execution's.
+        Changes nothing and returns None when another execution holds the lease.
         """
         try:
             return self._update(
                 ticket_id,
                 "waitingSince = :since, waitingFor = :error, updatedAt = :now REMOVE leasedBy, leasedUntil",
                 condition="attribute_exists(#status) AND attribute_not_exists(notifiedAt) "
-                f"AND {_MAY_BE_ENDED}",
-                values={":since": since, ":error": error, ":run": f"{run} ", ":now": timestamp(now)},
+                f"AND {_IS_FREE_OR_OWN}",
+                values={":since": since, ":error": error, **_own_lease(execution_arn, now)},
             )
         except ConditionFailedError:
             return None
 
-    def mark_waiting(self, seen: Ticket, *, reason: str, now: datetime) -> Ticket | None:
-        """Note that a ticket was put into the waiting room, or once more; None when it went on meanwhile."""
+    def mark_waiting(self, ticket: Ticket, *, reason: str, now: datetime) -> Ticket | None:
+        """Mark a ticket that was sent to the waiting room; None when it has changed in the meantime."""
         try:
             return self._update(
-                seen.ticket_id,
+                ticket.ticket_id,
                 "waitingSince = :now, waitingFor = :reason, updatedAt = :now",
-                condition=f"{_IS_AS_SEEN} AND (attribute_not_exists(waitingSince) OR waitingSince = :before)",
+                condition=f"{_IS_UNCHANGED} AND "
+                "(attribute_not_exists(waitingSince) OR waitingSince = :oldWaitingSince)",
                 values={
                     ":now": timestamp(now),
                     ":reason": reason,
-                    ":before": seen.waiting_since or "",
-                    **_seen(seen),
+                    ":oldWaitingSince": ticket.waiting_since or "",
+                    **_unchanged(ticket),
                 },
             )
         except ConditionFailedError:
             return None
 
-    def mark_announced(self, ticket_id: str, now: datetime) -> Ticket:
-        """Note that the support team was told: the ticket owes nothing any more.
+    def mark_notified(self, ticket_id: str, now: datetime) -> Ticket:
+        """Mark a ticket about which the support team was notified; it is no longer pending.
 
         Raises:
-            TicketNotFound: there is no such ticket.
+            TicketNotFound: the ticket does not exist.
         """
         try:
             return self._update(
@@ -175,61 +170,57 @@ class TicketTable(TicketItems):
         except ConditionFailedError as failed:
             return failed.ticket()
 
-    def dismiss(self, seen: Ticket, dismissal: Dismissal) -> Ticket | None:
-        """Note that an abandoned ticket is not to be replayed; None when it went on meanwhile.
+    def dismiss(self, ticket: Ticket, dismissal: Dismissal) -> Ticket | None:
+        """Mark a ticket that is not to be replayed; None when it has changed in the meantime.
 
-        Every restart takes the note away again.
+        Every restart removes the mark.
         """
         try:
             return self._update(
-                seen.ticket_id,
+                ticket.ticket_id,
                 "dismissed = :dismissal, updatedAt = :now",
-                condition=_IS_AS_SEEN,
-                values={":dismissal": dismissal, ":now": dismissal["at"], **_seen(seen)},
+                condition=_IS_UNCHANGED,
+                values={":dismissal": dismissal, ":now": dismissal["at"], **_unchanged(ticket)},
             )
         except ConditionFailedError:
             return None
 
-    def _lease(self, seen: Ticket, run: Run, now: datetime) -> tuple[Ticket, bool]:
-        is_failed = seen.status is Status.FAILED
-        is_repeat = seen.leased_by == run.holder
+    def _lease(self, ticket: Ticket, execution: Execution, now: datetime) -> tuple[Ticket, bool]:
+        is_failed = ticket.status is Status.FAILED
+        holder = execution.lease_holder
         try:
-            ticket = self._update(
-                seen.ticket_id,
-                "#status = :status, attempts = attempts + :one, leasedBy = :holder, leasedUntil = :until, "
-                "pendingSince = if_not_exists(pendingSince, :now), updatedAt = :now "
+            leased = self._update(
+                ticket.ticket_id,
+                "#status = :status, attempts = attempts + :increment, leasedBy = :holder, "
+                "leasedUntil = :until, pendingSince = if_not_exists(pendingSince, :now), updatedAt = :now "
                 "REMOVE waitingSince, waitingFor, dismissed",
-                condition=f"{_IS_AS_SEEN} AND ({_IS_FREE} OR leasedBy = :holder "
+                condition=f"{_IS_UNCHANGED} AND ({_IS_FREE} OR leasedBy = :holder "
                 "OR begins_with(leasedBy, :predecessor))",
                 values={
-                    ":status": Status.RECEIVED if is_failed else seen.status,
-                    ":one": 0 if is_repeat else 1,
-                    ":holder": run.holder,
-                    ":predecessor": f"{run.predecessor or run.holder} ",
-                    ":until": run.lease_end(now),
+                    ":status": Status.RECEIVED if is_failed else ticket.status,
+                    ":increment": 0 if ticket.leased_by == holder else 1,
+                    ":holder": holder,
+                    ":predecessor": f"{execution.predecessor or holder} ",
+                    ":until": execution.lease_end(now),
                     ":now": timestamp(now),
-                    **_seen(seen),
+                    **_unchanged(ticket),
                 },
                 is_new_version=is_failed,
             )
         except ConditionFailedError as failed:
             return failed.ticket(), False
-        return ticket, True
+        return leased, True
 
 
-# Every lease counts `attempts` up, and every execution's end changes the status or notes the announcement. An
-# agent's other changes and feedback do not matter to either.
-_IS_AS_SEEN = "attempts = :attempts AND #status = :seen AND attribute_not_exists(notifiedAt)"
-_IS_FREE = "attribute_not_exists(leasedBy) OR leasedUntil < :now"
-_MAY_BE_ENDED = f"({_IS_FREE} OR begins_with(leasedBy, :run))"
-_LEASE_AND_WAIT = "leasedBy, leasedUntil, waitingSince, waitingFor"
-_APPEND_TO_HISTORY = "history = list_append(if_not_exists(history, :empty), :attempt)"
+def _unchanged(ticket: Ticket) -> dict[str, Any]:
+    return {":attempts": ticket.attempts, ":oldStatus": ticket.status}
 
 
-def _seen(ticket: Ticket) -> dict[str, Any]:
-    return {":attempts": ticket.attempts, ":seen": ticket.status}
+def _own_lease(execution_arn: str, now: datetime) -> dict[str, Any]:
+    # The space ends the ARN in `leasedBy`, so that no other ARN with this prefix matches.
+    return {":ownArn": f"{execution_arn} ", ":now": timestamp(now)}
 
 
-def _history(execution: str, outcome: str, ended_at: str) -> dict[str, Any]:
-    attempt: Attempt = {"execution": execution, "outcome": outcome, "endedAt": ended_at}
+def _attempt(execution_name: str, outcome: str, ended_at: str) -> dict[str, Any]:
+    attempt: Attempt = {"execution": execution_name, "outcome": outcome, "endedAt": ended_at}
     return {":empty": [], ":attempt": [attempt]}

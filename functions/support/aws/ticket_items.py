@@ -1,4 +1,4 @@
-"""The items of the tickets table: each is read whole, and written only on a condition."""
+"""The items of the tickets table: reads whole tickets and writes them conditionally."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from support.aws.errors import translated
-from support.aws.items import to_document, to_item
+from support.aws.error_translation import translate_errors
+from support.aws.serialization import to_document, to_item
 from support.domain.errors import StoreRejected, StoreUnavailable, TicketNotFound
 from support.domain.ticket import Ticket
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class TicketItems:
     """Tickets in DynamoDB, by ticket id.
 
-    Every method raises StoreUnavailable when a repeat may succeed, StoreRejected when it cannot, and
-    InvalidTicket when the item that it reads is not a ticket.
+    Every method raises StoreUnavailable when a retry may succeed, StoreRejected when it cannot, and
+    InvalidTicket when the item is not a valid ticket.
     """
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
@@ -29,10 +29,24 @@ class TicketItems:
         self._name = name
 
     def get(self, ticket_id: str) -> Ticket | None:
-        """The ticket as last written, or None."""
-        with store_errors():
-            answer = self._client.get_item(TableName=self._name, Key=key(ticket_id), ConsistentRead=True)
-        return as_ticket(answer["Item"]) if "Item" in answer else None
+        """The current ticket (a consistent read), or None."""
+        with translate_store_errors():
+            response = self._client.get_item(TableName=self._name, Key=key(ticket_id), ConsistentRead=True)
+        return as_ticket(response["Item"]) if "Item" in response else None
+
+    def add(self, ticket: Ticket) -> Ticket | None:
+        """Add a new ticket; None when it was added, else the existing ticket with its id."""
+        try:
+            with translate_store_errors():
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=to_item(ticket.to_document()),
+                    ConditionExpression="attribute_not_exists(ticketId)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ConditionFailedError as failed:
+            return failed.ticket()
+        return None
 
     def _update(
         self,
@@ -43,12 +57,12 @@ class TicketItems:
         values: Mapping[str, Any],
         is_new_version: bool = False,
     ) -> Ticket:
-        """Write a ticket; `changes` are an update expression's, without its first SET.
+        """Update a ticket; `changes` is an update expression without the leading SET.
 
-        `is_new_version` says that agents who read the ticket before have to read it again to change it.
+        With `is_new_version`, agents who have read the ticket must read it again before they change it.
         """
-        with store_errors():
-            answer = self._client.update_item(
+        with translate_store_errors():
+            response = self._client.update_item(
                 TableName=self._name,
                 Key=key(ticket_id),
                 UpdateExpression=f"SET version = version + :versions, {changes}",
@@ -58,27 +72,27 @@ class TicketItems:
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        return as_ticket(answer["Attributes"])
+        return as_ticket(response["Attributes"])
 
 
 class ConditionFailedError(Exception):
-    """A write's condition did not hold; `item` is what is stored instead, if anything."""
+    """The condition of a write failed; `item` is the stored item, if there is one."""
 
     def __init__(self, item: Mapping[str, Any] | None) -> None:
         super().__init__()
         self.item = item
 
     def ticket(self) -> Ticket:
-        """The ticket that is stored instead. Raises TicketNotFound."""
+        """The stored ticket. Raises TicketNotFound."""
         if not self.item:
-            raise TicketNotFound("The ticket is not in the table; was it deleted meanwhile?")
+            raise TicketNotFound("The ticket is not in the table; it may have been deleted.")
         return as_ticket(self.item)
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
-    """Raise DynamoDB's errors as the pipeline's, and ConditionFailedError when a condition did not hold."""
-    with translated(unavailable=StoreUnavailable, rejected=StoreRejected):
+def translate_store_errors() -> Iterator[None]:
+    """Translate DynamoDB's errors; raise ConditionFailedError when a condition failed."""
+    with translate_errors(unavailable=StoreUnavailable, rejected=StoreRejected):
         try:
             yield
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""The topics: where processed tickets are announced, and failed ones."""
+"""The SNS topics for processed and for failed tickets."""
 
 from __future__ import annotations
 
@@ -6,57 +6,57 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from support.aws.errors import translated
+from support.aws.error_translation import translate_errors
 from support.domain.errors import NotifyRejected, NotifyUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-    from support.domain.announcement import Announcement
-    from support.domain.ticket import Failure
+    from support.domain.notification import Notification
+    from support.domain.ticket_types import Failure
 
 
 class SupportTopic:
-    """The SNS topic that machines subscribe to: the mails' queues and the support team's tools."""
+    """The SNS topic for processed tickets; the mail queues and the support team's tools subscribe to it."""
 
     def __init__(self, client: SNSClient, arn: str) -> None:
         self._client = client
         self._arn = arn
 
-    def publish(self, announcement: Announcement) -> None:
-        """Publish the ticket with its labels.
+    def publish(self, notification: Notification) -> None:
+        """Publish a notification with its attributes.
 
         Raises:
-            NotifyUnavailable: a repeat may succeed.
-            NotifyRejected: a repeat cannot succeed.
+            NotifyUnavailable: a retry may succeed.
+            NotifyRejected: a retry cannot succeed.
         """
-        with translated(unavailable=NotifyUnavailable, rejected=NotifyRejected):
+        with translate_errors(unavailable=NotifyUnavailable, rejected=NotifyRejected):
             self._client.publish(
                 TopicArn=self._arn,
-                Subject=announcement.subject,
-                Message=announcement.document,
+                Subject=notification.subject,
+                Message=notification.document,
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value}
-                    for name, value in announcement.labels.items()
+                    for name, value in notification.attributes.items()
                 },
             )
 
 
 class FailureTopic:
-    """The SNS topic that the failed-tickets queue and the operators subscribe to."""
+    """The SNS topic for failed tickets; the failed-tickets queue and the operators subscribe to it."""
 
     def __init__(self, client: SNSClient, arn: str) -> None:
         self._client = client
         self._arn = arn
 
     def publish(self, *, submission: Mapping[str, Any], execution: str, failure: Failure) -> None:
-        """Publish a failure message, in the form that the state machine publishes it.
+        """Publish a failure message in the format of the state machine's Publish Failure.
 
         Raises:
-            NotifyUnavailable: a repeat may succeed.
-            NotifyRejected: a repeat cannot succeed.
+            NotifyUnavailable: a retry may succeed.
+            NotifyRejected: a retry cannot succeed.
         """
-        with translated(unavailable=NotifyUnavailable, rejected=NotifyRejected):
+        with translate_errors(unavailable=NotifyUnavailable, rejected=NotifyRejected):
             self._client.publish(
                 TopicArn=self._arn,
                 Subject="Support ticket failed",

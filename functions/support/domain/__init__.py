@@ -1,1 +1,1 @@
-"""What the pipeline is about: tickets, analyses, errors. Standard library only, no I/O."""
+"""The business rules: tickets, analyses, errors. Standard library only, no input or output."""

@@ -1,79 +1,59 @@
-"""The form of an analysis: one JSON Schema that is both the model's tool schema and the validator."""
+"""Turns the model's answer into an analysis: clean the text, then add what the code decides."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from importlib.resources import files
 from typing import Any, cast
 
-from support.domain.grounding import is_grounded
+from support.domain.analysis_schema import SCHEMA
+from support.domain.output_checks import passes_output_checks
 from support.domain.plain_text import readable, readable_line
-from support.domain.ticket import Analysis, ModelCall, Ticket, timestamp
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, ModelCall
 
 
-def _load(name: str) -> dict[str, Any]:
-    return cast(dict[str, Any], json.loads(files("support.domain").joinpath(name).read_text("utf-8")))
+def clean(answer: Any) -> Any:
+    """The model's answer, ready to be validated.
 
-
-CATEGORIES: dict[str, str] = _load("taxonomy.json")["categories"]
-
-
-def _schema() -> dict[str, Any]:
-    schema = _load("analysis.schema.json")
-    schema["properties"]["category"] |= {
-        "enum": list(CATEGORIES),
-        "description": "; ".join(f"{name}: {meaning}" for name, meaning in CATEGORIES.items()),
-    }
-    return schema
-
-
-SCHEMA: dict[str, Any] = _schema()
-URGENCIES: tuple[str, ...] = tuple(SCHEMA["properties"]["urgency"]["enum"])
-
-
-def cleaned(answer: Any) -> Any:
-    """The model's answer as it may be stored and shown, before it is validated.
-
-    Only the fields of the schema; texts without invisible characters, all but the reply on one line; the
-    language tag in its usual case (`zh-Hans-CN`), by which subscribers can filter. What has another type than
-    it should stays as it is, for the validator to refuse.
+    Keeps only the fields of the schema, removes invisible characters, puts every text except the reply on one
+    line, and writes the language tag in its canonical case (`zh-Hans-CN`), so that subscribers can filter by
+    it. Leaves a value of the wrong type as it is: the validator rejects it.
     """
     if not isinstance(answer, Mapping):
         return answer
     known = {name: answer[name] for name in SCHEMA["properties"] if name in answer}
     return known | {
-        name: clean(known[name])
-        for name, (kind, clean) in _CLEANERS.items()
-        if isinstance(known.get(name), kind)
+        name: clean_field(known[name])
+        for name, (expected_type, clean_field) in _CLEANERS.items()
+        if isinstance(known.get(name), expected_type)
     }
 
 
-def _usual_case(tag: str) -> str:
+def _canonical_case(tag: str) -> str:
     first, *rest = tag.split("-")
     return "-".join([first.lower(), *(part.title() if len(part) == 4 else part.upper() for part in rest)])
 
 
-def _lines(items: list[Any]) -> list[Any]:
+def _readable_lines(items: list[Any]) -> list[Any]:
     return [readable_line(item) if isinstance(item, str) else item for item in items]
 
 
-def _number(value: float) -> float | None:
-    # NaN lies in every range that a validator compares it with, and in no table.
+def _nan_to_none(value: float) -> float | None:
+    # The validator's range checks accept NaN, and DynamoDB does not.
     return None if math.isnan(value) else value
 
 
-# By field, the type that it should have, and what makes it fit to be shown.
+# Field → its expected type, and the function that cleans a value of that type.
 _CLEANERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
-    "language": (str, _usual_case),
+    "language": (str, _canonical_case),
     "summary": (str, readable_line),
     "response": (str, readable),
-    "tags": (list, _lines),
-    "confidence": (float, _number),
+    "tags": (list, _readable_lines),
+    "confidence": (float, _nan_to_none),
 }
 
 
-def complete(  # noqa: PLR0913 - facts about one answer, each by its name
+def complete(  # noqa: PLR0913 - facts about one answer, all passed by name
     answer: Mapping[str, Any],
     *,
     ticket: Ticket,
@@ -82,25 +62,24 @@ def complete(  # noqa: PLR0913 - facts about one answer, each by its name
     model: ModelCall,
     now: datetime,
 ) -> Analysis:
-    """The model's valid answer to a ticket as an analysis.
+    """Complete the model's valid answer to a ticket.
 
-    Fields that the schema does not name are dropped. `needsReview` is set when the model is less sure than
-    `review_threshold` (0..1), when it stopped for another reason than the tool call (`stopped_early`), or
-    when its words hold an address that is not in the ticket, or its instructions.
+    Drops fields that are not in the schema. Sets `needsReview` when the confidence is below
+    `review_threshold` (0..1), when the model stopped for another reason than the tool call (`stopped_early`),
+    or when the answer contains an address that is not in the ticket, or quotes the instructions.
     """
-    known = {name: answer[name] for name in SCHEMA["properties"]}
-    is_sure = answer["confidence"] >= review_threshold
+    is_confident = answer["confidence"] >= review_threshold
+    is_safe = passes_output_checks(_model_text(answer), f"{ticket.subject or ''}\n{ticket.content}")
     return cast(
         Analysis,
-        known
+        {name: answer[name] for name in SCHEMA["properties"]}
         | {
-            "needsReview": stopped_early or not is_sure or not _is_grounded(answer, ticket),
+            "needsReview": stopped_early or not is_confident or not is_safe,
             "model": model,
             "generatedAt": timestamp(now),
         },
     )
 
 
-def _is_grounded(answer: Mapping[str, Any], ticket: Ticket) -> bool:
-    written = "\n".join([answer["response"], answer["summary"], *answer["tags"]])
-    return is_grounded(written, f"{ticket.subject or ''}\n{ticket.content}")
+def _model_text(answer: Mapping[str, Any]) -> str:
+    return "\n".join([answer["response"], answer["summary"], *answer["tags"]])

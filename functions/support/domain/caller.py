@@ -1,4 +1,4 @@
-"""Who is calling: a customer, an agent, an admin or a service."""
+"""The caller of the API: a customer, an agent, an admin or a service."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _STAFF = frozenset({"agents", "admins"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller: the token's `sub` and the user pool groups it is in."""
+    """An authenticated caller: the token's `sub` and the caller's user pool groups."""
 
     subject: str
     groups: frozenset[str]
@@ -22,7 +22,7 @@ class Caller:
         """The caller in an execution's input: `{"subject": str, "groups": str}`.
 
         Raises:
-            InvalidTicket: there is no subject.
+            InvalidTicket: the subject is missing.
         """
         subject = document.get("subject")
         if not isinstance(subject, str) or not subject:
@@ -31,7 +31,7 @@ class Caller:
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
-        """The caller that a Cognito ID token's claims name."""
+        """The caller in the claims of a Cognito ID token."""
         return cls(str(claims.get("sub", "")), parse_groups(claims.get("cognito:groups")))
 
     @property
@@ -45,14 +45,14 @@ class Caller:
         return "admins" in self.groups
 
     def may_act_for_others(self, channel: str) -> bool:
-        """Whether a `customerId` in the caller's submission counts: from staff, and from services."""
+        """Whether the caller may submit a ticket for another customer: staff and services may."""
         return channel == "service" or self.is_staff
 
     def may_read_tickets_of(self, customer_id: str) -> bool:
-        """Whether the caller may see this customer's tickets."""
+        """Whether the caller may read this customer's tickets."""
         return self.is_staff or (bool(self.subject) and self.subject == customer_id)
 
 
 def parse_groups(claim: object) -> frozenset[str]:
-    """The groups in a `cognito:groups` claim, which API Gateway renders as `a,b`, `[a b]` or `[a, b]`."""
+    """The groups in a `cognito:groups` claim, which API Gateway formats as `a,b`, `[a b]` or `[a, b]`."""
     return frozenset(re.findall(r"[^\s,\[\]]+", claim)) if isinstance(claim, str) else frozenset()

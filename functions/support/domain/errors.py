@@ -1,16 +1,16 @@
-"""Everything that can go wrong in a task.
+"""The errors of the pipeline.
 
     PipelineError
-    ├── TransientError            the same call may succeed later: the state machine retries it
+    ├── TransientError            a retry may succeed: the state machine retries the task
     │   ├── StoreUnavailable
     │   ├── ModelThrottled
     │   ├── ModelUnavailable
     │   ├── ModelOutputInvalid
     │   ├── NotifyUnavailable
     │   ├── ConfigurationUnavailable
-    │   ├── StartUnavailable      (operations only)
-    │   └── QueueUnavailable      (operations only)
-    └── PermanentError            the same call will fail again: a person has to look
+    │   ├── StartUnavailable      (background only)
+    │   └── QueueUnavailable      (background only)
+    └── PermanentError            a retry fails again: an operator must act
         ├── InvalidTicket
         ├── TicketNotFound
         ├── StoreRejected
@@ -18,12 +18,12 @@
         ├── ModelRefused
         ├── NotifyRejected
         ├── ConfigurationInvalid
-        ├── StartRejected         (operations only)
-        └── QueueRejected         (operations only)
+        ├── StartRejected         (background only)
+        └── QueueRejected         (background only)
 
-Step Functions matches the bare class name and never a parent, so only leaves are raised, and only leaves
-stand in the state machine's definition: all that its tasks can raise. No message holds ticket content:
-messages are logged.
+Step Functions matches the bare class name and never a parent class, so only leaves are raised, and the state
+machine's definition names only leaves: all that its tasks can raise. Error messages are logged, so they never
+contain ticket content.
 """
 
 
@@ -32,11 +32,11 @@ class PipelineError(Exception):
 
 
 class TransientError(PipelineError):
-    """A repeat may succeed; never raised itself."""
+    """A retry may succeed; never raised itself."""
 
 
 class PermanentError(PipelineError):
-    """A repeat will fail again; never raised itself."""
+    """A retry fails again; never raised itself."""
 
 
 class StoreUnavailable(TransientError):
@@ -44,7 +44,7 @@ class StoreUnavailable(TransientError):
 
 
 class ModelThrottled(TransientError):
-    """Bedrock refused the call because a quota of requests or tokens is used up for now."""
+    """Bedrock throttled the call: a quota of requests or tokens is used up for now."""
 
 
 class ModelUnavailable(TransientError):
@@ -52,7 +52,7 @@ class ModelUnavailable(TransientError):
 
 
 class ModelOutputInvalid(TransientError):
-    """The model answered, but not with a usable analysis; another attempt often does."""
+    """The model's answer is not a valid analysis; another attempt often succeeds."""
 
 
 class NotifyUnavailable(TransientError):
@@ -72,11 +72,11 @@ class QueueUnavailable(TransientError):
 
 
 class InvalidTicket(PermanentError):
-    """The execution's input is no submission: a field is missing or has the wrong form."""
+    """A submission, ticket or message is invalid: a field is missing or has the wrong type."""
 
 
 class TicketNotFound(PermanentError):
-    """No ticket is stored under the id, though an earlier step stored it."""
+    """The ticket is not in the table, although an earlier step stored it."""
 
 
 class StoreRejected(PermanentError):
@@ -84,7 +84,7 @@ class StoreRejected(PermanentError):
 
 
 class ModelRejected(PermanentError):
-    """Bedrock refused the call: no access to the model, no such model, or an invalid request."""
+    """Bedrock rejected the call: no access to the model, no such model, or an invalid request."""
 
 
 class ModelRefused(PermanentError):
@@ -92,16 +92,16 @@ class ModelRefused(PermanentError):
 
 
 class NotifyRejected(PermanentError):
-    """SNS refused the call: permissions, a missing topic, or an invalid message."""
+    """SNS rejected the call: permissions, no such topic, or an invalid message."""
 
 
 class ConfigurationInvalid(PermanentError):
-    """A parameter is missing, may not be read, or holds no usable value."""
+    """A parameter does not exist, cannot be read, or has an invalid value."""
 
 
 class StartRejected(PermanentError):
-    """Step Functions refused to start an execution: permissions, or no such state machine."""
+    """Step Functions rejected the start of an execution: permissions, or no such state machine."""
 
 
 class QueueRejected(PermanentError):
-    """SQS refused the call: permissions, or no such queue."""
+    """SQS rejected the call: permissions, or no such queue."""

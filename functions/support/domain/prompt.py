@@ -3,19 +3,21 @@
 import json
 import secrets
 from hashlib import sha256
+from importlib.resources import files
 
-from support.domain.analysis import SCHEMA
-from support.domain.instructions import INSTRUCTIONS
+from support.domain.analysis_schema import SCHEMA
 from support.domain.ticket import Ticket
 
-# Stored with every analysis, so that answers can be compared across changes. Derived: nobody can forget it.
+INSTRUCTIONS = files("support.domain").joinpath("prompt.txt").read_text("utf-8").strip()
+
+# Stored with every analysis, to compare answers across versions. A hash cannot be forgotten in an edit.
 VERSION = sha256((INSTRUCTIONS + json.dumps(SCHEMA)).encode()).hexdigest()[:12]
 
 
 def ticket_block(ticket: Ticket) -> str:
     """The ticket as a delimited block of text.
 
-    The tag carries a random number, so that no ticket text can close its own block.
+    The tag contains a random number, so that the ticket's text cannot close the block.
     """
     tag = f"ticket-{secrets.token_hex(4)}"
     subject = f"Subject: {ticket.subject}\n\n" if ticket.subject else ""

@@ -1,15 +1,15 @@
-"""What the ticket endpoints refuse, in the caller's terms.
+"""The reasons for which the API refuses a request, in the caller's terms.
 
-Unlike the pipeline's errors these are no faults: the request was understood, and the answer is no.
+Refusals are not faults: the API understood the request and does not do what it asks for.
 """
 
 
 class Refusal(Exception):
-    """The request is refused; the message says what to do instead, and is shown to the caller."""
+    """The request is refused. The caller sees the message, which says what to do instead."""
 
 
 class InvalidRequest(Refusal):
-    """A parameter or the body does not have the form that the contract asks for."""
+    """A parameter or the body does not conform to the contract."""
 
 
 class Forbidden(Refusal):
@@ -17,7 +17,7 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no such ticket, or it is not the caller's: the answer does not say which."""
+    """The ticket does not exist or belongs to somebody else; the caller cannot tell which."""
 
     def __init__(self) -> None:
         super().__init__("There is no such ticket, or it is not yours.")
@@ -27,19 +27,19 @@ class VersionConflict(Refusal):
     """The ticket has changed since the caller read it."""
 
     def __init__(self) -> None:
-        super().__init__("Read the ticket again, and send the change with its present version.")
+        super().__init__("Read the ticket again, and send the change with its current version.")
 
 
 class TransitionNotAllowed(Refusal):
-    """The ticket's status is not followed by the one asked for."""
+    """The requested status does not follow the ticket's current one."""
 
 
 class NotAnalysed(Refusal):
-    """The ticket has no analysis that could be corrected."""
+    """The ticket has no analysis to correct."""
 
 
 class NothingToReplay(Refusal):
-    """The ticket is processed, or being processed."""
+    """The ticket is processed or being processed."""
 
 
 class FeedbackClosed(Refusal):

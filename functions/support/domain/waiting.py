@@ -1,8 +1,8 @@
-"""Tickets in the waiting room: what their messages say, and what the next execution is told.
+"""Tickets in the waiting room: their messages, and the input of their next execution.
 
-A message is `{"input": execution input, "execution": ARN, "error": str, "cause": str, "deferredAt": time}`,
-as Defer Ticket sends it. A failure message, with `failedAt` in the place of `deferredAt`, starts a failed
-ticket again: its wait begins now.
+Defer Ticket sends `{"input": execution input, "execution": ARN, "error": str, "cause": str, "deferredAt":
+time}`. A failure message, with `failedAt` instead of `deferredAt`, replays a failed ticket: its waiting time
+starts anew.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, Self
 from support.domain.errors import InvalidTicket
 from support.domain.ticket import HIGH_PRIORITY, timestamp
 
-# What a ticket may cause by itself, while nothing else is wrong.
+# Errors that one ticket can cause while everything else works.
 _DEATHS = (
     "Lambda.Unknown",
     "Runtime.ExitError",
@@ -24,16 +24,16 @@ _DEATHS = (
     "States.DataLimitExceeded",
 )
 _WAITING = "waiting"
-# What a ticket is said to wait for when an operator or an admin has it started again.
+# `waitingFor` of a ticket that an operator or an admin replays.
 REPLAY = "Replay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingTicket:
-    """A ticket in the waiting room, since when, and why.
+    """A ticket in the waiting room; `error` is the reason, an error's name.
 
-    `execution` is the ARN of the execution that put it there, whose claim on the ticket the next one takes
-    over. `deaths` counts the rounds in a row in which a function died or took too long.
+    `execution` is the ARN of the execution that deferred the ticket; the next execution takes over its lease.
+    `deaths` counts the consecutive executions in which a function crashed or timed out.
     """
 
     submission: Mapping[str, Any]
@@ -45,21 +45,21 @@ class WaitingTicket:
 
     @classmethod
     def from_message(cls, body: str, now: datetime) -> Self:
-        """The ticket of a message in the waiting room.
+        """The ticket in a message.
 
         Raises:
-            InvalidTicket: the message has another form.
+            InvalidTicket: the message has another format.
         """
         try:
             message = json.loads(body)
             submission = dict(message["input"])
-            waited = dict(submission.pop(_WAITING, {}))
+            previous = dict(submission.pop(_WAITING, {}))
             is_replay = "failedAt" in message
-            deaths = int(waited.get("deaths", 0)) + 1
+            deaths = int(previous.get("deaths", 0)) + 1
             ticket = cls(
                 submission=submission,
                 error=str(message["error"]),
-                since=_moment(waited.get("since") or message.get("deferredAt") or timestamp(now)),
+                since=_utc(previous.get("since") or message.get("deferredAt") or timestamp(now)),
                 execution=str(message["execution"]),
                 cause=str(message.get("cause", "")),
                 deaths=deaths if message["error"] in _DEATHS else 0,
@@ -67,11 +67,11 @@ class WaitingTicket:
             return replace(ticket, since=now, deaths=0) if is_replay else ticket
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidTicket(
-                "The message is neither a deferred nor a failed ticket's: see support.domain.waiting."
+                "The message is neither a deferral nor a failure: see support.domain.waiting."
             ) from error
 
     def to_message(self, now: datetime) -> str:
-        """The message's body. ASCII: SQS refuses some characters."""
+        """The body of the message, in ASCII: SQS rejects some characters."""
         return json.dumps(
             {
                 "input": self.to_input(),
@@ -88,30 +88,30 @@ class WaitingTicket:
         return {**self.submission, _WAITING: waiting}
 
     def deferred_again(self, *, execution: str, error: str, cause: str) -> Self:
-        """The same ticket after one more round that did not end in the state machine."""
+        """The ticket after another execution that ended without deferring or failing it."""
         return replace(self, execution=execution, error=error, cause=cause)
 
 
 def has_priority(execution_input: Mapping[str, Any]) -> bool:
-    """Whether a ticket goes before those that wait without priority; the state machine decides the same."""
+    """Whether the ticket waits in the priority queue; the state machine applies the same rule."""
     request = execution_input.get("request")
     return isinstance(request, Mapping) and request.get("priority") == HIGH_PRIORITY
 
 
 def waiting_since(execution_input: Mapping[str, Any], now: datetime) -> str:
-    """Since when the ticket of an execution that is about to be deferred has been waiting."""
-    return str(_of(execution_input).get("since") or timestamp(now))
+    """The time since which a ticket that is being deferred has been waiting."""
+    return str(_waiting(execution_input).get("since") or timestamp(now))
 
 
 def predecessor(execution_input: Mapping[str, Any]) -> str | None:
-    """The ARN of the execution that put the ticket of this one into the waiting room."""
-    return _of(execution_input).get("execution") or None
+    """The ARN of the execution that put this execution's ticket into the waiting room."""
+    return _waiting(execution_input).get("execution") or None
 
 
-def _moment(text: str) -> datetime:
+def _utc(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _of(execution_input: Mapping[str, Any]) -> Mapping[str, Any]:
+def _waiting(execution_input: Mapping[str, Any]) -> Mapping[str, Any]:
     waiting = execution_input.get(_WAITING)
     return waiting if isinstance(waiting, Mapping) else {}

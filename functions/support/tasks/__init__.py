@@ -1,1 +1,1 @@
-"""The steps that the state machine calls, one module each."""
+"""The tasks of the state machine, one module each."""

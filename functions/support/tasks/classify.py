@@ -1,4 +1,4 @@
-"""Classify Ticket, Ask Fallback Model: an analysis, valid in every field, or an error; never a guess."""
+"""Classify Ticket, Ask Fallback Model: return a valid analysis or raise an error, never a guess."""
 
 import os
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from support.aws import clients
 from support.aws.model import Guardrail, ModelAnswer, TriageModel
 from support.aws.parameters import NumberParameter
-from support.aws.telemetry import logger, metrics, task
+from support.aws.telemetry import logger, metrics
 from support.domain import analysis, prompt
 from support.domain.errors import ModelRejected
-from support.domain.ticket import ModelCall, Ticket
+from support.domain.ticket import Ticket
+from support.domain.ticket_types import ModelCall
+from support.tasks.task_handler import task_handler
 
 GUARDRAIL = Guardrail(id=os.environ["GUARDRAIL_ID"], version=os.environ["GUARDRAIL_VERSION"])
 MODEL = TriageModel(clients.bedrock_runtime(), os.environ["MODEL_ID"], GUARDRAIL)
@@ -24,20 +26,20 @@ REVIEW_THRESHOLD = NumberParameter(
 )
 
 
-@task
+@task_handler
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Have the model read the ticket, or the second model when the event says `"model": "fallback"`.
+    """Analyse the ticket with the model, or with the fallback model if the event has `"model": "fallback"`.
 
     Event: `{"execution": str, "ticket": ticket document}`. Result: the same ticket with its analysis.
     Raises: ModelThrottled, ModelUnavailable, ModelOutputInvalid, ModelRejected, ModelRefused,
     ConfigurationUnavailable, ConfigurationInvalid, InvalidTicket.
     """
     ticket = Ticket.from_document(event["ticket"])
-    # Before the model is paid for.
+    # Read the parameter first: an invalid one must not cost a model call.
     review_threshold = REVIEW_THRESHOLD.value()
     ask = _ask_fallback_model if event.get("model") == "fallback" else MODEL.ask
     answer = ask(prompt.ticket_block(ticket))
-    found = analysis.complete(
+    result = analysis.complete(
         answer.document,
         ticket=ticket,
         review_threshold=review_threshold,
@@ -47,9 +49,9 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     )
     metrics.add_metric("InputTokens", MetricUnit.Count, answer.input_tokens)
     metrics.add_metric("OutputTokens", MetricUnit.Count, answer.output_tokens)
-    metrics.add_metric("NeedsReview", MetricUnit.Count, int(found["needsReview"]))
-    logger.info("ticket classified", urgency=found["urgency"], category=found["category"])
-    return {"ticket": {**event["ticket"], "analysis": found}}
+    metrics.add_metric("NeedsReview", MetricUnit.Count, int(result["needsReview"]))
+    logger.info("ticket classified", urgency=result["urgency"], category=result["category"])
+    return {"ticket": {**event["ticket"], "analysis": result}}
 
 
 def _ask_fallback_model(ticket_block: str) -> ModelAnswer:
@@ -57,7 +59,7 @@ def _ask_fallback_model(ticket_block: str) -> ModelAnswer:
     try:
         answer = FALLBACK_MODEL.ask(ticket_block)
     except ModelRejected:
-        # It fails no ticket, which would show it: the metric has an alarm.
+        # The ticket waits for the first model and does not fail, so the metric's alarm must report this.
         metrics.add_metric("FallbackRejected", MetricUnit.Count, 1)
         raise
     metrics.add_metric("FallbackAnswers", MetricUnit.Count, 1)

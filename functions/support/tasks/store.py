@@ -1,4 +1,4 @@
-"""Store Ticket: after this step the ticket is in the table, exactly once, and one execution works on it."""
+"""Store Ticket: store the ticket exactly once, and lease it to one execution."""
 
 import os
 from collections.abc import Mapping
@@ -9,20 +9,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger, task
-from support.domain.run import Run
+from support.aws.telemetry import logger
+from support.domain.execution import Execution
 from support.domain.ticket import Ticket
+from support.tasks.task_handler import task_handler
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 RETENTION_DAYS = int(os.environ["TICKET_RETENTION_DAYS"])
 
 
-@task
+@task_handler
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Store the submission and claim its ticket; return the ticket with all that is already known of it.
+    """Store the submission's ticket, or find it, and claim it for this execution.
 
-    Its id is the submission's, or one derived from it where that is taken by another submission's ticket.
-    A duplicate is a ticket that was announced, or that another execution is working on.
+    The ticket's id is the submitted one, or a derived one when another submission's ticket has that id. It is
+    a duplicate when the support team was notified, or when another execution is processing it.
 
     Event: `{"execution": name, "run": ARN, "enteredAt": time, "submission": execution input}`.
     Result: `{"ticket": ticket document, "isDuplicate": bool}`.
@@ -30,7 +31,7 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     """
     now = datetime.now(UTC)
     submitted = Ticket.from_submission(event["submission"], now=now, retention_days=RETENTION_DAYS)
-    ticket, is_claimed = TABLE.claim(submitted, Run.of(event), now)
+    ticket, is_claimed = TABLE.claim(submitted, Execution.from_event(event), now)
     logger.append_keys(ticketId=ticket.ticket_id)
     logger.info(
         "ticket stored" if is_claimed else "duplicate ignored", status=ticket.status, attempts=ticket.attempts

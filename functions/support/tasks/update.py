@@ -1,4 +1,4 @@
-"""Update Ticket, Record Failure, Record Deferral: the table says how it went; success outlives failure."""
+"""Update Ticket, Record Failure, Record Deferral: record how an execution went."""
 
 import json
 import os
@@ -11,22 +11,25 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger, metrics, task
+from support.aws.telemetry import logger, metrics
 from support.domain.errors import InvalidTicket
-from support.domain.ticket import Failure, Ticket, timestamp
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Failure
 from support.domain.waiting import waiting_since
+from support.tasks.task_handler import task_handler
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+# Characters.
 MAX_CAUSE = 1_000
 
 
-@task
+@task_handler
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Record the analysis, or the failure or deferral when the event holds one.
+    """Record the failure or the deferral in the event, otherwise the analysis.
 
     Event: `{"execution": name, "ticket": ticket document with analysis}`, or `{"execution": name, "run": ARN,
     "submission": execution input, "failure" or "deferral": {"Error": str, "Cause": str}}`.
-    Result: `{"ticket": ticket document}`; null where there is no ticket that this could be recorded of.
+    Result: `{"ticket": ticket document}`; null when the ticket is not stored or the deferral is not recorded.
     Raises: InvalidTicket, TicketNotFound, StoreUnavailable, StoreRejected.
     """
     if "failure" in event:
@@ -41,9 +44,9 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
 def _record_analysis(event: Mapping[str, Any]) -> Ticket:
     classified = Ticket.from_document(event["ticket"])
     if classified.analysis is None:
-        raise InvalidTicket("The ticket has no analysis to record.")
+        raise InvalidTicket("The ticket has no analysis.")
     ticket = TABLE.record_analysis(
-        classified.ticket_id, classified.analysis, execution=event["execution"], now=datetime.now(UTC)
+        classified.ticket_id, classified.analysis, execution_name=event["execution"], now=datetime.now(UTC)
     )
     logger.info("ticket updated", status=ticket.status)
     return ticket
@@ -52,11 +55,11 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
 def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
     now = datetime.now(UTC)
     failure = _failure(event["failure"], now)
-    stored = _stored(event, now)
+    stored = _find_stored(event, now)
     ticket = stored and TABLE.record_failure(
-        stored.ticket_id, failure, execution=event["execution"], run=event["run"], now=now
+        stored.ticket_id, failure, execution_name=event["execution"], execution_arn=event["run"], now=now
     )
-    # Not the cause: the words of an error that nobody foresaw may quote the ticket.
+    # The cause is not logged: the message of an unexpected error may contain ticket content.
     logger.error("ticket failed", status=ticket.status if ticket else "NOT STORED", error=failure["error"])
     return ticket
 
@@ -64,17 +67,17 @@ def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
 def _record_deferral(event: Mapping[str, Any]) -> Ticket | None:
     now = datetime.now(UTC)
     error, since = str(event["deferral"].get("Error", "")), waiting_since(event["submission"], now)
-    stored = _stored(event, now)
+    stored = _find_stored(event, now)
     ticket = stored and TABLE.record_deferral(
-        stored.ticket_id, error=error, since=since, run=event["run"], now=now
+        stored.ticket_id, error=error, since=since, execution_arn=event["run"], now=now
     )
     logger.info("ticket deferred", status=ticket.status if ticket else "NOT STORED", error=error, since=since)
     metrics.add_metric("TicketsDeferred", MetricUnit.Count, 1)
     return ticket
 
 
-def _stored(event: Mapping[str, Any], now: datetime) -> Ticket | None:
-    # Found by the whole submission: under its id there may be another submission's ticket.
+def _find_stored(event: Mapping[str, Any], now: datetime) -> Ticket | None:
+    # Look the ticket up by the whole submission: another submission's ticket may have its id.
     submitted = Ticket.from_submission(event["submission"], now=now, retention_days=0)
     stored = TABLE.find(submitted)
     logger.append_keys(ticketId=(stored or submitted).ticket_id)
@@ -84,13 +87,13 @@ def _stored(event: Mapping[str, Any], now: datetime) -> Ticket | None:
 def _failure(caught: Mapping[str, Any], now: datetime) -> Failure:
     return {
         "error": str(caught.get("Error", "")),
-        "cause": _message(str(caught.get("Cause", "")))[:MAX_CAUSE],
+        "cause": _error_message(str(caught.get("Cause", "")))[:MAX_CAUSE],
         "failedAt": timestamp(now),
     }
 
 
-def _message(cause: str) -> str:
-    """A function's error message out of Lambda's JSON; the cause itself where it comes from elsewhere."""
+def _error_message(cause: str) -> str:
+    """The error message in Lambda's JSON; the cause itself if it does not come from Lambda."""
     try:
         return str(json.loads(cause)["errorMessage"])
     except (ValueError, KeyError, TypeError):

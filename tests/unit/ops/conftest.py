@@ -14,8 +14,9 @@ from ops.report import Report
 from ops.run import Run
 from ops.target import Target
 from support.aws.table import TicketTable
-from support.domain import run as domain_run
-from support.domain.ticket import Analysis, Failure, Ticket, timestamp
+from support.domain.execution import Execution
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, Failure
 from support.domain.waiting import WaitingTicket, predecessor, waiting_since
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -58,12 +59,12 @@ class Pipeline:
         """A ticket whose execution vanished: its lease is over."""
         began = ago(minutes=6)
         ticket = Ticket.from_submission(submission(ticket_id, content), now=began, retention_days=0)
-        return self.table.claim(ticket, run_of(ticket_id), began)[0]
+        return self.table.claim(ticket, execution_of(ticket_id), began)[0]
 
     def claim(self, ticket_id: str) -> None:
         """A new execution has begun to work on the ticket."""
         ticket = Ticket.from_submission(submission(ticket_id), now=ago(), retention_days=0)
-        self.table.claim(ticket, run_of(f"{ticket_id}-r0"), ago())
+        self.table.claim(ticket, execution_of(f"{ticket_id}-r0"), ago())
 
     def fail(self, ticket_id: str, error: str = "ModelRejected", *, since: datetime | None = None) -> None:
         """A ticket that is FAILED in the table, and of which nothing is in the queue."""
@@ -74,7 +75,11 @@ class Pipeline:
         """A ticket that waits, and whose message somebody has just received."""
         self.store(ticket_id)
         self.table.record_deferral(
-            ticket_id, error=error, since=timestamp(since or ago(minutes=4)), run=arn_of(ticket_id), now=ago()
+            ticket_id,
+            error=error,
+            since=timestamp(since or ago(minutes=4)),
+            execution_arn=arn_of(ticket_id),
+            now=ago(),
         )
 
     def wait(self, ticket_id: str, reason: str, *, since: datetime) -> None:
@@ -88,12 +93,16 @@ class Pipeline:
         """An execution failed."""
         failure: Failure = {"error": error, "cause": "no", "failedAt": timestamp(moment)}
         self.table.record_failure(
-            ticket_id, failure, execution=execution, run=arn_of(execution), now=datetime.now(UTC)
+            ticket_id,
+            failure,
+            execution_name=execution,
+            execution_arn=arn_of(execution),
+            now=datetime.now(UTC),
         )
 
     def process(self, ticket_id: str) -> None:
-        self.table.record_analysis(ticket_id, ANALYSIS, execution="e", now=ago())
-        self.table.mark_announced(ticket_id, ago())
+        self.table.record_analysis(ticket_id, ANALYSIS, execution_name="e", now=ago())
+        self.table.mark_notified(ticket_id, ago())
 
     def queue_failure(self, ticket_id: str, error: str = "ModelRejected", **changes: Any) -> None:
         """A failure message in the failed-tickets queue."""
@@ -138,14 +147,14 @@ class Pipeline:
             self.queue_failure(submitted.ticket_id, "StoreRejected", execution=arn_of(name))
             return
         ticket, is_claimed = self.table.claim(
-            submitted, run_of(name, after=predecessor(execution_input)), ago()
+            submitted, execution_of(name, after=predecessor(execution_input)), ago()
         )
         if not is_claimed:
             return
         if self.deferred_by:
             since = waiting_since(execution_input, ago())
             self.table.record_deferral(
-                ticket.ticket_id, error=self.deferred_by, since=since, run=arn_of(name), now=ago()
+                ticket.ticket_id, error=self.deferred_by, since=since, execution_arn=arn_of(name), now=ago()
             )
             self.target.waiting_room.send(
                 json.dumps(
@@ -183,10 +192,8 @@ class Pipeline:
         return [json.loads(body) for body in self.take(self.target.waiting_room_url)]
 
 
-def run_of(execution: str, *, after: str | None = None) -> domain_run.Run:
-    return domain_run.Run(
-        name=execution, arn=arn_of(execution), entered_at=timestamp(ago()), predecessor=after
-    )
+def execution_of(execution: str, *, after: str | None = None) -> Execution:
+    return Execution(name=execution, arn=arn_of(execution), entered_at=timestamp(ago()), predecessor=after)
 
 
 class Sqs:

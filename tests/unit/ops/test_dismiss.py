@@ -13,7 +13,7 @@ from ops.dismiss import Handle, dismiss
 from ops.errors import UsageError
 from ops.replay import Selection, replay
 from ops.run import Run
-from support.domain.ticket import Status
+from support.domain.ticket_types import Status
 from tests.unit.ops.conftest import OPERATIONS, Pipeline, ago, submission
 
 REASON = "A person wrote to the customer."

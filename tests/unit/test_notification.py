@@ -1,0 +1,67 @@
+"""What the support team's tools are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.domain.notification import Notification
+from support.domain.ticket import Ticket
+from support.domain.ticket_types import Analysis
+
+EVENT = json.loads((Path(__file__).parents[2] / "events" / "notify" / "processed.json").read_text())
+TICKET = Ticket.from_document(EVENT["ticket"])
+
+
+def notification(**changes: object) -> Notification:
+    found: Analysis = {**EVENT["ticket"]["analysis"], **changes}  # type: ignore[typeddict-item]
+    return Notification.of(TICKET, found, ["CRITICAL", "HIGH"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject"),
+    [
+        ({"urgency": "CRITICAL"}, "::CRITICAL:: New Support Ticket: BILLING"),
+        ({"needsReview": True}, "::MEDIUM:: New Support Ticket: BILLING, please check"),
+    ],
+)
+def test_the_subject_line_shouts_the_urgency(changes: dict[str, object], subject: str) -> None:
+    assert notification(**changes).subject == subject
+
+
+def test_the_labels_are_the_ones_to_filter_by() -> None:
+    assert notification(needsReview=True).attributes == {
+        "urgency": "MEDIUM",
+        "category": "BILLING",
+        "language": "en",
+        "needsReview": "true",
+        "mail": "immediate",
+    }
+
+
+@pytest.mark.parametrize(
+    ("urgency", "needs_review", "mail"),
+    [
+        ("CRITICAL", False, "immediate"),
+        ("HIGH", False, "immediate"),
+        ("MEDIUM", False, "digest"),
+        ("LOW", False, "digest"),
+        ("LOW", True, "immediate"),
+    ],
+)
+def test_urgent_tickets_and_those_to_check_are_mailed_at_once(
+    urgency: str, needs_review: bool, mail: str
+) -> None:
+    assert notification(urgency=urgency, needsReview=needs_review).attributes["mail"] == mail
+
+
+def test_machines_read_the_ticket_itself() -> None:
+    assert json.loads(notification().document) == TICKET.to_document()
+
+
+def test_the_largest_ticket_fits_into_one_sns_message() -> None:
+    content = "\x01" * 8000  # six bytes each, once escaped
+    largest = Ticket.from_document(EVENT["ticket"] | {"content": content})
+    found = Notification.of(largest, EVENT["ticket"]["analysis"], [])
+
+    assert len(found.document.encode()) < 256 * 1024

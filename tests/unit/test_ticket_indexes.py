@@ -1,0 +1,199 @@
+"""Searching tickets page by page: nothing twice, nothing left out, whatever happens between the pages."""
+
+import io
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.api.search_query import decode_cursor, encode_cursor, parse_search
+from support.aws import clients
+from support.aws import ticket_indexes as indexes
+from support.aws.serialization import to_item
+from support.aws.table import TicketTable
+from support.aws.ticket_indexes import TicketIndexes
+from support.domain.search import Search
+from support.domain.ticket import Ticket, timestamp
+from support.domain.ticket_types import Analysis, Status
+
+EVENTS = Path(__file__).parents[2] / "events"
+DOCUMENT = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]
+ANALYSIS: Analysis = DOCUMENT["analysis"]
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def tickets(aws: None) -> TicketTable:
+    """Thirty tickets of two customers, in every status, three at a time with the same time."""
+    store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+    for number in range(30):
+        store.add(a_ticket(number))
+    return store
+
+
+def a_ticket(number: int) -> Ticket:
+    status = list(Status)[number % len(Status)]
+    analysis: Analysis = {**ANALYSIS, "needsReview": number % 4 == 0}
+    return replace(
+        Ticket.from_document(DOCUMENT),
+        # The ids run against the times, and not in the order of the numbers.
+        ticket_id=f"{number * 7 % 30:02}",
+        customer_id=f"customer-{number % 2}",
+        status=status,
+        created_at=timestamp(NOW + timedelta(minutes=number // 3)),
+        urgency="HIGH" if number % 3 else "LOW",
+        category="BILLING" if number % 5 else "OTHER",
+        analysis=None if status is Status.RECEIVED else analysis,
+    )
+
+
+def expected(condition: Callable[[Ticket], bool]) -> list[str]:
+    found = [ticket for ticket in map(a_ticket, range(30)) if condition(ticket)]
+    ordered = sorted(found, key=lambda ticket: (ticket.created_at, ticket.ticket_id), reverse=True)
+    return [ticket.ticket_id for ticket in ordered]
+
+
+def read(search: Search, between: Callable[[int], None] = lambda _: None) -> list[str]:
+    """The ids that all pages show, in their order."""
+    ask = TicketIndexes(clients.dynamodb(), os.environ["TICKETS_TABLE"]).search
+    found: list[str] = []
+    for number in range(100):
+        page = ask(search)
+        assert len(page.summaries) <= search.limit
+        found += [summary["ticketId"] for summary in page.summaries]
+        if page.position is None:
+            return found
+        search = replace(search, after=decode_cursor(encode_cursor(page.position)))
+        between(number)
+    raise AssertionError("the pages do not end")
+
+
+CONDITIONS: dict[str, tuple[Search, Callable[[Ticket], bool]]] = {
+    "all": (Search(), lambda ticket: True),
+    "of a customer": (Search(customer_id="customer-1"), lambda t: t.customer_id == "customer-1"),
+    "by status": (Search(status=Status.FAILED), lambda t: t.status is Status.FAILED),
+    "of a customer by status": (
+        Search(customer_id="customer-0", status=Status.PROCESSED),
+        lambda t: t.customer_id == "customer-0" and t.status is Status.PROCESSED,
+    ),
+    "by urgency": (Search(urgency="LOW"), lambda t: t.urgency == "LOW"),
+    "by category": (Search(category="OTHER"), lambda t: t.category == "OTHER"),
+    "to review": (Search(needs_review=True), lambda t: bool(t.analysis and t.analysis["needsReview"])),
+    "not to review": (
+        Search(needs_review=False),
+        lambda t: t.analysis is not None and not t.analysis["needsReview"],
+    ),
+    "since": (
+        Search(created_after=timestamp(NOW + timedelta(minutes=4))),
+        lambda t: t.created_at >= timestamp(NOW + timedelta(minutes=4)),
+    ),
+    "until": (
+        Search(created_before=timestamp(NOW + timedelta(minutes=4))),
+        lambda t: t.created_at < timestamp(NOW + timedelta(minutes=4)),
+    ),
+    "never": (Search(created_after=timestamp(NOW), created_before=timestamp(NOW)), lambda t: False),
+    "before they began": (
+        Search(created_after=timestamp(NOW + timedelta(days=1)), created_before=timestamp(NOW)),
+        lambda t: False,
+    ),
+}
+
+
+@pytest.mark.parametrize("limit", [1, 4, 100])
+@pytest.mark.parametrize(("search", "condition"), CONDITIONS.values(), ids=CONDITIONS.keys())
+def test_the_pages_hold_what_was_asked_for_newest_first_and_each_ticket_once(
+    tickets: TicketTable, search: Search, condition: Callable[[Ticket], bool], limit: int
+) -> None:
+    assert read(replace(search, limit=limit)) == expected(condition)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected_count"), [("createdAfter", 0), ("createdBefore", 1)], ids=["after it", "before"]
+)
+def test_a_moment_between_two_milliseconds_parts_them(aws: None, name: str, expected_count: int) -> None:
+    store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
+    store.add(a_ticket(0))
+    just_after = (NOW + timedelta(microseconds=1)).isoformat()
+    search = parse_search({name: just_after}, customer_id=None)
+
+    assert len(read(search)) == expected_count
+
+
+def test_a_rare_filter_goes_on_over_empty_pages(
+    tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "MAX_READ", 2)
+
+    assert read(Search(category="OTHER")) == expected(lambda ticket: ticket.category == "OTHER")
+
+
+def test_a_slow_table_gives_short_pages_and_loses_nothing(
+    tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "MAX_SECONDS", -1.0)
+
+    assert read(Search()) == expected(lambda ticket: True)
+
+
+def test_small_reads_of_the_index_change_nothing(
+    tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "_QUERY_LIMIT", 1)
+
+    assert read(Search(limit=4)) == expected(lambda ticket: True)
+
+
+def test_tickets_that_come_in_or_change_between_pages_shift_nothing(tickets: TicketTable) -> None:
+    def meanwhile(page: int) -> None:
+        tickets.add(
+            replace(a_ticket(0), ticket_id=f"new-{page}", created_at=timestamp(NOW + timedelta(days=1)))
+        )
+        tickets.record_analysis(f"{page:02}", ANALYSIS, execution_name="e", now=NOW)
+
+    assert read(Search(limit=3), between=meanwhile) == expected(lambda ticket: True)
+
+
+def test_a_ticket_that_an_index_shows_twice_for_a_moment_is_listed_once(tickets: TicketTable) -> None:
+    twice = [
+        {"ticketId": "x", "createdAt": timestamp(NOW), "status": status} for status in ("RECEIVED", "FAILED")
+    ]
+
+    class Lagging(TicketIndexes):
+        """An index follows the table a moment later, one partition after the other."""
+
+        def _newest_first(self, search: Search):  # type: ignore[no-untyped-def]
+            return iter(twice)
+
+    page = Lagging(clients.dynamodb(), "tickets").search(Search())
+
+    assert [summary["ticketId"] for summary in page.summaries] == ["x"]
+
+
+BROKEN: list[tuple[str, Any]] = [
+    ("analysis", {"S": "none"}),
+    ("analysis", {"M": {"tags": {"SS": ["a"]}}}),
+    ("createdAt", {"S": "5"}),
+    ("customerId", None),
+    ("subject", {"B": b"x"}),
+    ("updatedAt", None),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("search", [Search(), Search(status=Status.FAILED, needs_review=False)])
+def test_an_unreadable_ticket_is_left_out_of_lists_and_breaks_none(
+    tickets: TicketTable, log: io.StringIO, search: Search, broken: tuple[str, Any]
+) -> None:
+    before = read(search)
+    ticket = replace(a_ticket(0), ticket_id="broken", status=Status.FAILED, analysis=ANALYSIS)
+    item = to_item(ticket.to_document()) | dict([broken])
+    present = {name: value for name, value in item.items() if value is not None}
+    clients.dynamodb().put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
+
+    assert read(search) == before
+    assert {json.loads(line)["ticketId"] for line in log.getvalue().splitlines()} == {"broken"}

@@ -7,8 +7,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from support.domain.plain_text import replace_lone_surrogates
 from support.domain.refusals import InvalidRequest
+from support.domain.ticket_fields import replace_lone_surrogates
 
 
 def json_object(body: str | None, allowed: Collection[str]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import re
 
+from support.domain.ticket_fields import replace_lone_surrogates
+
 # Removes an ANSI escape sequence as a whole: without its first character, the rest would be visible.
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")
 _LINE_END = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
@@ -37,8 +39,3 @@ def quoted(text: str) -> str:
 def shortened(text: str, limit: int) -> str:
     """The text, cut to at most `limit` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def replace_lone_surrogates(text: str) -> str:
-    r"""Replace half characters (`"\ud800"`), which JSON allows but UTF-8 does not, with U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from support.domain.errors import InvalidTicket
-from support.domain.plain_text import replace_lone_surrogates
 
 
 def field(source: Mapping[str, Any], name: str, expected_type: type) -> Any:
@@ -43,3 +42,8 @@ def is_time(value: object) -> bool:
         return datetime.fromisoformat(str(value)).tzinfo is not None
     except ValueError:
         return False
+
+
+def replace_lone_surrogates(text: str) -> str:
+    r"""Replace half characters (`"\ud800"`), which JSON allows but UTF-8 does not, with U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

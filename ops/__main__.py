@@ -6,16 +6,16 @@ says which); 2 the command could not be run as it was given.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import options
 from ops.dismiss import Handle, dismiss
 from ops.errors import UsageError
+from ops.options import Options
 from ops.recover import recover
 from ops.replay import Selection, replay
 from ops.report import Report
@@ -26,11 +26,13 @@ from ops.target import Target
 from ops.verify.command import verify
 from support.domain.errors import PipelineError
 
+_RECOVER_SINCE = timedelta(days=14)
 
-def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
-    """Do what was asked; return the exit code."""
+
+def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Run the command that the arguments name, with the options in the environment; return the exit code."""
     try:
-        return _run(options.parse(arguments, environment), environment)
+        return _run(Options.parse(arguments, environment), environment)
     except UsageError as error:
         return _complain(str(error), 2)
     except (PipelineError, ClientError, BotoCoreError) as error:
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         return _complain("Stopped. What was replayed goes on by itself.", 130)
 
 
-def _run(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
+def _run(given: Options, environment: Mapping[str, str]) -> int:
     stack = _stack(given, environment)
     if given.command == "rollback":
         return rollback(stack, dry_run=given.dry_run)
@@ -53,11 +55,11 @@ def _run(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
         )
     run = Run(target=target, report=Report(), dry_run=given.dry_run, deadline=given.deadline)
     if given.command == "recover":
-        return recover(run, given.since)
+        return recover(run, given.since or _RECOVER_SINCE)
     return replay(run, Selection(ticket_id=given.ticket, since=given.since, error=given.error))
 
 
-def _stack(given: argparse.Namespace, environment: Mapping[str, str]) -> DeployedStack:
+def _stack(given: Options, environment: Mapping[str, str]) -> DeployedStack:
     return deployed_stack(given.stack, given.profile) if given.stack else local_stack(environment)
 
 
@@ -67,4 +69,4 @@ def _complain(text: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,17 +1,20 @@
-"""The command line's options: each is a flag or a variable in the environment, such as DRY_RUN=1."""
+"""The command's options, all of them variables in the environment, such as TICKET= and DRY_RUN=1."""
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, get_args
 
 from ops.errors import UsageError
 
 MAX_REASON = 500
+
+Command = Literal["replay", "recover", "dismiss", "rollback", "verify"]
+_COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
@@ -22,77 +25,68 @@ _REFUSED = {
 }
 
 
-def parse(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> argparse.Namespace:
-    """The options of the command that is asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command is to do. Without `stack` it works on the local stack."""
 
-    Raises:
-        UsageError: an option is unknown, missing or has no valid value.
-    """
-    options = _parser(environment).parse_args(arguments)
-    for name, advice in _REFUSED.get(options.command, {}).items():
-        if environment.get(name):
-            raise UsageError(f"{options.command} takes no {name}: {advice}.")
-    if options.profile and not options.stack:
+    command: Command
+    stack: str | None
+    profile: str | None
+    dry_run: bool
+    deadline: float
+    """How many seconds to watch."""
+    ticket: str | None
+    error: str | None
+    since: timedelta | None
+    message: str | None
+    reason: str
+    save: Path | None
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
+        """Read the command from the arguments, and its options from the environment. Empty ones do not count.
+
+        Raises:
+            UsageError: the command or a value is invalid, or the options contradict each other.
+        """
+        command = _command(arguments)
+        given = {name: value for name, value in environment.items() if value}
+        _refuse_contradictions(command, given)
+        return cls(
+            command=command,
+            stack=given.get("STACK"),
+            profile=given.get("PROFILE"),
+            dry_run=_flag(given.get("DRY_RUN", "")),
+            deadline=_seconds(given.get("DEADLINE", "300")),
+            ticket=given.get("TICKET"),
+            error=given.get("ERROR"),
+            since=_duration(given["SINCE"]) if "SINCE" in given else None,
+            message=given.get("MESSAGE"),
+            reason=_reason(given.get("REASON", "")) if command == "dismiss" else "",
+            save=Path(given["SAVE"]) if "SAVE" in given else None,
+        )
+
+
+def _command(arguments: Sequence[str]) -> Command:
+    for command in _COMMANDS:
+        if list(arguments) == [command]:
+            return command
+    raise UsageError(
+        f"Usage: python -m ops {'|'.join(_COMMANDS)}, with options such as TICKET= in the environment."
+    )
+
+
+def _refuse_contradictions(command: Command, given: Mapping[str, str]) -> None:
+    for name, advice in _REFUSED.get(command, {}).items():
+        if name in given:
+            raise UsageError(f"{command} takes no {name}: {advice}.")
+    if "PROFILE" in given and "STACK" not in given:
         raise UsageError("PROFILE is for a deployed stack: name it with STACK.")
-    if options.command == "verify" and options.stack and environment.get("AWS_ENDPOINT_URL"):
+    if command == "verify" and "STACK" in given and "AWS_ENDPOINT_URL" in given:
         # As in a shell that has read aws.env: the emulator's API has an address that it does not serve.
         raise UsageError(
             "AWS_ENDPOINT_URL is set, so this is not AWS: open another shell, or give STACK= empty."
         )
-    return options
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see `python -m ops --help`)")
-
-
-def _parser(environment: Mapping[str, str]) -> _Parser:
-    def value(name: str, default: str | None = None) -> str | None:
-        return environment.get(name) or default
-
-    stack = _Parser(add_help=False, allow_abbrev=False)
-    stack.add_argument("--stack", default=value("STACK"), help="CloudFormation stack; the local one without")
-    stack.add_argument("--profile", default=value("PROFILE"), help="AWS profile, with --stack")
-    common = _Parser(add_help=False, allow_abbrev=False, parents=[stack])
-    common.add_argument("--dry-run", action="store_true", default=_flag(value("DRY_RUN", "0") or "0"))
-    limited = _Parser(add_help=False, allow_abbrev=False)
-    limited.add_argument(
-        "--deadline", type=_seconds, default=value("DEADLINE", "300"), help="seconds to watch (300)"
-    )
-    watching = _Parser(add_help=False, allow_abbrev=False, parents=[common, limited])
-    parser = _Parser(
-        prog="python -m ops",
-        description="Every option can also be given in the environment: TICKET=, SINCE=, DRY_RUN=1 …",
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    again = commands.add_parser(
-        "replay", parents=[watching], help="start failed tickets again", allow_abbrev=False
-    )
-    again.add_argument("--ticket", default=value("TICKET"), help="only this ticket")
-    again.add_argument("--error", default=value("ERROR"), help="only this error, such as ModelThrottled")
-    again.add_argument("--since", type=_duration, default=value("SINCE"), help="only the last 30m, 2h, 7d")
-    lost = commands.add_parser(
-        "recover", parents=[watching], help="replay tickets that only the log holds", allow_abbrev=False
-    )
-    lost.add_argument("--since", type=_duration, default=value("SINCE", "14d"), help="how far back (14d)")
-    never = commands.add_parser(
-        "dismiss", parents=[common], help="take out what no replay can mend", allow_abbrev=False
-    )
-    never.add_argument("--ticket", default=value("TICKET"), help="the failed ticket")
-    never.add_argument("--message", default=value("MESSAGE"), help="or the id of its message in the queue")
-    never.add_argument("--reason", type=_reason, default=value("REASON", ""), help="why; it is kept")
-    never.add_argument(
-        "--save", type=Path, default=value("SAVE"), help="a new file for an unreadable message"
-    )
-    commands.add_parser(
-        "rollback", parents=[common], help="go back to what the last deployment replaced", allow_abbrev=False
-    )
-    commands.add_parser(
-        "verify", parents=[stack, limited], help="check a deployed stack, with tickets", allow_abbrev=False
-    )
-    return parser
 
 
 def _duration(text: str) -> timedelta:

@@ -97,8 +97,7 @@ def read_by_commands() -> set[str]:
     files = [path for room in rooms for path in room.rglob("*.py") if "tests" not in path.parts]
     files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")
     source = "\n".join(path.read_text() for path in files)
-    read = re.findall(r'environ(?:ment)?(?:\.get\(|\[)"([A-Z_]+)"', source)
-    read += re.findall(r'default=(?:_\w+\()?value\("([A-Z_]+)"', source)
+    read = re.findall(r'(?:environ|environment|given)(?:\.get\(|\[)"([A-Z_]+)"', source)
     read += re.findall(r'_(?:port|whole)\(environment, "([A-Z_]+)"', source)
     return set(read) - INTERNAL
 

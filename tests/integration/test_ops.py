@@ -14,8 +14,8 @@ from local.processes import wait_for
 SUBMISSION = {"content": "I was charged twice this month. Please refund one payment."}
 
 
-def ops(stack: Any, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    done: subprocess.CompletedProcess[str] = stack.command("ops", *arguments, **environment)
+def ops(stack: Any, command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    done: subprocess.CompletedProcess[str] = stack.command("ops", command, **environment)
     return done
 
 
@@ -76,7 +76,7 @@ def test_an_admin_replays_a_failed_ticket_by_the_api(stack: Any) -> None:
 def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
     ticket_id = failed_ticket(stack)
 
-    done = ops(stack, "replay", "--ticket", ticket_id)
+    done = ops(stack, "replay", TICKET=ticket_id)
 
     assert (done.returncode, done.stderr) == (0, "")
     listed, outcome, summary = done.stdout.splitlines()[1:]

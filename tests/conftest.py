@@ -3,9 +3,6 @@
 import io
 import os
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,23 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httpx
 import moto
 import pytest
 import yaml
 
-from local.processes import wait_for
+from tests.helpers.bedrock import Model, running_model
 
 PROJECT = Path(__file__).parent.parent
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-MODEL_PORT = _free_port()
 
 # The functions make their clients when they are imported, as Lambda wants it: what they read is set by then.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -39,7 +27,7 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{MODEL_PORT}",
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://bedrock.test",
     "AWS_LAMBDA_FUNCTION_NAME": "under-test",
     "POWERTOOLS_SERVICE_NAME": "support-pipeline",
     "POWERTOOLS_METRICS_NAMESPACE": "SupportPipeline",
@@ -65,39 +53,20 @@ os.environ |= {
 }
 
 
-class Model:
-    """The model stand-in, a real process-wide server; faults are set as its users set them."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def fail(self, **faults: object) -> None:
-        """Set faults: `fail(deny=1.0)`, `fail(next={"throttle": 2})`; `fail()` clears them."""
-        httpx.post(f"{self.url}/faults", json=faults).raise_for_status()
-
-    def calls(self) -> dict[str, int]:
-        """How many calls ended how."""
-        return dict(httpx.get(f"{self.url}/calls").raise_for_status().json())
-
-
 @pytest.fixture(scope="session")
-def model_server() -> Iterator[str]:
-    """The model stand-in on the port that the functions call."""
-    command = [sys.executable, "-m", "devtools.model", "--port", str(MODEL_PORT)]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
-        url = f"http://127.0.0.1:{MODEL_PORT}"
-        wait_until(lambda: _answers(f"{url}/healthz"))
-        yield url
-        process.terminate()
+def model_server() -> Iterator[Model]:
+    """The model stand-in, which answers the functions' calls."""
+    from support.aws import clients  # noqa: PLC0415 - after the environment is set
+
+    with running_model() as model, model.answering(clients.bedrock_runtime()):
+        yield model
 
 
 @pytest.fixture
-def model(model_server: str) -> Model:
+def model(model_server: Model) -> Model:
     """The model stand-in, without faults and with its counters at zero."""
-    model = Model(model_server)
-    model.fail()
-    httpx.delete(f"{model_server}/calls").raise_for_status()
-    return model
+    model_server.reset()
+    return model_server
 
 
 @pytest.fixture
@@ -186,18 +155,6 @@ def receive_all(sqs: object, url: str) -> list[dict[str, object]]:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])  # type: ignore[attr-defined]
         received += messages
     return received
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for a condition; fail when it has not come true by the deadline."""
-    assert wait_for(condition, seconds), "the condition did not come true in time"
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
 
 
 class _Loader(yaml.SafeLoader):

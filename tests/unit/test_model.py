@@ -132,8 +132,7 @@ def test_every_request_has_the_form_that_botocore_knows(model_id: str, guardrail
 
 @pytest.mark.parametrize("model_id", [one for one in MODELS if not one.startswith("arn:")])
 def test_every_family_answers_by_the_tool(model_server: str, model_id: str) -> None:
-    client = clients.bedrock_runtime.__wrapped__()
-    answer = model(client, model_id).ask("<ticket-1>\nI was charged twice.\n</ticket-1>")
+    answer = model(clients.bedrock_runtime(), model_id).ask("<ticket-1>\nI was charged twice.\n</ticket-1>")
 
     assert answer.document["category"] == "BILLING"
 

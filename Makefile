@@ -11,15 +11,19 @@ export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
 STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
+TOOL_TESTS := devtools tests/sfn_local
+CHECK_TESTS := tests/unit tests/statemachine tests/infrastructure
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  %-20s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv ## Start the whole pipeline on this machine (PORT=3000 EMULATOR_PORT=4566 MODEL=)
+##@ Run it on this machine
+
+run: .venv ## Start the whole pipeline (PORT=3000 EMULATOR_PORT=4566 MODEL=)
 	@exec $(PY) -m local run
 
-stop: .venv ## End a local stack that was left behind
+stop: .venv ## Stop a local stack that was left behind
 	@$(PY) -m local stop
 
 token: .venv ## Renew the demo users' tokens in .local/
@@ -28,52 +32,48 @@ token: .venv ## Renew the demo users' tokens in .local/
 invoke: .venv ## Run one task of the local stack: make invoke TASK=classify EVENT=billing
 	@$(PY) -m local invoke "$(TASK)" "$(EVENT)"
 
-mail: .venv ## Show the mails that the support team would have got from the local stack
+mail: .venv ## Show the mails that the local stack would have sent to the support team
 	@$(PY) -m local mail
 
-replay: .venv ## Start failed tickets again (TICKET= SINCE=2h ERROR= DRY_RUN=1 STACK= PROFILE=)
+##@ Operate it (the local stack; STACK= and PROFILE= for a deployed one)
+
+replay: .venv ## Replay failed tickets (TICKET= SINCE=2h ERROR= DRY_RUN=1)
 	@$(PY) -m ops replay
 
-recover: .venv ## Start tickets again that only the log still holds (SINCE=14d DRY_RUN=1 STACK= PROFILE=)
+recover: .venv ## Replay tickets that only the log still holds (SINCE=14d DRY_RUN=1)
 	@$(PY) -m ops recover
 
-dismiss: .venv ## Take out what no replay can mend (TICKET= or MESSAGE=, REASON="…" SAVE= DRY_RUN=1 STACK= PROFILE=)
+dismiss: .venv ## Remove what no replay can fix from the queue (TICKET= or MESSAGE=, REASON="…" SAVE= DRY_RUN=1)
 	@$(PY) -m ops dismiss
 
-rollback: .venv ## Go back to what the last deployment replaced (DRY_RUN=1 STACK= PROFILE=)
+rollback: .venv ## Return to the versions that the last deployment replaced (DRY_RUN=1)
 	@$(PY) -m ops rollback
 
-verify-aws: .venv ## Check a deployed stack with tickets of its own (STACK= PROFILE= DEADLINE=300; the local one without)
+verify-aws: .venv ## Check a stack with tickets of its own (DEADLINE=300)
 	@exec $(PY) -m ops verify
 
-chaos: .venv ## Prove on this machine that no accepted ticket is lost (N=500 SEED=)
-	@$(PY) -m devtools.chaos
+deploy: .venv ## Deploy to AWS with your own profile, if the model can be called there (STAGE=default|prod ARGS=)
+	@$(PY) -m ops.check_model --config-env $(or $(STAGE),default) $(ARGS)
+	.venv/bin/sam build --config-env $(or $(STAGE),default)
+	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 
-storm: .venv ## Prove on this machine that overload is latency (SCENARIO=quota|open|outage|replay|pairs N= QUOTA= OUTAGE= SEED=)
-	@$(PY) -m devtools.storm
+##@ Change it
 
-fuzz: .venv ## Send what api/openapi.yaml allows, and what not, to a local stack (EXAMPLES=2000 SEED=)
-	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
-		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
+unit: .venv ## Run the unit tests: no server, no network
+	$(PY) -m pytest -q -n 2 tests/unit
+
+check: lint ## Run the linters, and the tests that need no stack
+	$(PY) -m pytest -q -n auto $(CHECK_TESTS)
+
+integration: .venv ## Run the tests on whole local stacks
+	$(PY) -m pytest -q -n 2 --dist loadfile $(STACK_TESTS)
 
 # What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
-test: lint ## Run every check and test
-	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(addprefix --ignore=,$(STACK_TESTS))
+test: lint ## Run everything
+	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term $(STACK_TESTS)
 
-test-sfn-local: .venv ## Play the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
-	$(PY) -m pytest -q tests/sfn_local --sfn-local
-
-test-second-opinion: .venv ## Compare with other implementations: LocalStack, Apache Velocity
-	@$(MAKE) --no-print-directory .venv-second-opinion \
-		|| echo "LocalStack could not be installed from PyPI: its tests are skipped."
-	$(PY) -m pytest -q tests/second_opinion
-
-requirements: | $(UV) ## After a change of dependencies: write uv.lock and functions/requirements.txt
-	@$(UV) lock
-	@$(UV) $(EXPORT) > functions/requirements.txt
-
-lint: .venv ## locked requirements, ruff, mypy, import-linter, cfn-lint, sam validate
+lint: .venv ## Run the linters: locked requirements, ruff, mypy, import-linter, cfn-lint, sam validate
 	@$(UV) lock --check --offline --quiet && $(UV) $(EXPORT) | diff functions/requirements.txt - \
 		|| { echo "Dependencies have changed: run make requirements."; exit 1; }
 	$(PY) -m ruff check .
@@ -83,13 +83,36 @@ lint: .venv ## locked requirements, ruff, mypy, import-linter, cfn-lint, sam val
 	.venv/bin/cfn-lint template.yaml infra/vpc-endpoints.yaml
 	.venv/bin/sam validate --lint --region us-east-1
 
-deploy: .venv ## Deploy to AWS with your own profile, if the model can be called there (STAGE=default|prod ARGS=)
-	@$(PY) -m ops.check_model --config-env $(or $(STAGE),default) $(ARGS)
-	.venv/bin/sam build --config-env $(or $(STAGE),default)
-	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
+format: .venv ## Format the code, and fix what ruff can fix
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+requirements: | $(UV) ## After a change of dependencies: write uv.lock and functions/requirements.txt
+	@$(UV) lock
+	@$(UV) $(EXPORT) > functions/requirements.txt
 
 clean: ## Remove what the targets made
 	rm -rf .venv .venv-lambda .venv-second-opinion .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+
+##@ Prove it
+
+storm: .venv ## Show that overload is latency (SCENARIO=quota|open|outage|replay|pairs N= QUOTA= OUTAGE= SEED=)
+	@$(PY) -m devtools.storm
+
+chaos: .venv ## Show that faults lose no accepted ticket (N=500 SEED=)
+	@$(PY) -m devtools.chaos
+
+fuzz: .venv ## Send what api/openapi.yaml allows, and what it does not, to a local stack (EXAMPLES=2000 SEED=)
+	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
+		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
+
+test-sfn-local: .venv ## Run the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
+	$(PY) -m pytest -q tests/sfn_local --sfn-local
+
+test-second-opinion: .venv ## Compare with other implementations: LocalStack, Apache Velocity
+	@$(MAKE) --no-print-directory .venv-second-opinion \
+		|| echo "LocalStack could not be installed from PyPI: its tests are skipped."
+	$(PY) -m pytest -q tests/second_opinion
 
 # The lock file is the truth; touching the directory tells make that it is up to date.
 .venv: pyproject.toml uv.lock .python-version | $(UV) .venv-lambda
@@ -110,4 +133,5 @@ clean: ## Remove what the targets made
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws chaos storm fuzz test test-sfn-local test-second-opinion requirements lint deploy clean
+.PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws deploy unit check integration test lint \
+	format requirements clean storm chaos fuzz test-sfn-local test-second-opinion

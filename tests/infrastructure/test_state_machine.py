@@ -113,18 +113,24 @@ def named(task: State) -> set[str]:
     return {error for rule in rules for error in rule["ErrorEquals"] if "." not in error}
 
 
-def test_the_errors_in_the_definition_are_the_ones_that_exist(definition: State) -> None:
-    of_background = {"StartUnavailable", "StartRejected", "QueueUnavailable", "QueueRejected"}
+def test_every_error_in_the_definition_exists_and_every_transient_one_is_named(definition: State) -> None:
+    """A permanent error needs no name: States.ALL catches it."""
+    of_background = {"StartUnavailable", "QueueUnavailable"}
     of_tasks = set().union(*map(named, functions(definition).values()))
-    assert of_tasks | of_background == leaves(errors.PipelineError)
+    assert of_tasks <= leaves(errors.PipelineError)
+    assert of_tasks - leaves(errors.PermanentError) | of_background == leaves(errors.TransientError)
 
 
 @pytest.mark.parametrize("task", ["store", "classify", "update", "notify"])
-def test_each_state_names_the_errors_that_its_task_says_it_raises(definition: State, task: str) -> None:
+def test_each_state_names_the_transient_errors_that_its_task_says_it_raises(
+    definition: State, task: str
+) -> None:
     handler = importlib.import_module(f"support.tasks.{task}").handler
     (raises,) = re.findall(r"Raises: ([\w,\s]+)\.", handler.__doc__)
     (state,) = [s for n, s in functions(definition).items() if n.split()[0].lower() == task]
-    assert named(state) == set(re.findall(r"\w+", raises))
+    raised = set(re.findall(r"\w+", raises))
+    assert named(state) <= raised <= leaves(errors.PipelineError)
+    assert named(state) - leaves(errors.PermanentError) == raised & leaves(errors.TransientError)
 
 
 def test_permanent_errors_are_never_retried(definition: State) -> None:

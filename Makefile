@@ -87,6 +87,9 @@ format: .venv ## Format the code, and fix what ruff can fix
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+docs: .venv ## After a change of template.yaml's parameters: write their table in docs/configuration.md
+	@$(PY) -m devtools.parameter_table
+
 requirements: | $(UV) ## After a change of dependencies: write uv.lock and functions/requirements.txt
 	@$(UV) lock
 	@$(UV) $(EXPORT) > functions/requirements.txt
@@ -134,4 +137,4 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
 .PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws deploy unit check integration test lint \
-	format requirements clean storm chaos fuzz test-sfn-local test-second-opinion
+	format docs requirements clean storm chaos fuzz test-sfn-local test-second-opinion

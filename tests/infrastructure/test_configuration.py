@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from devtools.parameter_table import with_table
 from support.aws.model import MAX_TOKENS
 from support.aws.model_families import FAMILIES, OTHERS
 from support.domain.analysis_schema import SCHEMA
@@ -32,25 +33,13 @@ def names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def default(parameter: Document) -> str:
-    return "nothing" if parameter["Default"] == "" else f"`{parameter['Default']}`"
+def test_the_table_of_parameters_is_the_one_that_make_docs_writes(template: Document) -> None:
+    assert with_table(GUIDE, template["Parameters"]) == GUIDE, "Parameters have changed: run `make docs`."
 
 
-def allowed(parameter: Document) -> str:
-    if "AllowedValues" in parameter:
-        return ", ".join(f"`{value}`" for value in parameter["AllowedValues"])
-    if "MaxValue" in parameter:
-        return f"{parameter['MinValue']} to {parameter['MaxValue']}"
-    return str(parameter["ConstraintDescription"]).rstrip(".")
-
-
-def test_every_parameter_has_its_row_and_every_row_its_parameter(template: Document) -> None:
-    rows = {names(row[0])[0]: row[1:] for row in table("Parameters of template.yaml")}
-    expected = {
-        name: [p["Type"], default(p), allowed(p), p["Description"]]
-        for name, p in template["Parameters"].items()
-    }
-    assert rows == expected
+def test_a_guide_without_a_place_for_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"docs/configuration\.md must have the two lines"):
+        with_table("# Configuration\n", {})
 
 
 def variables(template: Document) -> dict[str, set[str]]:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 ROLES = ("nobody", "customer", "agent", "admin", "service")
@@ -48,7 +49,7 @@ class Cast:
 
 
 @pytest.fixture(scope="module")
-def cast(running: Any) -> Iterator[Cast]:
+def cast(running: RunningStack) -> Iterator[Cast]:
     """One actor of each role and one more customer. The model fails, so that there is something to replay."""
     running.fail_model(deny=1.0)
     other = signed_in(running, running.new_customer())
@@ -65,7 +66,7 @@ def cast(running: Any) -> Iterator[Cast]:
     running.fail_model()
 
 
-def signed_in(running: Any, token: str) -> Actor:
+def signed_in(running: RunningStack, token: str) -> Actor:
     def send(method: str, path: str, body: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {token}"}
         answer: httpx.Response = running.http.request(method, path, json=body, headers=headers)
@@ -74,7 +75,7 @@ def signed_in(running: Any, token: str) -> Actor:
     return Actor(send, lambda: failed_ticket(running, send, "/support-request", {}), subject(token))
 
 
-def service(running: Any) -> Actor:
+def service(running: RunningStack) -> Actor:
     customer = {"customerId": "customer-4711"}
     send = running.send_as_service
     return Actor(
@@ -82,7 +83,9 @@ def service(running: Any) -> Actor:
     )
 
 
-def failed_ticket(running: Any, send: Callable[..., httpx.Response], path: str, who: dict[str, str]) -> str:
+def failed_ticket(
+    running: RunningStack, send: Callable[..., httpx.Response], path: str, who: dict[str, str]
+) -> str:
     answer = send("POST", path, {"content": "It is broken."} | who)
     assert answer.status_code == 202, answer.text
     ticket_id = str(answer.json()["ticketId"])
@@ -130,7 +133,7 @@ def test_every_role_may_do_exactly_what_the_guide_says(
         assert answer.json()["status"] == status
 
 
-def test_api_gateway_itself_asks_for_what_the_guide_says(running: Any) -> None:
+def test_api_gateway_itself_asks_for_what_the_guide_says(running: RunningStack) -> None:
     """Endpoints for services want a signature and a key, the others a token; the rest answers 204 or 404."""
     client, (api, stage) = running.stack.client("apigateway"), running.stack.api_url.split("/")[-2:]
     deployed = {

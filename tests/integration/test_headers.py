@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.helpers.running_stack import RunningStack
+
 CONTRACT = (Path(__file__).parents[2] / "api" / "openapi.yaml").read_text()
 PATHS = [
     path.replace("{ticketId}", "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f")
@@ -58,13 +60,13 @@ ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
 }
 
 
-def bearer(stack: Any) -> dict[str, str]:
+def bearer(stack: RunningStack) -> dict[str, str]:
     return {"Authorization": f"Bearer {stack.token()}"}
 
 
 @pytest.mark.parametrize(("status", "ask"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_every_answer_carries_the_security_headers_and_the_one_origin(
-    stack: Any, status: int, ask: Callable[[Any], httpx.Response]
+    stack: RunningStack, status: int, ask: Callable[[Any], httpx.Response]
 ) -> None:
     answer = ask(stack)
 
@@ -78,7 +80,7 @@ def test_every_answer_carries_the_security_headers_and_the_one_origin(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: Any, path: str) -> None:
+def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: RunningStack, path: str) -> None:
     answer = stack.http.options(
         path,
         headers={"Origin": stack.stack.front_door_url, "Access-Control-Request-Method": "POST"},
@@ -102,7 +104,9 @@ def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: Any, pat
         ("image/png", 415),
     ],
 )
-def test_a_preflight_with_a_content_type_is_answered(stack: Any, content_type: str, status: int) -> None:
+def test_a_preflight_with_a_content_type_is_answered(
+    stack: RunningStack, content_type: str, status: int
+) -> None:
     headers = {"Origin": stack.stack.front_door_url, "Content-Type": content_type}
     answer = stack.http.options("/support-request", headers=headers)
 
@@ -111,7 +115,7 @@ def test_a_preflight_with_a_content_type_is_answered(stack: Any, content_type: s
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])
-def test_pages_of_another_origin_are_told_nothing(stack: Any, origin: str) -> None:
+def test_pages_of_another_origin_are_told_nothing(stack: RunningStack, origin: str) -> None:
     for answer in (
         stack.http.options("/tickets", headers={"Origin": origin, "Access-Control-Request-Method": "GET"}),
         stack.http.get("/tickets", headers=bearer(stack) | {"Origin": origin}),

@@ -9,6 +9,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.state import Stack
+from tests.helpers.running_stack import RunningStack
+
 type Call = tuple[str, str]  # an action, and the name of what it is called on
 
 # On the embedded AWS the whole account may publish to a topic without a policy, unlike on AWS, and Bedrock is
@@ -124,7 +127,7 @@ FUNCTIONS = {
 class Account:
     """The deployed stack's resources and roles."""
 
-    def __init__(self, stack: Any) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
         pages = stack.client("cloudformation").get_paginator("list_stack_resources")
         self.resources: dict[str, dict[str, Any]] = {
@@ -237,7 +240,7 @@ class Account:
 
 
 @pytest.fixture
-def account(stack: Any) -> Account:
+def account(stack: RunningStack) -> Account:
     return Account(stack.stack)
 
 

@@ -9,22 +9,21 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from local.processes import wait_for
-from tests.integration.conftest import RunningStack
+from tests.helpers.running_stack import RunningStack
 
 
-def command(stack: Any, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def command(stack: RunningStack, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     done: subprocess.CompletedProcess[str] = stack.command("local", *arguments, **environment)
     return done
 
 
-def test_stack_json_says_where_everything_is(stack: Any) -> None:
+def test_stack_json_says_where_everything_is(stack: RunningStack) -> None:
     document = json.loads((stack.folder / "stack.json").read_text())
 
     assert set(document) >= {
@@ -60,11 +59,11 @@ def test_stack_json_says_where_everything_is(stack: Any) -> None:
         "functions.log",
     ],
 )
-def test_keys_tokens_and_logs_are_private(stack: Any, name: str) -> None:
+def test_keys_tokens_and_logs_are_private(stack: RunningStack, name: str) -> None:
     assert (stack.folder / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_customer_wrote_is_in_no_log_of_the_stack(stack: Any) -> None:
+def test_what_a_customer_wrote_is_in_no_log_of_the_stack(stack: RunningStack) -> None:
     stack.outcome(stack.submit({"content": "A sentence that only this customer wrote. I was charged twice."}))
 
     for log in stack.folder.glob("*.log"):
@@ -72,7 +71,7 @@ def test_what_a_customer_wrote_is_in_no_log_of_the_stack(stack: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_a_newcomer_submits_a_ticket_as_a_service_with_one_command(stack: Any) -> None:
+def test_a_newcomer_submits_a_ticket_as_a_service_with_one_command(stack: RunningStack) -> None:
     (said,) = re.findall(r"^  (curl -s -K .*?)\n\n", stack.output.read_text(), re.DOTALL | re.MULTILINE)
 
     done = subprocess.run(["sh", "-c", said], capture_output=True, text=True, check=True)
@@ -80,7 +79,7 @@ def test_a_newcomer_submits_a_ticket_as_a_service_with_one_command(stack: Any) -
     assert set(json.loads(done.stdout)) == {"message", "ticketId"}
 
 
-def test_tokens_are_renewed(stack: Any) -> None:
+def test_tokens_are_renewed(stack: RunningStack) -> None:
     before = stack.token()
 
     done = command(stack, "token")
@@ -97,7 +96,9 @@ def test_tokens_are_renewed(stack: Any) -> None:
     ("dance", "billing", 1, "choose one of store, classify, update, notify"),
     ("", "", 1, "choose one of store, classify, update, notify"),
 ])  # fmt: skip
-def test_one_task_can_be_run_with_an_event(stack: Any, task: str, event: str, code: int, said: str) -> None:
+def test_one_task_can_be_run_with_an_event(
+    stack: RunningStack, task: str, event: str, code: int, said: str
+) -> None:
     done = command(stack, "invoke", task, event)
 
     assert done.returncode == code
@@ -105,7 +106,7 @@ def test_one_task_can_be_run_with_an_event(stack: Any, task: str, event: str, co
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_stack_in_the_same_folder_is_refused(stack: Any) -> None:
+def test_a_second_stack_in_the_same_folder_is_refused(stack: RunningStack) -> None:
     done = command(stack, "run")
 
     assert done.returncode == 1
@@ -115,7 +116,7 @@ def test_a_second_stack_in_the_same_folder_is_refused(stack: Any) -> None:
 
 
 @pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])
-def test_a_taken_port_is_named(stack: Any, tmp_path: Path, variable: str) -> None:
+def test_a_taken_port_is_named(stack: RunningStack, tmp_path: Path, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -130,14 +131,14 @@ def test_a_taken_port_is_named(stack: Any, tmp_path: Path, variable: str) -> Non
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none_is_named(stack: Any, port: str) -> None:
+def test_a_port_that_is_none_is_named(stack: RunningStack, port: str) -> None:
     done = command(stack, "run", PORT=port)
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"PORT={port}" in done.stderr
 
 
-def test_one_port_for_two_servers_is_refused_at_once(stack: Any) -> None:
+def test_one_port_for_two_servers_is_refused_at_once(stack: RunningStack) -> None:
     done = command(stack, "run", PORT="4242", EMULATOR_PORT="4242")
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -145,7 +146,9 @@ def test_one_port_for_two_servers_is_refused_at_once(stack: Any) -> None:
 
 
 @pytest.mark.parametrize("asked", ["token", "invoke"])
-def test_without_a_stack_commands_say_how_to_start_one(stack: Any, tmp_path: Path, asked: str) -> None:
+def test_without_a_stack_commands_say_how_to_start_one(
+    stack: RunningStack, tmp_path: Path, asked: str
+) -> None:
     arguments = [asked, "classify", "billing"] if asked == "invoke" else [asked]
 
     done = command(stack, *arguments, STACK_DIR=str(tmp_path))
@@ -153,27 +156,27 @@ def test_without_a_stack_commands_say_how_to_start_one(stack: Any, tmp_path: Pat
     assert (done.returncode, done.stderr) == (1, "No local stack is running: start one with `make run`.\n")
 
 
-def test_stopping_nothing_is_no_error(stack: Any, tmp_path: Path) -> None:
+def test_stopping_nothing_is_no_error(stack: RunningStack, tmp_path: Path) -> None:
     done = command(stack, "stop", STACK_DIR=str(tmp_path))
 
     assert (done.returncode, done.stdout) == (0, "No local stack is running.\n")
 
 
-def test_a_model_that_is_none_is_named(stack: Any, tmp_path: Path) -> None:
+def test_a_model_that_is_none_is_named(stack: RunningStack, tmp_path: Path) -> None:
     done = command(stack, "run", STACK_DIR=str(tmp_path), PORT=_free(), EMULATOR_PORT=_free(), MODEL="gpt")
 
     assert done.returncode == 1
     assert "model ended with code 2: MODEL='gpt' is unknown" in done.stderr
 
 
-def test_the_embedded_aws_takes_no_other_key_than_its_stacks(stack: Any) -> None:
+def test_the_embedded_aws_takes_no_other_key_than_its_stacks(stack: RunningStack) -> None:
     other = replace(stack.stack.aws, secret_access_key="local")
 
     with pytest.raises(ClientError, match="signature"):
         other.client("lambda").list_functions()
 
 
-def test_no_part_of_the_stack_serves_pages_of_other_sites(stack: Any) -> None:
+def test_no_part_of_the_stack_serves_pages_of_other_sites(stack: RunningStack) -> None:
     addresses = [
         ("POST", f"{stack.url}/support-request"),
         ("GET", f"{stack.url}/docs"),
@@ -190,7 +193,7 @@ def test_no_part_of_the_stack_serves_pages_of_other_sites(stack: Any) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
-def test_everything_listens_on_loopback_only(stack: Any) -> None:
+def test_everything_listens_on_loopback_only(stack: RunningStack) -> None:
     family = descendants(stack)
     listening = [
         c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN
@@ -201,7 +204,7 @@ def test_everything_listens_on_loopback_only(stack: Any) -> None:
 
 
 @pytest.fixture
-def starting(stack: Any, tmp_path: Path) -> Iterator[RunningStack]:
+def starting(stack: RunningStack, tmp_path: Path) -> Iterator[RunningStack]:
     """A second stack."""
     folder, temporary = tmp_path / "another", tmp_path / "tmp"
     folder.mkdir()
@@ -216,7 +219,7 @@ def another(starting: RunningStack) -> RunningStack:
     return starting.wait_until_healthy()
 
 
-def descendants(stack: Any) -> list[psutil.Process]:
+def descendants(stack: RunningStack) -> list[psutil.Process]:
     return psutil.Process(stack.process.pid).children(recursive=True)
 
 

@@ -2,9 +2,10 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx
+
+from tests.helpers.running_stack import RunningStack
 
 TICKET = {"customerId": "customer-4711", "content": "It is broken."}
 
@@ -14,7 +15,7 @@ def problem(answer: httpx.Response) -> str:
     return str(answer.json()["type"].rpartition(":")[2])
 
 
-def test_a_client_above_its_rate_is_asked_to_wait(stack: Any) -> None:
+def test_a_client_above_its_rate_is_asked_to_wait(stack: RunningStack) -> None:
     with stack.client_limits(rateLimit=1, burstLimit=1), ThreadPoolExecutor() as pool:
         answers = list(
             pool.map(lambda _: stack.send_as_service("POST", "/service/support-request", TICKET), range(8))
@@ -27,7 +28,7 @@ def test_a_client_above_its_rate_is_asked_to_wait(stack: Any) -> None:
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
 
 
-def test_a_client_whose_quota_is_used_up_is_told_so(stack: Any) -> None:
+def test_a_client_whose_quota_is_used_up_is_told_so(stack: RunningStack) -> None:
     # A rate at which no earlier request counts any more.
     with stack.client_limits(quota=1, rateLimit=1000, burstLimit=1000):
         stack.send_as_service("POST", "/service/support-request", TICKET)
@@ -39,7 +40,9 @@ def test_a_client_whose_quota_is_used_up_is_told_so(stack: Any) -> None:
         assert len(stack.executions()) == before
 
 
-def test_the_key_of_a_client_is_counted_and_one_that_is_not_in_the_plan_is_refused(stack: Any) -> None:
+def test_the_key_of_a_client_is_counted_and_one_that_is_not_in_the_plan_is_refused(
+    stack: RunningStack,
+) -> None:
     key = stack.stack.client("apigateway").create_api_key(name="not-in-the-plan", enabled=True)
 
     answer = stack.send_as_service("POST", "/service/support-request", TICKET, api_key=key["value"])
@@ -47,7 +50,7 @@ def test_the_key_of_a_client_is_counted_and_one_that_is_not_in_the_plan_is_refus
     assert (answer.status_code, problem(answer)) == (403, "invalid-api-key")
 
 
-def test_a_key_without_a_signature_opens_nothing(stack: Any) -> None:
+def test_a_key_without_a_signature_opens_nothing(stack: RunningStack) -> None:
     key = json.loads((stack.folder / "service.json").read_text())["apiKey"]
 
     answer = stack.http.post("/service/support-request", json=TICKET, headers={"x-api-key": key})
@@ -55,7 +58,7 @@ def test_a_key_without_a_signature_opens_nothing(stack: Any) -> None:
     assert (answer.status_code, problem(answer)) == (403, "invalid-signature")
 
 
-def test_a_body_that_was_changed_after_signing_is_refused(stack: Any) -> None:
+def test_a_body_that_was_changed_after_signing_is_refused(stack: RunningStack) -> None:
     answer = stack.send_as_service(
         "POST", "/service/support-request", TICKET, sent=TICKET | {"customerId": "somebody-else"}
     )
@@ -63,7 +66,7 @@ def test_a_body_that_was_changed_after_signing_is_refused(stack: Any) -> None:
     assert (answer.status_code, problem(answer)) == (403, "invalid-signature")
 
 
-def test_the_methods_that_start_executions_have_their_own_limits(stack: Any) -> None:
+def test_the_methods_that_start_executions_have_their_own_limits(stack: RunningStack) -> None:
     api = stack.stack.client("cloudformation").describe_stack_resource(
         StackName=stack.stack.stack_name, LogicalResourceId="Api"
     )["StackResourceDetail"]["PhysicalResourceId"]

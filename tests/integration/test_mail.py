@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 URGENT = {"content": "URGENT: production is down for all our users since an hour. We are losing data!"}
 NORMAL = {"content": "I was charged twice this month. Please refund one payment."}
@@ -17,7 +18,7 @@ NORMAL = {"content": "I was charged twice this month. Please refund one payment.
 class Mails:
     """All mails that came since the test began."""
 
-    def __init__(self, stack: Any) -> None:
+    def __init__(self, stack: RunningStack) -> None:
         self._stack = stack
         self.all: list[dict[str, Any]] = []
         digest(stack)
@@ -37,7 +38,7 @@ class Mails:
         return [mail for mail in self.all if any(ticket in mail["Message"] for ticket in ids)]
 
 
-def digest(stack: Any) -> Any:
+def digest(stack: RunningStack) -> Any:
     """Run the deployed digest, which its schedule runs every quarter of an hour."""
     answer = stack.stack.invoke("digest", b"{}")
     result = json.loads(answer["Payload"].read())
@@ -46,7 +47,7 @@ def digest(stack: Any) -> Any:
 
 
 @contextmanager
-def trigger_disabled(stack: Any) -> Iterator[None]:
+def trigger_disabled(stack: RunningStack) -> Iterator[None]:
     """Let urgent announcements pile up in their queue until the block ends."""
     client, function = stack.stack.client("lambda"), stack.stack.function_name("mail")
     (mapping,) = client.list_event_source_mappings(FunctionName=f"{function}:live")["EventSourceMappings"]
@@ -57,7 +58,7 @@ def trigger_disabled(stack: Any) -> Iterator[None]:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
-def test_an_urgent_ticket_is_mailed_in_full_by_itself(stack: Any) -> None:
+def test_an_urgent_ticket_is_mailed_in_full_by_itself(stack: RunningStack) -> None:
     mails = Mails(stack)
     ticket = stack.outcome(stack.submit(URGENT))
 
@@ -68,7 +69,7 @@ def test_an_urgent_ticket_is_mailed_in_full_by_itself(stack: Any) -> None:
     assert found["response"] in sent["Message"]
 
 
-def test_a_burst_is_a_few_mails_that_mention_every_ticket_once(stack: Any) -> None:
+def test_a_burst_is_a_few_mails_that_mention_every_ticket_once(stack: RunningStack) -> None:
     mails = Mails(stack)
     with trigger_disabled(stack), ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(stack.submit, [URGENT] * 30 + [NORMAL] * 10))
@@ -85,7 +86,7 @@ def test_a_burst_is_a_few_mails_that_mention_every_ticket_once(stack: Any) -> No
     assert {mails.tickets()[ticket_id] for ticket_id in ids} == {1}
 
 
-def test_the_mails_can_be_read_on_this_machine(stack: Any) -> None:
+def test_the_mails_can_be_read_on_this_machine(stack: RunningStack) -> None:
     Mails(stack)
     ticket_id = stack.submit(URGENT)
     shown = ""

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 PROJECT = Path(__file__).parents[2]
 SUBMISSION = {
@@ -26,7 +27,7 @@ def contract(schema: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
 
 
-def test_the_readmes_curl_is_accepted_and_its_ticket_processed(stack: Any) -> None:
+def test_the_readmes_curl_is_accepted_and_its_ticket_processed(stack: RunningStack) -> None:
     readme = (PROJECT / "README.md").read_text()
     submit, _read, list_for_agents = re.findall(r"^curl .*?[^\\]$", readme, re.DOTALL | re.MULTILINE)
 
@@ -45,7 +46,7 @@ def test_the_readmes_curl_is_accepted_and_its_ticket_processed(stack: Any) -> No
     assert ticket["subject"] == "Double charge"
 
 
-def test_the_support_team_is_told_with_labels_to_filter_by(stack: Any) -> None:
+def test_the_support_team_is_told_with_labels_to_filter_by(stack: RunningStack) -> None:
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
     (announcement,) = stack.announcements()
@@ -60,7 +61,7 @@ def test_the_support_team_is_told_with_labels_to_filter_by(stack: Any) -> None:
     assert json.loads(announcement["Body"])["analysis"] == ticket["analysis"]
 
 
-def test_a_ticket_that_the_model_denies_ends_failed_with_its_input_in_the_queue(stack: Any) -> None:
+def test_a_ticket_that_the_model_denies_ends_failed_with_its_input_in_the_queue(stack: RunningStack) -> None:
     stack.fail_model(deny=1.0)
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
@@ -73,7 +74,7 @@ def test_a_ticket_that_the_model_denies_ends_failed_with_its_input_in_the_queue(
     assert stack.announcements() == []
 
 
-def test_a_throttled_model_delays_a_ticket_and_loses_nothing(stack: Any) -> None:
+def test_a_throttled_model_delays_a_ticket_and_loses_nothing(stack: RunningStack) -> None:
     stack.fail_model(next={"throttle": 2})
 
     ticket = stack.outcome(stack.submit(SUBMISSION))
@@ -82,7 +83,7 @@ def test_a_throttled_model_delays_a_ticket_and_loses_nothing(stack: Any) -> None
     assert len(stack.announcements()) == 1
 
 
-def test_a_request_sent_again_with_its_key_is_the_same_ticket(stack: Any) -> None:
+def test_a_request_sent_again_with_its_key_is_the_same_ticket(stack: RunningStack) -> None:
     key = str(uuid.uuid4())
     spelled = [("Idempotency-Key", key), ("idempotency-key", key), ("Idempotency-Key", key.upper())]
     ids = {stack.submit(SUBMISSION, **{name: value}) for name, value in spelled}
@@ -96,7 +97,7 @@ def test_a_request_sent_again_with_its_key_is_the_same_ticket(stack: Any) -> Non
 
 
 @pytest.mark.parametrize("key", ["not-a-uuid", "x" * 36, "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f\tx"])
-def test_a_key_that_is_no_uuid_is_ignored(stack: Any, key: str) -> None:
+def test_a_key_that_is_no_uuid_is_ignored(stack: RunningStack, key: str) -> None:
     ticket_id = stack.submit(SUBMISSION, **{"Idempotency-Key": key})
 
     assert ticket_id != key
@@ -104,12 +105,12 @@ def test_a_key_that_is_no_uuid_is_ignored(stack: Any, key: str) -> None:
     assert stack.outcome(ticket_id)["status"] == "PROCESSED"
 
 
-def test_a_key_whose_name_is_spelled_otherwise_is_ignored(stack: Any) -> None:
+def test_a_key_whose_name_is_spelled_otherwise_is_ignored(stack: RunningStack) -> None:
     key = str(uuid.uuid4())
     assert stack.submit(SUBMISSION, **{"IDEMPOTENCY-KEY": key}) != key
 
 
-def test_tickets_sent_at_once_are_each_processed_and_announced_once(stack: Any) -> None:
+def test_tickets_sent_at_once_are_each_processed_and_announced_once(stack: RunningStack) -> None:
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(stack.submit, [{"content": f"Ticket {n}: I cannot sign in."} for n in range(24)]))
     tickets = [stack.outcome(ticket_id) for ticket_id in ids]
@@ -120,7 +121,7 @@ def test_tickets_sent_at_once_are_each_processed_and_announced_once(stack: Any) 
     assert sorted(announced) == sorted(ids)
 
 
-def test_a_ticket_in_another_language_is_answered_in_it(stack: Any) -> None:
+def test_a_ticket_in_another_language_is_answered_in_it(stack: RunningStack) -> None:
     content = "No puedo entrar en mi cuenta, la contraseña no funciona desde ayer."
     ticket = stack.outcome(stack.submit({"content": content}))
 
@@ -128,7 +129,7 @@ def test_a_ticket_in_another_language_is_answered_in_it(stack: Any) -> None:
     assert ticket["analysis"]["category"] == "ACCOUNT"
 
 
-def test_the_stack_tells_what_happens_to_a_ticket(stack: Any) -> None:
+def test_the_stack_tells_what_happens_to_a_ticket(stack: RunningStack) -> None:
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
     def told() -> list[str]:
@@ -158,7 +159,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_text_goes_through_byte_for_byte(stack: Any, text: str) -> None:
+def test_hostile_text_goes_through_byte_for_byte(stack: RunningStack, text: str) -> None:
     ticket = stack.outcome(stack.submit({"content": text, "subject": text[:200]}))
 
     (announcement,) = stack.announcements()
@@ -167,13 +168,13 @@ def test_hostile_text_goes_through_byte_for_byte(stack: Any, text: str) -> None:
     assert ticket["ticketId"] != "forged"
 
 
-def test_eight_thousand_characters_of_four_bytes_go_through(stack: Any) -> None:
+def test_eight_thousand_characters_of_four_bytes_go_through(stack: RunningStack) -> None:
     text = "😀" * 8000
 
     assert stack.outcome(stack.submit({"content": text}))["content"] == text
 
 
-def test_hostile_text_comes_back_from_the_failed_tickets_queue_byte_for_byte(stack: Any) -> None:
+def test_hostile_text_comes_back_from_the_failed_tickets_queue_byte_for_byte(stack: RunningStack) -> None:
     stack.fail_model(deny=1.0)
     text = "\n".join(HOSTILE.values())
     stack.outcome(stack.submit({"content": text}))

@@ -21,6 +21,8 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import Case, GenerationMode, checks, openapi
 from schemathesis.config import SchemathesisConfig
 
+from tests.helpers.running_stack import RunningStack
+
 PROJECT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 SEED = int(os.environ.get("FUZZ_SEED", "4"))
@@ -99,7 +101,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(running: Any) -> Iterator[World]:
+def world(running: RunningStack) -> Iterator[World]:
     """Tickets of several people, failed and processed."""
     tokens = {role: running.token(file) for role, file in TOKENS.items()}
     running.fail_model(deny=1.0)
@@ -119,7 +121,7 @@ def world(running: Any) -> Iterator[World]:
     print(f"\n{world.answers.total()} requests, answered with {dict(sorted(world.answers.items()))}")
 
 
-def submitted(running: Any, tokens: list[str]) -> list[str]:
+def submitted(running: RunningStack, tokens: list[str]) -> list[str]:
     """The ids of new tickets, one for each token, once their processing has ended."""
     answers = [running.post({"content": "I was charged twice."}, token=token) for token in tokens]
     ids = [str(answer.json()["ticketId"]) for answer in answers]
@@ -136,7 +138,7 @@ def bearer(token: str) -> Callable[[Any], Any]:
     return authenticate
 
 
-def service(running: Any) -> Callable[[Any], Any]:
+def service(running: RunningStack) -> Callable[[Any], Any]:
     def authenticate(request: Any) -> Any:
         request.headers.update(running.service_headers(request.method, request.url, request.body or b""))
         return request
@@ -169,7 +171,7 @@ def test_every_answer_is_as_documented(world: World, caller: str, label: str, ex
     assert seen[429] <= 2, seen
 
 
-def test_the_front_door_publishes_the_document_with_its_own_address(stack: Any) -> None:
+def test_the_front_door_publishes_the_document_with_its_own_address(stack: RunningStack) -> None:
     document = stack.http.get("/openapi.json").json()
 
     assert document["servers"][0]["url"] == stack.url

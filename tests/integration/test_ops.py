@@ -10,16 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 SUBMISSION = {"content": "I was charged twice this month. Please refund one payment."}
 
 
-def ops(stack: Any, command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+def ops(stack: RunningStack, command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     done: subprocess.CompletedProcess[str] = stack.command("ops", command, **environment)
     return done
 
 
-def failed_ticket(stack: Any) -> str:
+def failed_ticket(stack: RunningStack) -> str:
     """A ticket that failed because the model denied it; the model works again."""
     stack.fail_model(deny=1.0)
     ticket = stack.outcome(stack.submit(SUBMISSION))
@@ -29,7 +30,7 @@ def failed_ticket(stack: Any) -> str:
     return str(ticket["ticketId"])
 
 
-def waiting(stack: Any, queue_url: str) -> int:
+def waiting(stack: RunningStack, queue_url: str) -> int:
     """How many messages a queue holds, visible, being worked on, or delayed."""
     counts = stack.stack.client("sqs").get_queue_attributes(
         QueueUrl=queue_url,
@@ -38,7 +39,7 @@ def waiting(stack: Any, queue_url: str) -> int:
     return sum(map(int, counts.values()))
 
 
-def replay_by_hand(stack: Any, *messages: Any) -> None:
+def replay_by_hand(stack: RunningStack, *messages: Any) -> None:
     """What "Start DLQ redrive" in the console does; returns when all have come out of the waiting room."""
     url = stack.stack.waiting_room_url
     for message in messages:
@@ -46,12 +47,12 @@ def replay_by_hand(stack: Any, *messages: Any) -> None:
     assert wait_for(lambda: waiting(stack, url) == 0, 30)
 
 
-def announced(stack: Any, ticket_id: str) -> dict[str, Any]:
+def announced(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
     assert wait_for(lambda: "notifiedAt" in stack.get(ticket_id).json(), 60)
     return dict(stack.get(ticket_id).json())
 
 
-def executions(stack: Any, ticket_id: str) -> list[str]:
+def executions(stack: RunningStack, ticket_id: str) -> list[str]:
     """The names of a ticket's executions, in order; `-r…` where one took it out of the waiting room."""
     started = sorted(stack.executions(), key=lambda one: one["startDate"])
     return [shown(one["name"]) for one in started if one["name"].startswith(ticket_id)]
@@ -61,7 +62,7 @@ def shown(name: str) -> str:
     return re.sub("-r[0-9a-f]{8}$", "-r…", name)
 
 
-def test_an_admin_replays_a_failed_ticket_by_the_api(stack: Any) -> None:
+def test_an_admin_replays_a_failed_ticket_by_the_api(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     admin = {"Authorization": f"Bearer {stack.token('admin-token')}"}
 
@@ -73,7 +74,7 @@ def test_an_admin_replays_a_failed_ticket_by_the_api(stack: Any) -> None:
     assert told.count(ticket_id) == 1
 
 
-def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
+def test_a_failed_ticket_is_replayed_and_announced_once(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
 
     done = ops(stack, "replay", TICKET=ticket_id)
@@ -94,7 +95,7 @@ def test_a_failed_ticket_is_replayed_and_announced_once(stack: Any) -> None:
     assert stack.failures() == []
 
 
-def test_a_dismissed_ticket_leaves_the_queue_and_stays_with_the_reason(stack: Any) -> None:
+def test_a_dismissed_ticket_leaves_the_queue_and_stays_with_the_reason(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     reason = "Answered by mail."
 
@@ -116,7 +117,7 @@ def test_a_dismissed_ticket_leaves_the_queue_and_stays_with_the_reason(stack: An
     assert [json.loads(one["message"])["dismissed"]["reason"] for one in logged] == [reason]
 
 
-def test_a_message_that_is_moved_to_the_waiting_room_restarts_its_ticket(stack: Any) -> None:
+def test_a_message_that_is_moved_to_the_waiting_room_restarts_its_ticket(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
 
     replay_by_hand(stack, *stack.failures())
@@ -126,7 +127,7 @@ def test_a_message_that_is_moved_to_the_waiting_room_restarts_its_ticket(stack: 
     assert len(stack.announcements()) == 1
 
 
-def test_a_ticket_whose_message_is_replayed_twice_is_processed_once(stack: Any) -> None:
+def test_a_ticket_whose_message_is_replayed_twice_is_processed_once(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     (message,) = stack.failures()
 
@@ -137,7 +138,7 @@ def test_a_ticket_whose_message_is_replayed_twice_is_processed_once(stack: Any) 
     assert len(stack.announcements()) == 1
 
 
-def test_replaying_a_processed_ticket_changes_nothing(stack: Any) -> None:
+def test_replaying_a_processed_ticket_changes_nothing(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     (message,) = stack.failures()
     replay_by_hand(stack, message)
@@ -152,7 +153,7 @@ def test_replaying_a_processed_ticket_changes_nothing(stack: Any) -> None:
     assert len(stack.announcements()) == 1
 
 
-def test_a_failed_ticket_whose_message_is_gone_is_replayed_from_the_table(stack: Any) -> None:
+def test_a_failed_ticket_whose_message_is_gone_is_replayed_from_the_table(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     stack.failures()
 
@@ -164,7 +165,7 @@ def test_a_failed_ticket_whose_message_is_gone_is_replayed_from_the_table(stack:
     assert len(stack.announcements()) == 1
 
 
-def test_a_ticket_that_fails_again_is_told_and_can_be_replayed_again(stack: Any) -> None:
+def test_a_ticket_that_fails_again_is_told_and_can_be_replayed_again(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
 
     stack.fail_model(deny=1.0)
@@ -179,7 +180,7 @@ def test_a_ticket_that_fails_again_is_told_and_can_be_replayed_again(stack: Any)
     assert len(stack.announcements()) == 1
 
 
-def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: Any) -> None:
+def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     before = stack.get(ticket_id).json()
 
@@ -194,7 +195,7 @@ def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: Any) -> None:
     assert [failure["input"]["ticketId"] for failure in stack.failures()] == [ticket_id]
 
 
-def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: Any) -> None:
+def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: RunningStack) -> None:
     other = failed_ticket(stack)
     old = str(uuid.uuid4())
     message = {
@@ -225,13 +226,15 @@ def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: Any) -> N
     assert [failure["input"]["ticketId"] for failure in stack.failures()] == [other]
 
 
-def test_a_message_that_nothing_can_be_started_from_comes_back(stack: Any) -> None:
+def test_a_message_that_nothing_can_be_started_from_comes_back(stack: RunningStack) -> None:
     replay_by_hand(stack, {"poison": True})
 
     assert stack.failures() == [{"poison": True}]
 
 
-def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_itself(stack: Any) -> None:
+def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_itself(
+    stack: RunningStack,
+) -> None:
     ticket_id = failed_ticket(stack)
     stack.fail_model(throttle=1.0)
 
@@ -252,7 +255,9 @@ def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_i
     assert stack.failures() == []
 
 
-def test_a_message_that_sqs_took_out_of_the_waiting_room_is_replayed_from_the_beginning(stack: Any) -> None:
+def test_a_message_that_sqs_took_out_of_the_waiting_room_is_replayed_from_the_beginning(
+    stack: RunningStack,
+) -> None:
     ticket_id = str(uuid.uuid4())
     submission = {
         "ticketId": ticket_id,
@@ -282,7 +287,7 @@ def test_a_message_that_sqs_took_out_of_the_waiting_room_is_replayed_from_the_be
     assert stack.failures() == []
 
 
-def test_a_stack_is_found_by_its_name_as_in_an_account(stack: Any) -> None:
+def test_a_stack_is_found_by_its_name_as_in_an_account(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     account = stack.stack.aws.variables() | {"STACK_DIR": "/nowhere"}
 
@@ -293,7 +298,7 @@ def test_a_stack_is_found_by_its_name_as_in_an_account(stack: Any) -> None:
 
 
 @contextmanager
-def store_without_rights(stack: Any) -> Iterator[None]:
+def store_without_rights(stack: RunningStack) -> Iterator[None]:
     """Store Ticket may not use the table. (What one sets on a function does not reach its live version.)"""
     iam, functions = stack.stack.client("iam"), stack.stack.client("lambda")
     configuration = functions.get_function_configuration(FunctionName=stack.stack.function_name("store"))
@@ -307,7 +312,7 @@ def store_without_rights(stack: Any) -> Iterator[None]:
         iam.delete_role_policy(**policy)
 
 
-def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: Any) -> None:
+def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: RunningStack) -> None:
     with store_without_rights(stack):
         ticket_id = stack.submit(SUBMISSION)
         assert wait_for(lambda: waiting(stack, stack.stack.failed_tickets_queue_url) == 1, 60)
@@ -333,7 +338,7 @@ def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: Any) -> None:
     assert len(stack.announcements()) == 1
 
 
-def test_a_replay_of_everything_leaves_nothing_failed(stack: Any) -> None:
+def test_a_replay_of_everything_leaves_nothing_failed(stack: RunningStack) -> None:
     failed_ticket(stack)
 
     done = ops(stack, "replay")

@@ -5,24 +5,25 @@ from contextlib import contextmanager
 from typing import Any
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 CONTENT = {"content": "Every payment has failed since noon."}
 FROM_SERVICE = {**CONTENT, "customerId": "customer-4711"}
 PATH = "/service/support-request"
 
 
-def read(stack: Any, ticket_id: str) -> dict[str, Any]:
+def read(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
     return dict(stack.get(ticket_id, token=stack.token("agent-token")).json())
 
 
-def submit_as_service(stack: Any, **more: str) -> str:
+def submit_as_service(stack: RunningStack, **more: str) -> str:
     answer = stack.send_as_service("POST", PATH, FROM_SERVICE | more)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["ticketId"])
 
 
 @contextmanager
-def backlog(stack: Any) -> Iterator[None]:
+def backlog(stack: RunningStack) -> Iterator[None]:
     """The consumer takes no tickets without priority, as if many stood before those of this test."""
     client = stack.stack.client("lambda")
     (mapping,) = [
@@ -35,7 +36,7 @@ def backlog(stack: Any) -> Iterator[None]:
     client.update_event_source_mapping(UUID=mapping, Enabled=True)
 
 
-def test_a_ticket_with_priority_does_not_stand_behind_those_that_wait(stack: Any) -> None:
+def test_a_ticket_with_priority_does_not_stand_behind_those_that_wait(stack: RunningStack) -> None:
     with backlog(stack):
         stack.fail_model(throttle=1.0)
         others = [submit_as_service(stack), stack.submit(CONTENT)]
@@ -52,7 +53,7 @@ def test_a_ticket_with_priority_does_not_stand_behind_those_that_wait(stack: Any
         assert stack.outcome(ticket_id, token=stack.token("agent-token"))["status"] == "PROCESSED"
 
 
-def test_any_other_priority_and_any_of_a_customer_is_refused(stack: Any) -> None:
+def test_any_other_priority_and_any_of_a_customer_is_refused(stack: RunningStack) -> None:
     for priority in ("normal", "HIGH", "", None, 1):
         assert stack.send_as_service("POST", PATH, FROM_SERVICE | {"priority": priority}).status_code == 400
     for token in ("token", "agent-token", "admin-token"):

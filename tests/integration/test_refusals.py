@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 EVENTS = Path(__file__).parents[2] / "events" / "api"
 BAD = sorted(
@@ -19,7 +20,7 @@ BAD = sorted(
 GOOD = sorted(path.stem for path in EVENTS.glob("*.json") if path.stem not in BAD)
 
 
-def send(stack: Any, case: str) -> Any:
+def send(stack: RunningStack, case: str) -> Any:
     request = json.loads((EVENTS / f"{case}.json").read_text())["request"]
     token = {"Authorization": f"Bearer {stack.token()}"} if request["token"] else {}
     return stack.http.request(
@@ -35,7 +36,7 @@ def expected(case: str) -> int:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_request_is_refused_clearly_and_starts_nothing(stack: Any, case: str) -> None:
+def test_a_bad_request_is_refused_clearly_and_starts_nothing(stack: RunningStack, case: str) -> None:
     before = (len(stack.executions()), stack.stored())
 
     answer = send(stack, case)
@@ -51,7 +52,7 @@ def test_a_bad_request_is_refused_clearly_and_starts_nothing(stack: Any, case: s
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_a_good_request_is_accepted(stack: Any, case: str) -> None:
+def test_a_good_request_is_accepted(stack: RunningStack, case: str) -> None:
     assert send(stack, case).status_code == 202
 
 
@@ -65,7 +66,7 @@ def test_a_good_request_is_accepted(stack: Any, case: str) -> None:
         ({"content": 5}, "integer"),
     ],
 )
-def test_a_refusal_says_what_was_wrong(stack: Any, body: dict[str, Any], said: str) -> None:
+def test_a_refusal_says_what_was_wrong(stack: RunningStack, body: dict[str, Any], said: str) -> None:
     answer = stack.post(body)
 
     assert answer.status_code == 400
@@ -87,7 +88,7 @@ def unsigned(token: str) -> str:
 
 
 @pytest.mark.parametrize("forge", [forged, unsigned, lambda _: "nonsense", lambda token: token[:-8]])
-def test_a_forged_token_opens_nothing(stack: Any, forge: Any) -> None:
+def test_a_forged_token_opens_nothing(stack: RunningStack, forge: Any) -> None:
     before = (len(stack.executions()), stack.stored())
 
     for answer in (
@@ -99,7 +100,7 @@ def test_a_forged_token_opens_nothing(stack: Any, forge: Any) -> None:
     assert (len(stack.executions()), stack.stored()) == before
 
 
-def test_an_expired_token_opens_nothing(stack: Any) -> None:
+def test_an_expired_token_opens_nothing(stack: RunningStack) -> None:
     client = stack.stack.client("cognito-idp").create_user_pool_client(
         UserPoolId=stack.stack.user_pool_id,
         ClientName="short-lived",
@@ -118,7 +119,7 @@ def test_an_expired_token_opens_nothing(stack: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["AccessToken", "RefreshToken"])
-def test_only_an_id_token_opens_something(stack: Any, kind: str) -> None:
+def test_only_an_id_token_opens_something(stack: RunningStack, kind: str) -> None:
     token = stack.new_customer(kind=kind)
 
     answer = stack.post({"content": "x"}, token=token)
@@ -127,13 +128,13 @@ def test_only_an_id_token_opens_something(stack: Any, kind: str) -> None:
     assert answer.json()["type"] == "urn:support-pipeline:unauthenticated"
 
 
-def test_a_body_beyond_ten_megabytes_gets_api_gateways_own_answer(stack: Any) -> None:
+def test_a_body_beyond_ten_megabytes_gets_api_gateways_own_answer(stack: RunningStack) -> None:
     answer = stack.post({"content": "x" * 10_500_000})
 
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
 
 
-def test_every_request_and_refusal_leaves_a_line_in_the_access_log_and_no_secret(stack: Any) -> None:
+def test_every_request_and_refusal_leaves_a_line_in_the_access_log_and_no_secret(stack: RunningStack) -> None:
     agent = f'"{uuid.uuid4()}\\'  # what would end a string, if it were not escaped
     answers = [
         stack.post({"content": "a secret word"}, **{"User-Agent": agent}),
@@ -163,7 +164,7 @@ def test_every_request_and_refusal_leaves_a_line_in_the_access_log_and_no_secret
     assert not [secret for secret in ("secret", stack.token()) if secret in str(lines)]
 
 
-def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: Any) -> None:
+def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: RunningStack) -> None:
     ticket_id = stack.submit({"content": "I cannot sign in."})
     before = stack.outcome(ticket_id)
     stranger = stack.new_customer()
@@ -180,7 +181,9 @@ def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: Any) -> No
     assert stack.get(ticket_id).json() == before
 
 
-def test_one_key_for_many_tickets_makes_a_ticket_of_each_and_no_work_for_operators(stack: Any) -> None:
+def test_one_key_for_many_tickets_makes_a_ticket_of_each_and_no_work_for_operators(
+    stack: RunningStack,
+) -> None:
     customer, key = stack.new_customer(), str(uuid.uuid4())
 
     for _ in range(2):
@@ -197,7 +200,7 @@ def test_one_key_for_many_tickets_makes_a_ticket_of_each_and_no_work_for_operato
     assert stack.failures() == []
 
 
-def announced(stack: Any, customer: str, count: int) -> list[dict[str, Any]]:
+def announced(stack: RunningStack, customer: str, count: int) -> list[dict[str, Any]]:
     """All tickets of a customer, once there are so many and all are announced."""
     tickets: list[dict[str, Any]] = []
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 SUBMISSION = {"content": "I was charged twice this month."}
 
 
-def deploy(stack: Any, **parameters: str) -> None:
+def deploy(stack: RunningStack, **parameters: str) -> None:
     """Deploy the same template with these parameters changed."""
     cloudformation, name = stack.stack.client("cloudformation"), stack.stack.stack_name
     (before,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -31,13 +32,13 @@ def deploy(stack: Any, **parameters: str) -> None:
     assert status() == "UPDATE_COMPLETE"
 
 
-def live(stack: Any, function: str) -> dict[str, Any]:
+def live(stack: RunningStack, function: str) -> dict[str, Any]:
     """The configuration that callers of a function meet."""
     name = stack.stack.function_name(function)
     return dict(stack.stack.client("lambda").get_function_configuration(FunctionName=name, Qualifier="live"))
 
 
-def called(stack: Any) -> set[str]:
+def called(stack: RunningStack) -> set[str]:
     """The versions of the functions that a new execution calls."""
     client = stack.stack.client("stepfunctions")
     alias = client.describe_state_machine_alias(stateMachineAliasArn=f"{stack.stack.state_machine_arn}:live")[
@@ -50,7 +51,7 @@ def called(stack: Any) -> set[str]:
 
 
 @pytest.fixture
-def second_release(stack: Any) -> Iterator[Any]:
+def second_release(stack: RunningStack) -> Iterator[Any]:
     """The stack, deployed again with another log level. At its end the first release is live again."""
     refused = stack.command("ops", "rollback")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 SUBMISSION = {"content": "I cannot sign in."}
 
@@ -19,13 +20,13 @@ def subject(token: str) -> str:
     return str(json.loads(base64.urlsafe_b64decode(payload + "=="))["sub"])
 
 
-def submit(stack: Any, request_id: bytes, token: str) -> httpx.Response:
+def submit(stack: RunningStack, request_id: bytes, token: str) -> httpx.Response:
     headers = {b"Authorization": f"Bearer {token}".encode(), b"X-Amzn-RequestId": request_id}
     answer: httpx.Response = stack.http.post("/support-request", json=SUBMISSION, headers=headers)
     return answer
 
 
-def inputs(stack: Any, name: str) -> list[Any]:
+def inputs(stack: RunningStack, name: str) -> list[Any]:
     """The inputs of the executions with this name, once they have ended."""
     client = stack.stack.client("stepfunctions")
     found = [e["executionArn"] for e in stack.executions() if e["name"] == name]
@@ -62,7 +63,7 @@ def expected_input(ticket_id: str, token: str, received: Any) -> dict[str, Any]:
         b"7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f x",
     ],
 )
-def test_a_request_id_that_is_not_a_uuid_is_not_used(stack: Any, chosen: bytes) -> None:
+def test_a_request_id_that_is_not_a_uuid_is_not_used(stack: RunningStack, chosen: bytes) -> None:
     answer = submit(stack, chosen, stack.token())
 
     assert answer.status_code == 202, answer.text
@@ -77,7 +78,7 @@ def test_a_request_id_that_is_not_a_uuid_is_not_used(stack: Any, chosen: bytes) 
 @pytest.mark.parametrize(
     "chosen", [b"a\r\n b", b'a\r\n ","name":"x', b"a\nX-Amzn-RequestId: b", b"a\x00b", b"a\rb", b"a\x7fb"]
 )
-def test_line_breaks_and_controls_are_refused_or_forge_nothing(stack: Any, chosen: bytes) -> None:
+def test_line_breaks_and_controls_are_refused_or_forge_nothing(stack: RunningStack, chosen: bytes) -> None:
     body = json.dumps(SUBMISSION).encode()
     head = (
         f"POST /support-request HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -97,7 +98,9 @@ def test_line_breaks_and_controls_are_refused_or_forge_nothing(stack: Any, chose
 
 
 @pytest.mark.parametrize("spelled", [str.lower, str.upper])
-def test_a_victims_ticket_id_as_request_id_leaves_the_ticket_as_it_is(stack: Any, spelled: Any) -> None:
+def test_a_victims_ticket_id_as_request_id_leaves_the_ticket_as_it_is(
+    stack: RunningStack, spelled: Any
+) -> None:
     victims = stack.submit({"content": "Mine."})
     before = stack.outcome(victims)
     stranger = stack.new_customer()

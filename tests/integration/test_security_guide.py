@@ -4,13 +4,16 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+
+from tests.helpers.running_stack import RunningStack
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "security.md").read_text()
 
 
-def test_the_guides_commands_create_an_agent_and_a_service_client_who_can_call_the_api(stack: Any) -> None:
+def test_the_guides_commands_create_an_agent_and_a_service_client_who_can_call_the_api(
+    stack: RunningStack,
+) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     script = "\n".join([f". {stack.folder}/aws.env", *blocks])
     # People type their address in any case.

@@ -11,18 +11,19 @@ import pytest
 
 from local.processes import wait_for
 from support.domain.ticket import timestamp
+from tests.helpers.running_stack import RunningStack
 
 SUBMISSION = json.loads((Path(__file__).parents[2] / "events" / "executions" / "billing.json").read_text())
 
 
-def invoke(stack: Any, function: str, payload: Any) -> Any:
+def invoke(stack: RunningStack, function: str, payload: Any) -> Any:
     answer = stack.stack.invoke(function, json.dumps(payload).encode())
     assert "FunctionError" not in answer
     return json.loads(answer["Payload"].read())
 
 
 @pytest.fixture
-def stuck(stack: Any) -> str:
+def stuck(stack: RunningStack) -> str:
     """The id of a ticket that was stored, and whose execution then vanished."""
     ticket_id = str(uuid.uuid4())
     submission = SUBMISSION | {"ticketId": ticket_id, "caller": {"subject": "customer-7", "groups": ""}}
@@ -31,17 +32,17 @@ def stuck(stack: Any) -> str:
     return ticket_id
 
 
-def read(stack: Any, ticket_id: str) -> dict[str, Any]:
+def read(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
     return dict(stack.get(ticket_id, token=stack.token("agent-token")).json())
 
 
-def sweep(stack: Any, ticket_id: str) -> dict[str, int]:
+def sweep(stack: RunningStack, ticket_id: str) -> dict[str, int]:
     """What the deployed sweep does when the ticket has been pending for an hour, and its lease is over."""
     note(stack, ticket_id, timedelta(hours=1), "pendingSince", "leasedUntil")
     return dict(invoke(stack, "sweep", {}))
 
 
-def note(stack: Any, ticket_id: str, ago: timedelta, *times: str) -> None:
+def note(stack: RunningStack, ticket_id: str, ago: timedelta, *times: str) -> None:
     """Set times of a ticket that owes something."""
     stack.stack.client("dynamodb").update_item(
         TableName=stack.stack.tickets_table,
@@ -52,7 +53,7 @@ def note(stack: Any, ticket_id: str, ago: timedelta, *times: str) -> None:
     )
 
 
-def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, stuck: str) -> None:
+def test_a_stuck_ticket_is_swept_processed_and_announced(stack: RunningStack, stuck: str) -> None:
     assert sweep(stack, stuck)["swept"] == 1
     assert invoke(stack, "sweep", {})["swept"] == 0
 
@@ -64,7 +65,7 @@ def test_a_stuck_ticket_is_swept_processed_and_announced(stack: Any, stuck: str)
     assert len([a for a in stack.announcements() if json.loads(a["Body"])["ticketId"] == stuck]) == 1
 
 
-def test_a_ticket_that_another_execution_works_on_is_left_alone(stack: Any, stuck: str) -> None:
+def test_a_ticket_that_another_execution_works_on_is_left_alone(stack: RunningStack, stuck: str) -> None:
     note(stack, stuck, timedelta(hours=1), "pendingSince")
 
     assert invoke(stack, "sweep", {})["swept"] == 0
@@ -75,7 +76,7 @@ def test_a_ticket_that_another_execution_works_on_is_left_alone(stack: Any, stuc
 
 
 def test_a_ticket_whose_message_was_lost_and_that_has_waited_too_long_fails_loudly(
-    stack: Any, stuck: str
+    stack: RunningStack, stuck: str
 ) -> None:
     note(stack, stuck, timedelta(hours=1), "pendingSince", "leasedUntil")
     waits_since(stack, stuck, timedelta(hours=26))
@@ -90,7 +91,7 @@ def test_a_ticket_whose_message_was_lost_and_that_has_waited_too_long_fails_loud
     assert "waitingSince" not in ticket
 
 
-def waits_since(stack: Any, ticket_id: str, ago: timedelta) -> None:
+def waits_since(stack: RunningStack, ticket_id: str, ago: timedelta) -> None:
     stack.stack.client("dynamodb").update_item(
         TableName=stack.stack.tickets_table,
         Key={"ticketId": {"S": ticket_id}},
@@ -103,7 +104,7 @@ def waits_since(stack: Any, ticket_id: str, ago: timedelta) -> None:
 
 
 def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept(
-    stack: Any, stuck: str
+    stack: RunningStack, stuck: str
 ) -> None:
     broken = [f"broken-{number}" for number in range(30)]
     for ticket_id in broken:
@@ -121,7 +122,7 @@ def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept
     assert not {ticket["ticketId"] for ticket in listed.json()["tickets"]} & set(broken)
 
 
-def break_copy(stack: Any, ticket_id: str, copy_id: str) -> None:
+def break_copy(stack: RunningStack, ticket_id: str, copy_id: str) -> None:
     """Copy a ticket's item, with a date that the code does not write."""
     dynamodb, table = stack.stack.client("dynamodb"), stack.stack.tickets_table
     item = dynamodb.get_item(TableName=table, Key={"ticketId": {"S": ticket_id}})["Item"]

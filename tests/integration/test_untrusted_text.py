@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from local.processes import wait_for
+from tests.helpers.running_stack import RunningStack
 
 PROJECT = Path(__file__).parents[2]
 INJECTIONS = json.loads((PROJECT / "events" / "injections" / "tickets.json").read_text(encoding="utf-8"))
@@ -43,7 +44,7 @@ UNSEEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]"
 class Outcomes:
     """How the tickets ended, by their names, and all that was told of them."""
 
-    def __init__(self, stack: Any, mailbox: str) -> None:
+    def __init__(self, stack: RunningStack, mailbox: str) -> None:
         def processed(injection: dict[str, str]) -> tuple[str, dict[str, Any]]:
             submission = {name: injection[name] for name in ("subject", "content") if name in injection}
             ticket_id = stack.submit(submission)
@@ -76,7 +77,7 @@ def _subject(token: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def outcomes(running: Any) -> Iterator[Outcomes]:
+def outcomes(running: RunningStack) -> Iterator[Outcomes]:
     """All tickets, submitted while the model obeys, and a mailbox that shows the subject lines."""
     sqs, sns = running.stack.client("sqs"), running.stack.client("sns")
     mailbox = sqs.create_queue(QueueName="mailbox-of-untrusted-text")["QueueUrl"]

@@ -14,12 +14,12 @@ from ops.stack import DeployedStack, local_stack
 from ops.verify import api_checks, failure_checks, release_checks, ticket_checks, watch_checks
 from ops.verify.finding import Finding, Result
 from ops.verify.site import Patience, Sent, Site
-from tests.integration.conftest import PROJECT
+from tests.helpers.running_stack import PROJECT, RunningStack
 
 ALARMS = "alarms' states"  # earlier tests raise some
 
 
-def temporary(stack: Any) -> list[str]:
+def temporary(stack: RunningStack) -> list[str]:
     """What the check makes for itself: queues, subscriptions and users."""
     aws = stack.stack
     queues = aws.client("sqs").list_queues().get("QueueUrls", [])
@@ -38,7 +38,7 @@ def rows(output: str) -> dict[str, str]:
     return {line[:width].strip(): line[width:].split()[0] for line in lines if line[width - 1 : width] == " "}
 
 
-def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: Any) -> None:
+def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: RunningStack) -> None:
     done = stack.command("ops", "verify", DEADLINE="60")
 
     results = rows(done.stdout)
@@ -54,7 +54,7 @@ def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: Any
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_removes_what_it_made(stack: Any, how: signal.Signals) -> None:
+def test_interrupted_it_removes_what_it_made(stack: RunningStack, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "ops", "verify"]
     with subprocess.Popen(
         command, cwd=PROJECT, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -77,12 +77,12 @@ def test_interrupted_it_removes_what_it_made(stack: Any, how: signal.Signals) ->
     assert wait_for(lambda: len(failed_by_purpose(stack)) == 0, 10)
 
 
-def failed_by_purpose(stack: Any) -> list[Any]:
+def failed_by_purpose(stack: RunningStack) -> list[Any]:
     return [message for message in stack.failures() if message["error"] == "InvalidTicket"]
 
 
 @pytest.fixture
-def deployed(stack: Any) -> DeployedStack:
+def deployed(stack: RunningStack) -> DeployedStack:
     return local_stack(stack.environment)
 
 
@@ -199,7 +199,7 @@ def test_it_sees_what_is_broken(
     assert check(site).result is Result.OK
 
 
-def test_it_sees_tickets_that_fail(stack: Any, site: Site) -> None:
+def test_it_sees_tickets_that_fail(stack: RunningStack, site: Site) -> None:
     stack.fail_model(deny=1.0)
     ticket_checks.customer(site)
     site.patience = Patience(30)

@@ -83,7 +83,8 @@ def test_every_ssm_parameter_has_its_row(template: Document) -> None:
 def read_by_commands() -> set[str]:
     """The variables that the local stack, the operators' commands and the loads read, by their sources."""
     rooms = [PROJECT / "local", PROJECT / "ops", PROJECT / "devtools"]
-    files = [path for room in rooms for path in room.rglob("*.py") if "tests" not in path.parts]
+    files = [path for room in rooms for path in room.rglob("*.py")]
+    files = [path for path in files if "tests" not in path.relative_to(PROJECT).parts]
     files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")
     source = "\n".join(path.read_text() for path in files)
     read = re.findall(r'(?:environ|environment|given)(?:\.get\(|\[)"([A-Z_]+)"', source)

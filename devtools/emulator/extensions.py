@@ -20,6 +20,7 @@ from devtools.emulator import (
     header_names,
     invocation_log,
     log_filter,
+    log_stream_name,
     message_delay,
     method_settings,
     mock_integration,
@@ -49,6 +50,7 @@ def install() -> None:
     invocation_log.install()
     shutdown.install()
     worker_limit.install()  # around shutdown: what still waits for a worker then must not start one
+    log_stream_name.install()
     function_log.install()  # around all of them: it logs what they report
     openapi_import.install()
     openapi_methods.install()  # around openapi_import: it gets the document as API Gateway reads it

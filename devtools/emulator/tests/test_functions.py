@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from devtools.emulator.tests.harness import Emulator, eventually
+from devtools.emulator.tests.harness import Emulator, eventually, unique
 
 FAILING = """
 import os
@@ -117,3 +117,29 @@ def test_a_function_that_closes_its_log_stays_warm(emulator: Emulator) -> None:
 def test_an_exception_is_logged(emulator: Emulator, failing: str) -> None:
     emulator.invoke(failing, "no luck at all")
     assert eventually(lambda: "[ERROR] Unlucky: no luck at all\n" in emulator.log.read_text())
+
+
+def test_functions_that_share_a_log_group_have_streams_of_their_own_names(emulator: Emulator) -> None:
+    group = unique("/aws/lambda/shared")
+    logs = emulator.client("logs")
+    logs.create_log_group(logGroupName=group)
+    source = "def handler(event, context):\n    print(event)"
+    functions = [emulator.function(source, LoggingConfig={"LogGroup": group}) for _ in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda function: emulator.invoke(function, function), functions * 4))
+
+    streams = [s["logStreamName"] for s in logs.describe_log_streams(logGroupName=group)["logStreams"]]
+    assert len(streams) == 8
+    for stream in streams:
+        (function,) = [name for name in functions if f"/{name}[" in stream]
+        assert re.fullmatch(rf"\d{{4}}/\d\d/\d\d/{function}\[\$LATEST]\w+", stream)
+        events = logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]
+        assert function in [event["message"] for event in events]
+
+
+def test_a_functions_own_log_group_has_streams_without_its_name(emulator: Emulator) -> None:
+    function = emulator.function("def handler(event, context):\n    pass")
+    emulator.invoke(function)
+    streams = emulator.client("logs").describe_log_streams(logGroupName=f"/aws/lambda/{function}")
+    (stream,) = streams["logStreams"]
+    assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST]\w+", stream["logStreamName"])

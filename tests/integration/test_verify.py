@@ -153,7 +153,7 @@ def alarm_that_tells_nobody(site: Site) -> Iterator[None]:
 
 @contextmanager
 def log_group_for_ever(site: Site) -> Iterator[None]:
-    client, group = site.stack.client("logs"), site.id_of("StoreLogGroup")
+    client, group = site.stack.client("logs"), site.id_of("FunctionsLogGroup")
     client.delete_retention_policy(logGroupName=group)
     yield
     client.put_retention_policy(logGroupName=group, retentionInDays=30)
@@ -178,7 +178,7 @@ BROKEN: list[tuple[Callable[[Site], AbstractContextManager[None]], Callable[[Sit
     (alias_of_the_latest, release_checks.aliases, "points to $LATEST"),
     (trigger_that_is_off, release_checks.callers, "Queue"),
     (alarm_that_tells_nobody, watch_checks.alarm_actions, "tells nobody"),
-    (log_group_for_ever, watch_checks.log_groups, "store is kept for ever"),
+    (log_group_for_ever, watch_checks.log_groups, "/aws/lambda/support-pipeline-local is kept for ever"),
     (failures_that_nobody_keeps, watch_checks.queues_subscribed, "does not deliver to FailedTicketsQueue"),
 ]
 

@@ -54,7 +54,8 @@ verify-aws: .venv ## Check a stack with tickets of its own (DEADLINE=300)
 
 deploy: .venv ## Deploy to AWS with your own profile, if the model can be called there (STAGE=default|prod ARGS=)
 	@$(PY) -m ops.check_model --config-env $(or $(STAGE),default) $(ARGS)
-	.venv/bin/sam build --config-env $(or $(STAGE),default)
+	@$(PY) -m infra.assemble
+	.venv/bin/sam build --template-file .template.yaml --config-env $(or $(STAGE),default)
 	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 
 ##@ Change it
@@ -80,14 +81,15 @@ lint: .venv ## Run the linters: locked requirements, ruff, mypy, import-linter, 
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
-	.venv/bin/cfn-lint template.yaml infra/vpc-endpoints.yaml
-	.venv/bin/sam validate --lint --region us-east-1
+	$(PY) -m infra.assemble
+	.venv/bin/cfn-lint
+	.venv/bin/sam validate --lint --region us-east-1 --template-file .template.yaml
 
 format: .venv ## Format the code, and fix what ruff can fix
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-docs: .venv ## After a change of template.yaml's parameters: write their table in docs/configuration.md
+docs: .venv ## After a change of the template's parameters: write their table in docs/configuration.md
 	@$(PY) -m devtools.parameter_table
 
 requirements: | $(UV) ## After a change of dependencies: write uv.lock and functions/requirements.txt
@@ -95,7 +97,7 @@ requirements: | $(UV) ## After a change of dependencies: write uv.lock and funct
 	@$(UV) $(EXPORT) > functions/requirements.txt
 
 clean: ## Remove what the targets made
-	rm -rf .venv .venv-lambda .venv-second-opinion .uv .local .aws-sam .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lambda .venv-second-opinion .uv .local .aws-sam .template.yaml .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 ##@ Prove it
 

@@ -1,4 +1,4 @@
-"""Building and deploying template.yaml to the embedded AWS, by the same sam commands as to a real account."""
+"""Building and deploying the template to the embedded AWS, by the same sam commands as to a real account."""
 
 import hashlib
 import shutil
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
 
+from infra.assemble import write_whole_template
 from local.embedded_aws import EmbeddedAws
 from local.private_files import open_private
 from local.processes import error_of, run_to_end
@@ -35,7 +36,8 @@ def build(settings: Settings, aws: EmbeddedAws) -> None:
         if stamp.exists() and stamp.read_text() == fingerprint and _BUILT.exists():
             return
         stamp.unlink(missing_ok=True)
-        _sam(settings, aws, "build", "--build-dir", str(_BUILT))
+        template = str(write_whole_template())
+        _sam(settings, aws, "build", "--template-file", template, "--build-dir", str(_BUILT))
         stamp.write_text(fingerprint)
 
 
@@ -143,7 +145,7 @@ def _fingerprint() -> str:
     """Changes whenever something changes that a build depends on."""
     digest = hashlib.sha256(sys.version.encode())
     sources = [PROJECT / "template.yaml", PROJECT / "samconfig.toml"]
-    for folder in ("api", "functions", "statemachine"):
+    for folder in ("api", "functions", "infra", "statemachine"):
         sources += sorted(path for path in (PROJECT / folder).rglob("*") if _is_source(path))
     for path in sources:
         digest.update(f"{path.relative_to(PROJECT)}\0".encode() + path.read_bytes())

@@ -106,7 +106,7 @@ def start(
         group.wait_until_healthy("model", f"{model_url}/healthz")
     with _step("Building the functions"):
         build(settings, aws)
-    with _step("Deploying template.yaml"):
+    with _step("Deploying the template"):
         outputs = deploy(settings, aws)
     with _step("Creating the demo users and the demo service"):
         stack = describe(settings, aws, outputs, model_url)

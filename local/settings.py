@@ -21,7 +21,7 @@ class Settings:
     emulator_port: int
     folder: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Parameters of template.yaml, as far as they are not to have their defaults."""
+    """Parameters of the template, as far as they are not to have their defaults."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

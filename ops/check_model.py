@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
-from samtranslator.yaml_helper import yaml_parse
 
+from infra.assemble import whole_template
 from ops.errors import UsageError
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
     """Check, say what was found; return the exit code."""
     try:
         deployment = Deployment.read(PROJECT / "samconfig.toml", arguments)
-        said = check(deployment, yaml_parse((PROJECT / "template.yaml").read_text()))
+        said = check(deployment, whole_template())
     except UsageError as error:
         return _complain(str(error))
     except EndpointConnectionError as error:

@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import moto
 import pytest
-import yaml
 
+from infra.assemble import whole_template
 from tests.helpers.bedrock import Model, running_model
 
 PROJECT = Path(__file__).parent.parent
@@ -93,8 +93,7 @@ def _client(service: str) -> Any:
 @cache
 def _table() -> dict[str, Any]:
     """The tickets table as the template has it."""
-    resources = yaml.load((PROJECT / "template.yaml").read_text(), _Loader)["Resources"]  # noqa: S506
-    table = resources["TicketsTable"]["Properties"]
+    table = whole_template()["Resources"]["TicketsTable"]["Properties"]
     names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     return {name: table[name] for name in names}
 
@@ -155,10 +154,3 @@ def receive_all(sqs: object, url: str) -> list[dict[str, object]]:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])  # type: ignore[attr-defined]
         received += messages
     return received
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template; what CloudFormation's short tags stand for is not needed here."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: f"!{suffix}")

@@ -24,7 +24,7 @@ METHODS = {
     "ANY /{proxy+}": OPEN,
 }
 REFUSALS = {CUSTOMER: 401, SERVICE: 403, OPEN: 404}
-DEPLOY = "Deploy template.yaml again (make deploy); if it stays, compare with docs/security.md."
+DEPLOY = "Deploy again (make deploy); if it stays, compare with docs/security.md."
 
 
 def one_stage(site: Site) -> Finding:

@@ -9,7 +9,7 @@ from ops.verify.api_checks import deployed_methods
 from ops.verify.finding import Finding, judged
 from ops.verify.site import Site
 
-_DEPLOY = "Deploy template.yaml again (make deploy)."
+_DEPLOY = "Deploy again (make deploy)."
 _LIVE_FUNCTION = re.compile(r":function:[\w-]+:live(/invocations)?$")
 _VERSION = re.compile(r":function:[\w-]+:\d+$")
 

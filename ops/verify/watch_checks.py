@@ -12,7 +12,7 @@ from ops.report import count
 from ops.verify.finding import Finding, failed, judged, ok, warning
 from ops.verify.site import Site
 
-_DEPLOY = "Deploy template.yaml again (make deploy)."
+_DEPLOY = "Deploy again (make deploy)."
 _WHO_GETS_MAIL = "see docs/configuration.md, Who gets mail."
 # The first two within minutes of another run, which made its own failure; the last for up to an hour after
 # somebody has confirmed.

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from infra.assemble import read_template
 from support.aws import clients
 from support.domain.analysis_schema import URGENCIES
 from tests.infrastructure.rendering import render
+from tests.infrastructure.test_template import PARTS
 
 type Document = dict[str, Any]
 
@@ -319,7 +320,7 @@ def test_the_urgencies_that_are_mailed_at_once_are_chosen_from_all(template: Doc
     assert notify["Environment"]["Variables"]["IMMEDIATE_MAIL_URGENCIES"] == "CRITICAL,MEDIUM"
 
 
-@pytest.mark.parametrize("file", ["template.yaml", "samconfig.toml", "infra/vpc-endpoints.yaml"])
+@pytest.mark.parametrize("file", ["template.yaml", "samconfig.toml", "infra/vpc-endpoints.yaml", *PARTS])
 def test_nothing_personal_is_in_what_is_deployed(file: str) -> None:
     assert re.findall(r"[\w.+-]+@[\w-]+\.\w+", (PROJECT / file).read_text()) == []
 
@@ -399,19 +400,8 @@ def found(value: Any, key: str) -> list[Document]:
 
 @pytest.mark.parametrize("file", ["template.yaml", "infra/vpc-endpoints.yaml"])
 def test_every_parameter_is_described_and_limited(file: str, template: Document) -> None:
-    document = template if file == "template.yaml" else _plain(PROJECT / file)
+    document = template if file == "template.yaml" else read_template(PROJECT / file)
     for name, parameter in document["Parameters"].items():
         assert parameter["Description"], name
         limits = {"AllowedPattern", "AllowedValues", "MaxValue"} & set(parameter)
         assert limits or "AWS::EC2" in parameter["Type"], name
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template; what its short tags stand for is not needed here."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: suffix)
-
-
-def _plain(path: Path) -> Document:
-    return dict(yaml.load(path.read_text(), _Loader))  # noqa: S506

@@ -20,12 +20,7 @@ from tests.infrastructure.rendering import render
 type Document = dict[str, Any]
 
 PROJECT = Path(__file__).parents[2]
-DEPLOYED_FILES = [
-    "template.yaml",
-    "infra/vpc-endpoints.yaml",
-    "api/openapi.yaml",
-    "statemachine/ticket_pipeline.asl.yaml",
-]
+PARTS = sorted(f"infra/parts/{path.name}" for path in (PROJECT / "infra" / "parts").glob("*.yaml"))
 TASKS = {
     "StoreFunction": "Store Ticket",
     "ClassifyFunction": "Classify Ticket",
@@ -165,6 +160,7 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
     "file",
     [
         "template.yaml",
+        *PARTS,
         "infra/vpc-endpoints.yaml",
         "api/openapi.yaml",
         "statemachine/ticket_pipeline.asl.yaml",
@@ -491,6 +487,13 @@ def test_every_parameter_says_what_it_is_and_what_it_may_be(template: Document) 
         limits = {"AllowedPattern", "AllowedValues", "MaxValue"} & set(parameter)
         assert limits, name
         assert ("AllowedPattern" in parameter) == ("ConstraintDescription" in parameter), name
+
+
+def test_every_parameter_is_in_one_group(template: Document) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert all(group["Label"]["default"] for group in groups)
+    assert sorted(grouped) == sorted(template["Parameters"])
 
 
 def test_the_settings_of_every_stage_name_parameters_of_the_template(template: Document) -> None:

@@ -1,0 +1,1 @@
+"""What is deployed besides template.yaml: its parts, and the network."""

@@ -74,9 +74,10 @@ test: lint ## Run everything
 	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term $(STACK_TESTS)
 
-lint: .venv ## Run the linters: locked requirements, ruff, mypy, import-linter, cfn-lint, sam validate
+lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint, sam validate
 	@$(UV) lock --check --offline --quiet && $(UV) $(EXPORT) | diff functions/requirements.txt - \
 		|| { echo "Dependencies have changed: run make requirements."; exit 1; }
+	@$(PY) -m api.build --check
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -88,6 +89,9 @@ lint: .venv ## Run the linters: locked requirements, ruff, mypy, import-linter, 
 format: .venv ## Format the code, and fix what ruff can fix
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+openapi: .venv ## After a change of api/openapi.source.yaml: generate api/openapi.yaml
+	@$(PY) -m api.build
 
 docs: .venv ## After a change of the template's parameters: write their table in docs/configuration.md
 	@$(PY) -m devtools.parameter_table
@@ -139,4 +143,4 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
 .PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws deploy unit check integration test lint \
-	format docs requirements clean storm chaos fuzz test-sfn-local test-second-opinion
+	format openapi docs requirements clean storm chaos fuzz test-sfn-local test-second-opinion

@@ -70,7 +70,7 @@ def idempotency_key(site: Site) -> Finding:
     if answer.status_code == 202 and answer.json()["ticketId"] != key:
         return failed(
             "API Gateway does not find the header idempotency-key: a repeated request is a second ticket.",
-            "Correct the mapping templates in api/openapi.yaml; docs/aws.md says what they rest on.",
+            "Correct the mapping templates in api/openapi.source.yaml; docs/aws.md says what they rest on.",
         )
     return _accepted(site, answer)
 

@@ -1,0 +1,1 @@
+"""The HTTP contract and the step that writes it."""

@@ -60,7 +60,7 @@ def _is_local(host: str) -> bool:
 def _forbidden(reason: str) -> JSONResponse:
     problem = {
         "type": "urn:support-pipeline:forbidden",
-        "title": "You may not do this",
+        "title": "You do not have permission",
         "status": HTTPStatus.FORBIDDEN,
         "detail": reason,
     }

@@ -41,7 +41,7 @@ _MAX_BODY = 10 * 1024 * 1024 + 1
 _MAX_CONNECTIONS = 256
 _UNREACHABLE = {
     "type": "urn:support-pipeline:unavailable",
-    "title": "The service cannot answer right now",
+    "title": "The service is unavailable",
     "status": 503,
     "detail": "The local stack does not answer: is it still running? Start it with `make run`.",
 }

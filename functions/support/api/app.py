@@ -42,11 +42,11 @@ def not_found(_error: Exception) -> Response[str]:
 def unavailable(error: PipelineError) -> Response[str]:
     """AWS failed; the response does not contain AWS's error message."""
     logger.error("request failed", error=type(error).__name__, reason=str(error))
-    return problems.UNAVAILABLE.response("Please send the request again in a few seconds.")
+    return problems.UNAVAILABLE.response("Send the request again in a few seconds.")
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def unexpected(_error: Exception) -> Response[str]:
     """A defect; the log has the stack trace."""
     logger.exception("request failed")
-    return problems.UNAVAILABLE.response("Please send the request again in a few seconds.")
+    return problems.UNAVAILABLE.response("Send the request again in a few seconds.")

@@ -1,6 +1,6 @@
 """The API's errors as problem details (RFC 9457), and the headers of every response.
 
-API Gateway's own errors use the same format; see the gateway responses in api/openapi.yaml.
+API Gateway's own errors use the same format; see the gateway responses in api/openapi.source.yaml.
 """
 
 import json
@@ -49,15 +49,15 @@ class Problem:
         )
 
 
-UNAVAILABLE = Problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service cannot answer right now")
+UNAVAILABLE = Problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "The service is unavailable")
 _CONFLICT = HTTPStatus.CONFLICT
 _BY_REFUSAL: dict[type[Refusal], Problem] = {
     refusals.InvalidRequest: Problem("invalid-request", HTTPStatus.BAD_REQUEST, "The request is not valid"),
-    refusals.Forbidden: Problem("forbidden", HTTPStatus.FORBIDDEN, "You may not do this"),
-    refusals.NotFound: Problem("not-found", HTTPStatus.NOT_FOUND, "There is nothing here"),
+    refusals.Forbidden: Problem("forbidden", HTTPStatus.FORBIDDEN, "You do not have permission"),
+    refusals.NotFound: Problem("not-found", HTTPStatus.NOT_FOUND, "Not found"),
     refusals.VersionConflict: Problem("version-conflict", _CONFLICT, "The ticket has changed"),
     refusals.TransitionNotAllowed: Problem(
-        "transition-not-allowed", _CONFLICT, "The ticket's status does not allow this"
+        "transition-not-allowed", _CONFLICT, "The ticket's status does not allow this change"
     ),
     refusals.NotAnalysed: Problem("not-analysed", _CONFLICT, "The ticket has no analysis yet"),
     refusals.NothingToReplay: Problem("nothing-to-replay", _CONFLICT, "There is nothing to replay"),

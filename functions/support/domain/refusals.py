@@ -27,7 +27,7 @@ class VersionConflict(Refusal):
     """The ticket has changed since the caller read it."""
 
     def __init__(self) -> None:
-        super().__init__("Read the ticket again, and send the change with its current version.")
+        super().__init__("Read the ticket again and send the change with its current version.")
 
 
 class TransitionNotAllowed(Refusal):

@@ -14,8 +14,8 @@ _END = "<!-- End of the table of parameters -->\n"
 type Parameter = Mapping[str, Any]
 
 
-def with_table(guide: str, parameters: Mapping[str, Parameter]) -> str:
-    """The guide's text with a row for each of the template's parameters between its two markers.
+def with_table(guide: str, template: Mapping[str, Any]) -> str:
+    """The guide's text with a row for each parameter between its two markers, in the console's order.
 
     Raises:
         ValueError: a marker is missing.
@@ -24,7 +24,9 @@ def with_table(guide: str, parameters: Mapping[str, Parameter]) -> str:
     _, end, after = rest.partition(_END)
     if not begin or not end:
         raise ValueError(f"docs/configuration.md must have the two lines {_BEGIN!r} and {_END!r}.")
-    rows = "".join(_row(name, parameter) for name, parameter in parameters.items())
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    names = [name for group in groups for name in group["Parameters"]]
+    rows = "".join(_row(name, template["Parameters"][name]) for name in names)
     head = "| parameter | type | default | allowed | meaning |\n|---|---|---|---|---|\n"
     return f"{before}{begin}\n{head}{rows}\n{end}{after}"
 
@@ -54,8 +56,7 @@ def _allowed(parameter: Parameter) -> str:
 
 def main() -> None:
     """Rewrite the guide."""
-    parameters = whole_template()["Parameters"]
-    _GUIDE.write_text(with_table(_GUIDE.read_text("utf-8"), parameters), "utf-8")
+    _GUIDE.write_text(with_table(_GUIDE.read_text("utf-8"), whole_template()), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What Lambda tells a function about its run."""
+"""The context that Lambda passes to a handler."""
 
 import uuid
 

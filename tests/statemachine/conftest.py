@@ -1,7 +1,7 @@
 """The real definition with the real handlers, run by moto's interpreter.
 
 Replaces two private names of moto (which is pinned exactly): the client with which a task invokes functions,
-so that the handlers run in this process, and the clock of the retries, so that waits are noted, not waited.
+so that the handlers run in this process, and the clock of the retries, so that waits are recorded only.
 """
 
 import importlib
@@ -32,16 +32,16 @@ TASKS = ("store", "classify", "update", "notify")
 
 
 class LambdaService:
-    """Lambda, as the interpreter sees it: runs the real handler, reports its exception as Lambda does."""
+    """A fake Lambda client: runs the real handler and reports its exception like Lambda."""
 
     def __init__(self) -> None:
         self.invoked: list[str] = []
         self._faults: dict[str, list[str]] = {}
 
     def fail(self, function: str, *errors: str) -> None:
-        """Have the next invocations end so: `Lambda.…` is refused by the service, others kill the function.
+        """Make the next invocations fail: the service rejects `Lambda.…`, other errors crash the function.
 
-        An empty string lets one invocation work; a `+` before the name kills the function after its work.
+        An empty string lets one invocation succeed; a name with `+` crashes the function after its work.
         """
         self._faults.setdefault(function, []).extend(errors)
 
@@ -52,26 +52,30 @@ class LambdaService:
         fault = self._faults[function].pop(0) if self._faults.get(function) else ""
         if fault.startswith("Lambda."):
             code = fault.removeprefix("Lambda.")
-            raise _refusal(code)
+            raise _rejection(code)
         if fault and not fault.startswith("+"):
-            return self._answer({"errorType": fault, "errorMessage": "the function died"}, "Unhandled")
+            return self._response({"errorType": fault, "errorMessage": "the function crashed"}, "Unhandled")
         try:
             result = _handler(function)(json.loads(Payload), lambda_context(function))
         except Exception as error:  # noqa: BLE001 - Lambda reports every exception of a handler
-            return self._answer({"errorType": type(error).__name__, "errorMessage": str(error)}, "Unhandled")
+            return self._response(
+                {"errorType": type(error).__name__, "errorMessage": str(error)}, "Unhandled"
+            )
         if fault:
-            return self._answer({"errorType": fault[1:], "errorMessage": "the function died"}, "Unhandled")
-        return self._answer(result, None)
+            return self._response(
+                {"errorType": fault[1:], "errorMessage": "the function crashed"}, "Unhandled"
+            )
+        return self._response(result, None)
 
     @staticmethod
-    def _answer(payload: object, error: str | None) -> dict[str, Any]:
+    def _response(payload: object, error: str | None) -> dict[str, Any]:
         body = io.BytesIO(json.dumps(payload).encode())
         return {"StatusCode": 200, "Payload": body} | ({"FunctionError": error} if error else {})
 
 
-def _refusal(code: str) -> ClientError:
+def _rejection(code: str) -> ClientError:
     response: Any = {
-        "Error": {"Code": code, "Message": "refused"},
+        "Error": {"Code": code, "Message": "rejected"},
         "ResponseMetadata": {"HTTPStatusCode": 429, "RequestId": "r"},
     }
     return ClientError(response, "Invoke")
@@ -83,7 +87,7 @@ def _handler(function: str) -> Callable[[Any, Any], Any]:
 
 @dataclass(frozen=True)
 class Execution:
-    """How an execution went."""
+    """The result of an execution."""
 
     status: str
     error: str | None
@@ -92,7 +96,7 @@ class Execution:
 
 
 class Pipeline:
-    """The state machine: start it, and see what it did."""
+    """The deployed state machine, its functions and its queues."""
 
     def __init__(
         self,
@@ -110,7 +114,7 @@ class Pipeline:
         self.waits = waits
 
     def run(self, execution_input: object) -> Execution:
-        """Run one execution to its end."""
+        """Run one execution and wait until it ends."""
         arn = self._stepfunctions.start_execution(
             stateMachineArn=self._arn, name=str(uuid.uuid4()), input=json.dumps(execution_input)
         )["executionArn"]
@@ -119,30 +123,30 @@ class Pipeline:
             return self._stepfunctions.describe_execution(executionArn=arn)["status"] != "RUNNING"
 
         assert wait_for(ended, 30), "the execution did not end in time"
-        found = self._stepfunctions.describe_execution(executionArn=arn)
+        description = self._stepfunctions.describe_execution(executionArn=arn)
         events = self._stepfunctions.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         return Execution(
-            status=found["status"],
-            error=found.get("error"),
+            status=description["status"],
+            error=description.get("error"),
             states=[e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e],
-            output=json.loads(found["output"]) if "output" in found else None,
+            output=json.loads(description["output"]) if "output" in description else None,
         )
 
     def deferred(self) -> list[dict[str, Any]]:
-        """What is in the waiting room without priority; takes it out."""
-        return self._taken(self._waiting_room_url)
+        """Receive and delete the messages in the waiting room without priority."""
+        return self._receive(self._waiting_room_url)
 
     def deferred_with_priority(self) -> list[dict[str, Any]]:
-        """What is in the waiting room with priority; takes it out."""
-        return self._taken(self._priority_waiting_room_url)
+        """Receive and delete the messages in the waiting room with priority."""
+        return self._receive(self._priority_waiting_room_url)
 
     def failure_messages(self) -> list[dict[str, Any]]:
-        """What is in the failed-tickets queue; takes it out."""
-        return self._taken(self._queue_url)
+        """Receive and delete the messages in the failed-tickets queue."""
+        return self._receive(self._queue_url)
 
     @staticmethod
-    def _taken(url: str) -> list[dict[str, Any]]:
-        """All messages of a queue, which is empty then."""
+    def _receive(url: str) -> list[dict[str, Any]]:
+        """Receive and delete all messages of a queue."""
         sqs = boto3.client("sqs")
         bodies = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -154,21 +158,21 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """The deployed state machine, as the template's defaults have it: without a second model."""
-    return _deployed(monkeypatch, fallback_model="none")
+    """The state machine, deployed without a fallback model, which is the default."""
+    return _deploy(monkeypatch, fallback_model="none")
 
 
 @pytest.fixture
 def fallback_pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """The state machine, deployed with a second model."""
-    return _deployed(monkeypatch, fallback_model=os.environ["FALLBACK_MODEL_ID"])
+    """The state machine, deployed with a fallback model."""
+    return _deploy(monkeypatch, fallback_model=os.environ["FALLBACK_MODEL_ID"])
 
 
-def _deployed(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
+def _deploy(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
     service = LambdaService()
     waits: list[float] = []
     monkeypatch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: service)
-    monkeypatch.setattr(retrier_decl, "time", _NotingClock(waits))
+    monkeypatch.setattr(retrier_decl, "time", _RecordingClock(waits))
     queue_url = _failure_topic_with_queue()
     waiting_room_urls = (
         boto3.client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"],
@@ -183,7 +187,7 @@ def _deployed(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
     return Pipeline(arn, service, waits, queue_url, waiting_room_urls)
 
 
-class _NotingClock:
+class _RecordingClock:
     def __init__(self, waits: list[float]) -> None:
         self._waits = waits
 
@@ -206,7 +210,7 @@ def _failure_topic_with_queue() -> str:
 
 def _definition(failed_queue_url: str, waiting_room_urls: tuple[str, str], fallback_model: str) -> str:
     text = DEFINITION.read_text().replace("${Partition}", "aws")
-    # Nobody waits here: moto keeps a delayed message back for as long.
+    # No delays: moto hides a delayed message until its delay is over.
     text = text.replace("DelaySeconds.$: States.MathRandom(1, 21)", "DelaySeconds: 0")
     for queue, url in zip(("WaitingRoom", "PriorityWaitingRoom"), waiting_room_urls, strict=True):
         text = text.replace(f"${{{queue}QueueUrl}}", url)
@@ -220,36 +224,36 @@ def _definition(failed_queue_url: str, waiting_room_urls: tuple[str, str], fallb
     return json.dumps(yaml.safe_load(text))
 
 
-class Wire:
-    """What stands between the functions' clients and AWS: answers calls of an operation by itself."""
+class AwsFaults:
+    """Injects errors of AWS into the functions' clients."""
 
     def __init__(self) -> None:
         self._registered: list[tuple[Any, str, Any]] = []
 
     def fail(self, operation: str, status: int, code: str, *, writing: str = "") -> None:
-        """Have calls, e.g. of `dynamodb.UpdateItem`, answered with an AWS error: those that hold a text."""
+        """Make the calls of an operation, e.g. `dynamodb.UpdateItem`, fail if they contain `writing`."""
         service = operation.partition(".")[0]
         client: Any = {"dynamodb": clients.dynamodb, "sns": clients.sns, "ssm": clients.ssm}[service]()
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
-        def answer(params: dict[str, Any], **_: object) -> Any:
-            is_meant = writing in str(params["body"])
-            return (SimpleNamespace(status_code=status), error) if is_meant else None
+        def respond(params: dict[str, Any], **_: object) -> Any:
+            is_selected = writing in str(params["body"])
+            return (SimpleNamespace(status_code=status), error) if is_selected else None
 
         event = f"before-call.{operation}"
-        client.meta.events.register(event, answer)
-        self._registered.append((client, event, answer))
+        client.meta.events.register(event, respond)
+        self._registered.append((client, event, respond))
 
     def heal(self) -> None:
-        """Let all calls through again."""
-        for client, event, answer in self._registered:
-            client.meta.events.unregister(event, answer)
+        """Let all calls succeed again."""
+        for client, event, respond in self._registered:
+            client.meta.events.unregister(event, respond)
         self._registered.clear()
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    """Faults of DynamoDB, SNS and Parameter Store, as the functions see them."""
-    wire = Wire()
-    yield wire
-    wire.heal()
+def aws_faults() -> Iterator[AwsFaults]:
+    """Errors of DynamoDB, SNS and Parameter Store."""
+    faults = AwsFaults()
+    yield faults
+    faults.heal()

@@ -1,4 +1,4 @@
-"""What the state machine promises, on the real definition with the real handlers."""
+"""The behaviour of the state machine, with the real definition and the real handlers."""
 
 import copy
 import importlib
@@ -41,28 +41,28 @@ def stored(ticket_id: str) -> dict[str, Any] | None:
     return ticket.to_document() if ticket else None
 
 
-def require(ticket_id: str) -> dict[str, Any]:
+def require_stored(ticket_id: str) -> dict[str, Any]:
     ticket = stored(ticket_id)
     assert ticket is not None
     return ticket
 
 
-def test_a_ticket_is_stored_classified_updated_and_announced(pipeline: Any, inbox: Inbox) -> None:
+def test_a_ticket_is_stored_classified_updated_and_notified(pipeline: Any, inbox: Inbox) -> None:
     execution = pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
-    (announcement,) = inbox()
+    ticket = require_stored(submission()["ticketId"])
+    (notification,) = inbox()
     assert (execution.status, execution.states) == ("SUCCEEDED", HAPPY_PATH)
     assert ticket["status"] == "PROCESSED"
     assert ticket["analysis"]["category"] == "BILLING"
     assert ticket["notifiedAt"]
     assert "pendingSince" not in ticket
-    assert json.loads(announcement["Body"])["ticketId"] == ticket["ticketId"]
-    assert announcement["MessageAttributes"]["category"]["StringValue"] == "BILLING"
+    assert json.loads(notification["Body"])["ticketId"] == ticket["ticketId"]
+    assert notification["MessageAttributes"]["category"]["StringValue"] == "BILLING"
     assert pipeline.failure_messages() == []
 
 
-def test_a_repeated_execution_neither_classifies_nor_announces_again(
+def test_a_repeated_execution_does_not_classify_or_notify_again(
     pipeline: Any, inbox: Inbox, model: Any
 ) -> None:
     pipeline.run(submission())
@@ -74,22 +74,22 @@ def test_a_repeated_execution_neither_classifies_nor_announces_again(
     assert len(inbox()) == 1
 
 
-def test_dying_between_the_message_and_its_mark_announces_again_rather_than_never(
-    pipeline: Any, inbox: Inbox, wire: Any
+def test_a_crash_between_the_notification_and_its_mark_sends_a_duplicate(
+    pipeline: Any, inbox: Inbox, aws_faults: Any
 ) -> None:
     pipeline.functions.fail("notify", "", "Runtime.ExitError")
-    wire.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="notifiedAt = if_not_exists")
-    pipeline.run(submission())  # announced, not marked
-    wire.heal()
+    aws_faults.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="notifiedAt = if_not_exists")
+    pipeline.run(submission())  # published, not marked
+    aws_faults.heal()
     assert inbox()
 
     pipeline.run(submission())
     pipeline.run(submission())
 
-    assert len(inbox()) == 1, "once more, because nobody knew; then never again"
+    assert len(inbox()) == 1, "the second execution could not know; the third one does"
 
 
-def test_dying_after_the_mark_does_not_announce_again(pipeline: Any, inbox: Inbox) -> None:
+def test_a_crash_after_the_mark_does_not_notify_again(pipeline: Any, inbox: Inbox) -> None:
     pipeline.functions.fail("notify", "+Runtime.ExitError")
 
     execution = pipeline.run(submission())
@@ -106,14 +106,14 @@ def test_dying_after_the_mark_does_not_announce_again(pipeline: Any, inbox: Inbo
         ("truncated", "ModelOutputInvalid"),
     ],
 )
-def test_a_ticket_that_the_model_cannot_read_fails_visibly(
+def test_a_ticket_that_the_model_cannot_classify_fails(
     pipeline: Any, model: Any, inbox: Inbox, fault: str, error: str
 ) -> None:
     model.fail(**{fault: 1.0})
 
     execution = pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     (message,) = pipeline.failure_messages()
     assert (execution.status, execution.error) == ("FAILED", "TicketFailed")
     assert (ticket["status"], ticket["failure"]["error"]) == ("FAILED", error)
@@ -125,13 +125,13 @@ def test_a_ticket_that_the_model_cannot_read_fails_visibly(
 
 @pytest.fixture
 def cold_classify(aws: None) -> Iterator[None]:
-    """Classify in a new execution environment, which has read no parameter yet, and keeps none."""
+    """Classify in a new execution environment, without cached parameters."""
     importlib.reload(classify)
     yield
     importlib.reload(classify)
 
 
-def test_a_threshold_that_is_no_number_fails_the_ticket_visibly_and_unpaid(
+def test_an_invalid_threshold_fails_the_ticket_without_a_model_call(
     pipeline: Any, model: Any, cold_classify: None
 ) -> None:
     name = os.environ["REVIEW_THRESHOLD_PARAMETER"]
@@ -144,10 +144,10 @@ def test_a_threshold_that_is_no_number_fails_the_ticket_visibly_and_unpaid(
     assert (pipeline.waits, model.calls()["total"]) == ([], 0)
 
 
-def test_a_threshold_that_cannot_be_read_yet_is_waited_for(
-    pipeline: Any, wire: Any, cold_classify: None
+def test_a_ticket_waits_while_the_threshold_cannot_be_read(
+    pipeline: Any, aws_faults: Any, cold_classify: None
 ) -> None:
-    wire.fail("ssm.GetParameter", 500, "InternalServerError")
+    aws_faults.fail("ssm.GetParameter", 500, "InternalServerError")
 
     execution = pipeline.run(submission())
 
@@ -161,20 +161,20 @@ DEFERRED_BY_CLASSIFY = [*HAPPY_PATH[:3], "Has Fallback Model?", *DEFERRED]
 
 
 @pytest.mark.parametrize(("fault", "error"), [("throttle", "ModelThrottled"), ("error", "ModelUnavailable")])
-def test_a_ticket_that_the_model_cannot_take_now_waits_and_nothing_fails(
+def test_a_ticket_waits_while_the_model_is_throttled_or_unavailable(
     pipeline: Any, model: Any, inbox: Inbox, fault: str, error: str
 ) -> None:
     model.fail(**{fault: 1.0})
 
     execution = pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     (message,) = pipeline.deferred()
     assert (execution.status, execution.states) == ("SUCCEEDED", DEFERRED_BY_CLASSIFY)
     assert execution.output["failure"]["Error"] == error
     assert (ticket["status"], ticket["waitingFor"]) == ("RECEIVED", error)
     assert ticket["waitingSince"]
-    assert ticket["pendingSince"], "it still owes its processing"
+    assert ticket["pendingSince"], "its processing is not finished"
     assert "leasedBy" not in ticket
     assert (message["input"], message["error"]) == (submission(), error)
     assert (pipeline.failure_messages(), inbox()) == ([], [])
@@ -184,37 +184,37 @@ ASKED_TWICE = [*HAPPY_PATH[:3], "Has Fallback Model?", "Ask Fallback Model"]
 
 
 @pytest.mark.parametrize("fault", ["throttle", "error"])
-def test_when_the_first_model_cannot_take_a_ticket_now_the_second_answers(
+def test_the_fallback_model_answers_when_the_first_model_is_throttled_or_unavailable(
     fallback_pipeline: Any, model: Any, inbox: Inbox, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model.fail(next={fault: 3})
 
     execution = fallback_pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     assert (execution.status, execution.states) == ("SUCCEEDED", [*ASKED_TWICE, *HAPPY_PATH[3:]])
     assert (ticket["status"], len(inbox())) == ("PROCESSED", 1)
     assert ticket["analysis"]["model"]["id"] == os.environ["FALLBACK_MODEL_ID"] != os.environ["MODEL_ID"]
-    # The consumer of the waiting room reads it: nothing was deferred.
+    # Resume reads this field of the output: nothing was deferred.
     assert "failure" not in execution.output
     assert (fallback_pipeline.deferred(), fallback_pipeline.failure_messages()) == ([], [])
-    assert measured("FallbackAnswers", capsys) == [1]
+    assert metric_values("FallbackAnswers", capsys) == [1]
 
 
-def measured(metric: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
-    """The values of a metric, as the functions wrote them since this was last asked."""
+def metric_values(metric: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
+    """The values of a metric that the functions wrote since the last call."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [value for line in lines for value in line.get(metric, [])]
 
 
-def test_while_the_first_model_answers_the_second_is_not_asked(
+def test_the_fallback_model_is_not_called_while_the_first_model_answers(
     fallback_pipeline: Any, model: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     execution = fallback_pipeline.run(submission())
 
     assert execution.states == HAPPY_PATH
-    assert require(submission()["ticketId"])["analysis"]["model"]["id"] == os.environ["MODEL_ID"]
-    assert measured("FallbackAnswers", capsys) == []
+    assert require_stored(submission()["ticketId"])["analysis"]["model"]["id"] == os.environ["MODEL_ID"]
+    assert metric_values("FallbackAnswers", capsys) == []
 
 
 @pytest.mark.parametrize(
@@ -227,14 +227,14 @@ def test_while_the_first_model_answers_the_second_is_not_asked(
         ("throttle", {"deny": 5}, 1),
     ],
 )
-def test_when_the_second_model_does_not_answer_either_the_ticket_waits_once_for_the_first(
+def test_a_ticket_waits_once_for_the_first_model_when_the_fallback_model_fails_too(
     fallback_pipeline: Any, model: Any, first: str, second: dict[str, int], calls_of_second: int
 ) -> None:
     model.fail(next={first: 3 + second.pop(first, 0), **second})
 
     execution = fallback_pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     (message,) = fallback_pipeline.deferred()
     error = {"throttle": "ModelThrottled", "error": "ModelUnavailable"}[first]
     assert (execution.status, execution.states) == ("SUCCEEDED", [*ASKED_TWICE, *DEFERRED])
@@ -246,7 +246,7 @@ def test_when_the_second_model_does_not_answer_either_the_ticket_waits_once_for_
     assert fallback_pipeline.failure_messages() == []
 
 
-def test_a_second_model_that_bedrock_refuses_is_counted_and_logged(
+def test_a_rejected_fallback_model_is_counted_and_logged(
     fallback_pipeline: Any, model: Any, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model.fail(next={"throttle": 3, "deny": 1})
@@ -254,13 +254,13 @@ def test_a_second_model_that_bedrock_refuses_is_counted_and_logged(
     fallback_pipeline.run(submission())
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    (refused,) = [line for line in lines if line.get("error") == "ModelRejected"]
-    assert (refused["message"], refused["model"]) == ("task failed", "fallback")
-    assert measured("FallbackRejected", capsys) == [1]
+    (rejected,) = [line for line in lines if line.get("error") == "ModelRejected"]
+    assert (rejected["message"], rejected["model"]) == ("task failed", "fallback")
+    assert metric_values("FallbackRejected", capsys) == [1]
 
 
 @pytest.mark.parametrize("error", ["KeyError", "Runtime.ExitError", "Lambda.TooManyRequestsException"])
-def test_a_fault_of_the_function_while_it_asks_the_second_model_fails_no_ticket(
+def test_a_fault_during_the_call_of_the_fallback_model_does_not_fail_the_ticket(
     fallback_pipeline: Any, model: Any, error: str
 ) -> None:
     model.fail(throttle=1.0)
@@ -277,7 +277,7 @@ def test_a_fault_of_the_function_while_it_asks_the_second_model_fails_no_ticket(
 @pytest.mark.parametrize(
     "error", ["Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError"]
 )
-def test_what_lambda_cannot_run_now_waits_wherever_it_happens(
+def test_a_ticket_waits_when_lambda_cannot_run_any_of_the_tasks(
     pipeline: Any, function: str, error: str
 ) -> None:
     pipeline.functions.fail(function, *[error] * 4)
@@ -291,12 +291,12 @@ def test_what_lambda_cannot_run_now_waits_wherever_it_happens(
 
 
 def resumed(message: dict[str, Any]) -> dict[str, Any]:
-    """The input with which the waiting room's consumer starts a deferred ticket again."""
+    """The input with which Resume restarts a deferred ticket."""
     return WaitingTicket.from_message(json.dumps(message), datetime.now(UTC)).to_input()
 
 
 @pytest.mark.parametrize("deferred_by", ["classify", "store"])
-def test_a_ticket_with_priority_waits_in_a_queue_of_its_own_also_before_it_is_stored(
+def test_a_ticket_with_priority_waits_in_the_priority_queue_even_before_it_is_stored(
     pipeline: Any, inbox: Inbox, deferred_by: str
 ) -> None:
     pipeline.functions.fail(deferred_by, *["Sandbox.Timedout"] * 3)
@@ -312,12 +312,12 @@ def test_a_ticket_with_priority_waits_in_a_queue_of_its_own_also_before_it_is_st
     ]
     assert (message["input"], pipeline.deferred()) == (submission("with-priority"), [])
     pipeline.run(resumed(message))
-    assert require(submission("with-priority")["ticketId"])["priority"] == "high"
+    assert require_stored(submission("with-priority")["ticketId"])["priority"] == "high"
     assert len(inbox()) == 1
 
 
 @pytest.mark.parametrize("priority", ["HIGH", "", None, 1, {"high": "high"}])
-def test_a_priority_that_is_none_defers_a_ticket_like_any_other(pipeline: Any, priority: object) -> None:
+def test_a_ticket_with_an_invalid_priority_waits_in_the_normal_queue(pipeline: Any, priority: object) -> None:
     pipeline.functions.fail("store", *["Sandbox.Timedout"] * 3)
     odd = submission()
     odd["request"]["priority"] = priority
@@ -328,14 +328,14 @@ def test_a_priority_that_is_none_defers_a_ticket_like_any_other(pipeline: Any, p
     assert len(pipeline.deferred()) == 1
 
 
-def test_an_input_without_a_request_is_deferred_like_any_other(pipeline: Any) -> None:
+def test_an_input_without_a_request_waits_in_the_normal_queue(pipeline: Any) -> None:
     pipeline.functions.fail("store", *["Sandbox.Timedout"] * 3)
     odd = {name: value for name, value in submission().items() if name != "request"}
 
     assert pipeline.run(odd).states[-4:] == DEFERRED
 
 
-def test_a_ticket_with_priority_that_cannot_be_deferred_fails_visibly(pipeline: Any, model: Any) -> None:
+def test_a_ticket_with_priority_that_cannot_be_deferred_fails(pipeline: Any, model: Any) -> None:
     model.fail(throttle=1.0)
     boto3.client("sqs").delete_queue(QueueUrl=pipeline._priority_waiting_room_url)
 
@@ -345,7 +345,7 @@ def test_a_ticket_with_priority_that_cannot_be_deferred_fails_visibly(pipeline: 
     assert (execution.status, message["error"]) == ("FAILED", "ModelThrottled")
 
 
-def test_a_deferred_ticket_is_processed_when_it_comes_back(pipeline: Any, model: Any, inbox: Inbox) -> None:
+def test_a_deferred_ticket_is_processed_when_it_is_resumed(pipeline: Any, model: Any, inbox: Inbox) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
     model.fail()
@@ -353,58 +353,56 @@ def test_a_deferred_ticket_is_processed_when_it_comes_back(pipeline: Any, model:
 
     execution = pipeline.run(resumed(message))
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     assert (execution.status, execution.states) == ("SUCCEEDED", HAPPY_PATH)
     assert (ticket["status"], ticket["attempts"], len(inbox())) == ("PROCESSED", 2, 1)
     assert not ticket.keys() & {"waitingSince", "waitingFor", "leasedBy", "leasedUntil", "pendingSince"}
 
 
-def test_a_ticket_that_is_deferred_again_has_been_waiting_since_the_first_time(
-    pipeline: Any, model: Any
-) -> None:
+def test_a_ticket_that_is_deferred_again_keeps_its_waiting_time(pipeline: Any, model: Any) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
     (first,) = pipeline.deferred()
     pipeline.run(resumed(first))
     (second,) = pipeline.deferred()
 
-    began = timestamp(datetime.fromisoformat(first["deferredAt"]))
-    assert second["input"]["waiting"]["since"] == began < second["deferredAt"]
-    assert require(submission()["ticketId"])["waitingSince"] == began
+    deferred_at = timestamp(datetime.fromisoformat(first["deferredAt"]))
+    assert second["input"]["waiting"]["since"] == deferred_at < second["deferredAt"]
+    assert require_stored(submission()["ticketId"])["waitingSince"] == deferred_at
 
 
-def test_a_deferral_that_cannot_be_recorded_keeps_no_ticket_from_its_next_run(
-    pipeline: Any, model: Any, wire: Any, inbox: Inbox
+def test_a_ticket_whose_deferral_cannot_be_recorded_is_still_resumed(
+    pipeline: Any, model: Any, aws_faults: Any, inbox: Inbox
 ) -> None:
     model.fail(throttle=1.0)
-    wire.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="waitingFor = :error")
+    aws_faults.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="waitingFor = :error")
     execution = pipeline.run(submission())
-    wire.heal()
+    aws_faults.heal()
     model.fail()
     assert execution.states[-4:] == DEFERRED
-    assert require(submission()["ticketId"])["leasedBy"], "nobody could end the lease"
+    assert require_stored(submission()["ticketId"])["leasedBy"], "the lease could not be ended"
     (message,) = pipeline.deferred()
 
     pipeline.run(resumed(message))
 
-    assert require(submission()["ticketId"])["status"] == "PROCESSED"
+    assert require_stored(submission()["ticketId"])["status"] == "PROCESSED"
     assert len(inbox()) == 1
 
 
-def test_a_ticket_that_cannot_be_deferred_fails_visibly(pipeline: Any, model: Any) -> None:
+def test_a_ticket_that_cannot_be_deferred_fails(pipeline: Any, model: Any) -> None:
     model.fail(throttle=1.0)
     boto3.client("sqs").delete_queue(QueueUrl=pipeline._waiting_room_url)
 
     execution = pipeline.run(submission())
 
     (message,) = pipeline.failure_messages()
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     assert execution.states[-4:] == ["Defer Ticket", "Record Failure", "Publish Failure", "Ticket Failed"]
     assert (message["error"], ticket["status"]) == ("ModelThrottled", "FAILED")
     assert "waitingSince" not in ticket
 
 
-def test_a_message_that_is_delivered_twice_is_worked_on_once(pipeline: Any, model: Any, inbox: Inbox) -> None:
+def test_a_message_that_is_delivered_twice_is_processed_once(pipeline: Any, model: Any, inbox: Inbox) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
     model.fail()
@@ -417,7 +415,7 @@ def test_a_message_that_is_delivered_twice_is_worked_on_once(pipeline: Any, mode
     assert len(inbox()) == 1
 
 
-def test_while_one_execution_works_on_a_ticket_a_second_one_ends_as_a_duplicate(
+def test_an_execution_ends_as_a_duplicate_while_another_is_processing_the_ticket(
     pipeline: Any, model: Any, inbox: Inbox
 ) -> None:
     table = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
@@ -440,7 +438,7 @@ def test_while_one_execution_works_on_a_ticket_a_second_one_ends_as_a_duplicate(
         ("deny", []),
     ],
 )
-def test_each_cause_is_retried_with_its_own_waits_and_permanent_ones_never(
+def test_each_error_has_its_own_retries_and_permanent_errors_have_none(
     pipeline: Any, model: Any, fault: str, longest_waits: list[float]
 ) -> None:
     model.fail(**{fault: 1.0})
@@ -459,7 +457,7 @@ def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Any, model: Any, inbox:
 
     assert (execution.status, execution.states) == ("SUCCEEDED", HAPPY_PATH)
     assert len(pipeline.waits) == 3
-    assert "failure" not in require(submission()["ticketId"])
+    assert "failure" not in require_stored(submission()["ticketId"])
     assert len(inbox()) == 1
 
 
@@ -468,7 +466,7 @@ def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Any, model: Any, inbox:
     ("error", "waits"),
     [("Lambda.TooManyRequestsException", 3), ("Sandbox.Timedout", 2), ("Runtime.ExitError", 2)],
 )
-def test_faults_of_lambda_itself_are_retried_at_every_task(
+def test_errors_of_lambda_are_retried_in_every_task(
     pipeline: Any, inbox: Inbox, function: str, error: str, waits: int
 ) -> None:
     pipeline.functions.fail(function, *[error] * waits)
@@ -481,7 +479,7 @@ def test_faults_of_lambda_itself_are_retried_at_every_task(
 
 
 @pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])
-def test_an_error_that_nobody_foresaw_fails_the_ticket_at_once_and_keeps_it_for_replay(
+def test_an_unexpected_error_fails_the_ticket_at_once_and_keeps_it_for_replay(
     pipeline: Any, function: str
 ) -> None:
     pipeline.functions.fail(function, "KeyError")
@@ -494,10 +492,10 @@ def test_an_error_that_nobody_foresaw_fails_the_ticket_at_once_and_keeps_it_for_
     assert pipeline.waits == []
 
 
-def test_while_the_table_is_down_the_waiting_room_alone_holds_the_ticket(
-    pipeline: Any, wire: Any, inbox: Inbox
+def test_a_ticket_that_cannot_be_stored_waits_in_the_waiting_room(
+    pipeline: Any, aws_faults: Any, inbox: Inbox
 ) -> None:
-    wire.fail("dynamodb.PutItem", 500, "InternalServerError")
+    aws_faults.fail("dynamodb.PutItem", 500, "InternalServerError")
 
     execution = pipeline.run(submission())
 
@@ -506,24 +504,28 @@ def test_while_the_table_is_down_the_waiting_room_alone_holds_the_ticket(
     assert stored(submission()["ticketId"]) is None
     assert (message["input"], message["error"]) == (submission(), "StoreUnavailable")
     assert len(pipeline.waits) == 3
-    wire.heal()
+    aws_faults.heal()
     pipeline.run(resumed(message))
     assert len(inbox()) == 1
 
 
-def test_a_failure_that_cannot_be_recorded_is_still_published(pipeline: Any, model: Any, wire: Any) -> None:
+def test_a_failure_that_cannot_be_recorded_is_still_published(
+    pipeline: Any, model: Any, aws_faults: Any
+) -> None:
     model.fail(deny=1.0)
-    wire.fail("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException")
+    aws_faults.fail("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException")
 
     execution = pipeline.run(submission())
 
     (message,) = pipeline.failure_messages()
     assert execution.states[-3:] == ["Record Failure", "Publish Failure", "Ticket Failed"]
-    assert message["error"] == "ModelRejected", "the first failure is told, not the one of recording it"
-    assert require(submission()["ticketId"])["status"] == "RECEIVED", "the sweep finds it"
+    assert message["error"] == "ModelRejected", (
+        "the message has the first error, not the error of recording it"
+    )
+    assert require_stored(submission()["ticketId"])["status"] == "RECEIVED", "the sweep finds the ticket"
 
 
-def test_a_failure_that_cannot_be_published_goes_straight_to_the_queue(pipeline: Any, model: Any) -> None:
+def test_a_failure_that_cannot_be_published_is_sent_to_the_queue(pipeline: Any, model: Any) -> None:
     model.fail(deny=1.0)
     boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
 
@@ -534,7 +536,7 @@ def test_a_failure_that_cannot_be_published_goes_straight_to_the_queue(pipeline:
     assert (message["input"], message["error"]) == (submission(), "ModelRejected")
 
 
-def test_when_even_the_queue_is_gone_the_execution_still_ends_as_failed(pipeline: Any, model: Any) -> None:
+def test_an_execution_ends_as_failed_even_if_the_queue_is_missing(pipeline: Any, model: Any) -> None:
     model.fail(deny=1.0)
     boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
     boto3.client("sqs").delete_queue(QueueUrl=pipeline._queue_url)
@@ -542,18 +544,18 @@ def test_when_even_the_queue_is_gone_the_execution_still_ends_as_failed(pipeline
     execution = pipeline.run(submission())
 
     assert (execution.status, execution.error) == ("FAILED", "TicketFailed")
-    assert require(submission()["ticketId"])["status"] == "FAILED"
+    assert require_stored(submission()["ticketId"])["status"] == "FAILED"
 
 
-def test_a_ticket_that_cannot_be_announced_now_is_announced_later_and_read_only_once(
-    pipeline: Any, wire: Any, inbox: Inbox, model: Any
+def test_a_notification_that_fails_for_now_is_sent_later_without_classifying_again(
+    pipeline: Any, aws_faults: Any, inbox: Inbox, model: Any
 ) -> None:
-    wire.fail("sns.Publish", 503, "ServiceUnavailable")
+    aws_faults.fail("sns.Publish", 503, "ServiceUnavailable")
 
     pipeline.run(submission())
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     (message,) = pipeline.deferred()
-    wire.heal()
+    aws_faults.heal()
     resumption = pipeline.run(resumed(message))
 
     assert (ticket["status"], ticket["waitingFor"]) == ("PROCESSED", "NotifyUnavailable")
@@ -562,24 +564,24 @@ def test_a_ticket_that_cannot_be_announced_now_is_announced_later_and_read_only_
     assert (len(inbox()), model.calls()["total"]) == (1, 1)
 
 
-def test_a_ticket_whose_announcement_is_refused_stays_processed_and_waits_for_a_replay(
-    pipeline: Any, wire: Any, inbox: Inbox
+def test_a_ticket_whose_notification_is_rejected_stays_processed_and_can_be_replayed(
+    pipeline: Any, aws_faults: Any, inbox: Inbox
 ) -> None:
-    wire.fail("sns.Publish", 403, "AuthorizationError")
+    aws_faults.fail("sns.Publish", 403, "AuthorizationError")
 
     execution = pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     (message,) = pipeline.failure_messages()
     assert (execution.status, message["error"]) == ("FAILED", "NotifyRejected")
     assert (ticket["status"], ticket["failure"]["error"]) == ("PROCESSED", "NotifyRejected")
     assert "pendingSince" not in ticket
-    wire.heal()
+    aws_faults.heal()
     pipeline.run(resumed(message))
     assert len(inbox()) == 1
 
 
-def test_a_failed_ticket_that_is_started_again_is_processed_and_counts_its_attempts(
+def test_a_failed_ticket_that_is_restarted_is_processed_and_counts_its_attempts(
     pipeline: Any, model: Any, inbox: Inbox
 ) -> None:
     model.fail(deny=1.0)
@@ -588,7 +590,7 @@ def test_a_failed_ticket_that_is_started_again_is_processed_and_counts_its_attem
 
     repeated = pipeline.run(submission())
 
-    ticket = require(submission()["ticketId"])
+    ticket = require_stored(submission()["ticketId"])
     assert repeated.status == "SUCCEEDED"
     assert (ticket["status"], ticket["attempts"], ticket["failure"]["error"]) == (
         "PROCESSED",
@@ -605,27 +607,27 @@ def reused_id() -> dict[str, Any]:
     return other
 
 
-def test_another_submission_with_a_used_id_is_processed_once_under_an_id_of_its_own(
+def test_another_submission_with_a_used_id_is_processed_once_under_a_derived_id(
     pipeline: Any, inbox: Inbox
 ) -> None:
     pipeline.run(submission())
-    before = require(submission()["ticketId"])
+    before = require_stored(submission()["ticketId"])
 
     first, again = pipeline.run(reused_id()), pipeline.run(reused_id())
 
-    ids = [json.loads(announcement["Body"])["ticketId"] for announcement in inbox()]
+    ids = [json.loads(notification["Body"])["ticketId"] for notification in inbox()]
     assert (first.status, again.status, len(ids)) == ("SUCCEEDED", "SUCCEEDED", 2)
-    own = require(ids[1])
+    own = require_stored(ids[1])
     assert (own["content"], own["status"]) == ("Something else entirely.", "PROCESSED")
     assert own["idempotencyKey"] == ids[0] == submission()["ticketId"]
-    assert require(submission()["ticketId"]) == before
+    assert require_stored(submission()["ticketId"]) == before
     assert pipeline.failure_messages() == []
 
 
-def test_the_failure_of_a_submission_with_a_used_id_does_the_first_ticket_no_harm(pipeline: Any) -> None:
+def test_the_failure_of_a_submission_with_a_used_id_does_not_change_the_first_ticket(pipeline: Any) -> None:
     pipeline.functions.fail("classify", "KeyError", "KeyError")
     pipeline.run(submission())
-    before = require(submission()["ticketId"])
+    before = require_stored(submission()["ticketId"])
     table = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 
     pipeline.run(reused_id())
@@ -633,12 +635,12 @@ def test_the_failure_of_a_submission_with_a_used_id_does_the_first_ticket_no_har
     own = table.find(Ticket.from_submission(reused_id(), now=datetime.now(UTC), retention_days=0))
     assert own is not None
     assert (own.status, own.failure and own.failure["error"]) == (Status.FAILED, "KeyError")
-    assert require(submission()["ticketId"]) == before
+    assert require_stored(submission()["ticketId"]) == before
     assert [message["input"] for message in pipeline.failure_messages()] == [submission(), reused_id()]
 
 
 @pytest.mark.parametrize("case", ["missing-content", "missing-ticket-id", "content-of-wrong-type"])
-def test_an_input_that_is_no_submission_fails_without_touching_the_table(pipeline: Any, case: str) -> None:
+def test_an_invalid_submission_fails_without_a_write_to_the_table(pipeline: Any, case: str) -> None:
     execution = pipeline.run(submission(case))
 
     (message,) = pipeline.failure_messages()

@@ -1,4 +1,4 @@
-"""What several of the unit tests look at: the waiting room, and Step Functions as its consumer sees it."""
+"""Fixtures that several unit tests share: the waiting room, and Step Functions as Resume calls it."""
 
 import json
 import os
@@ -15,73 +15,73 @@ EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:express:ticket-pipeline:r
 
 
 @pytest.fixture
-def admitted(aws: None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """The messages that were put into the waiting room since the test began, of tickets without priority."""
+def waiting_messages(aws: None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The messages that the test sent to the waiting room, of tickets without priority."""
     yield from _sent_to(os.environ["WAITING_ROOM_URL"])
 
 
 @pytest.fixture
-def admitted_with_priority(aws: None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Those of tickets with priority."""
+def waiting_priority_messages(aws: None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """The messages that the test sent to the waiting room, of tickets with priority."""
     yield from _sent_to(os.environ["PRIORITY_WAITING_ROOM_URL"])
 
 
 def _sent_to(url: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    # Noted when they are sent: moto keeps a message with a delay back for as long.
+    # Record messages when they are sent: moto hides a delayed message until its delay is over.
     boto3.client("sqs").create_queue(QueueName=url.rpartition("/")[2])
     messages: list[dict[str, Any]] = []
 
-    def note(params: dict[str, Any], **_: object) -> None:
+    def record(params: dict[str, Any], **_: object) -> None:
         if params["QueueUrl"] == url:
             assert 0 <= params["DelaySeconds"] <= 20
             messages.append(json.loads(params["MessageBody"]))
 
     events = clients.sqs().meta.events
-    events.register("provide-client-params.sqs.SendMessage", note)
+    events.register("provide-client-params.sqs.SendMessage", record)
     yield lambda: messages
-    events.unregister("provide-client-params.sqs.SendMessage", note)
+    events.unregister("provide-client-params.sqs.SendMessage", record)
 
 
 class StepFunctions:
-    """What StartSyncExecution answers, and with what it was called: name → input."""
+    """A fake StartSyncExecution; `started` records its calls: name → input."""
 
     def __init__(self) -> None:
         self.started: dict[str, Any] = {}
-        self._answer: dict[str, Any] = {}
+        self._response: dict[str, Any] = {}
         self._status = 200
         self.succeeds()
 
     def succeeds(self, output: object = None) -> None:
-        """Have executions end well."""
-        self._ends({"status": "SUCCEEDED", "output": json.dumps(output or {})})
+        """Make executions succeed."""
+        self._end({"status": "SUCCEEDED", "output": json.dumps(output or {})})
 
     def fails(self, error: str) -> None:
-        """Have executions fail."""
-        self._ends({"status": "FAILED", "error": error, "cause": "why"})
+        """Make executions fail."""
+        self._end({"status": "FAILED", "error": error, "cause": "why"})
 
     def times_out(self) -> None:
-        """Have executions run out of time."""
-        self._ends({"status": "TIMED_OUT"})
+        """Make executions time out."""
+        self._end({"status": "TIMED_OUT"})
 
-    def refuses(self, status: int, code: str) -> None:
-        """Have no execution started."""
+    def rejects(self, status: int, code: str) -> None:
+        """Reject the start of executions."""
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-        self._status, self._answer = status, error
+        self._status, self._response = status, error
 
-    def _ends(self, answer: dict[str, Any]) -> None:
-        self._status, self._answer = 200, {"executionArn": EXECUTION_ARN, **answer}
+    def _end(self, response: dict[str, Any]) -> None:
+        self._status, self._response = 200, {"executionArn": EXECUTION_ARN, **response}
 
     def __call__(self, params: dict[str, Any], **_: object) -> Any:
-        """Answer one call in AWS's place."""
+        """Respond to one call instead of AWS."""
         call = json.loads(params["body"])
         assert call["stateMachineArn"] == os.environ["STATE_MACHINE_ARN"]
         self.started[call["name"]] = json.loads(call["input"])
-        return SimpleNamespace(status_code=self._status), self._answer
+        return SimpleNamespace(status_code=self._status), self._response
 
 
 @pytest.fixture
 def step_functions() -> Iterator[StepFunctions]:
-    """Step Functions, whose executions end well until a test says otherwise."""
+    """Step Functions, whose executions succeed until a test changes that."""
     service = StepFunctions()
     events = clients.stepfunctions().meta.events
     events.register("before-call.sfn.StartSyncExecution", service)

@@ -1,4 +1,4 @@
-"""Every error that AWS may answer with has its place among the pipeline's errors."""
+"""Every documented error of AWS is mapped to one of the pipeline's errors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,7 @@ from support.domain.errors import (
     StoreUnavailable,
 )
 
-# What AWS documents for every service, on top of what botocore's service models name for an operation.
+# Common errors, which AWS documents for every service, in addition to those in botocore's service models.
 COMMON = {
     "InternalFailure": 500,
     "ServiceUnavailable": 503,
@@ -88,12 +88,12 @@ def upstream(service: str, operation: str) -> dict[str, int]:
     """The error codes of an operation, with their HTTP status."""
     client: Any = boto3.client(service)  # type: ignore[call-overload]
     model = client.meta.service_model
-    found = dict(COMMON)
+    codes = dict(COMMON)
     for shape in model.operation_model(operation).error_shapes:
         error = shape.metadata.get("error", {})
-        found[shape.name] = error.get("httpStatusCode", 500 if shape.metadata.get("fault") else 400)
-    found.pop("ConditionalCheckFailedException", None)  # an answer to our condition, handled by the table
-    return found
+        codes[shape.name] = error.get("httpStatusCode", 500 if shape.metadata.get("fault") else 400)
+    codes.pop("ConditionalCheckFailedException", None)  # Not an error: the table handles it.
+    return codes
 
 
 def client_error(code: str, status: int) -> ClientError:
@@ -157,25 +157,25 @@ def test_every_error_of_bedrock_is_mapped() -> None:
         ReadTimeoutError(endpoint_url="https://aws"),
     ],
 )
-def test_no_answer_in_time_may_pass_by_itself(error: Exception) -> None:
+def test_a_missing_response_is_transient(error: Exception) -> None:
     assert raised(lambda: store(error)) is StoreUnavailable
     assert raised(lambda: notify(error)) is NotifyUnavailable
     assert raised(lambda: ask(error)) is ModelUnavailable
 
 
 @pytest.mark.parametrize("error", [NoCredentialsError(), ParamValidationError(report="no")])
-def test_a_call_that_never_left_will_not_leave_next_time(error: Exception) -> None:
+def test_a_call_that_was_not_sent_is_a_permanent_error(error: Exception) -> None:
     assert raised(lambda: store(error)) is StoreRejected
     assert raised(lambda: notify(error)) is NotifyRejected
     assert raised(lambda: ask(error)) is ModelRejected
 
 
-def test_an_error_that_nobody_knows_goes_by_its_http_status() -> None:
+def test_an_unknown_error_is_mapped_by_its_http_status() -> None:
     assert raised(lambda: store(client_error("NewThing", 503))) is StoreUnavailable
     assert raised(lambda: store(client_error("NewThing", 429))) is StoreUnavailable
     assert raised(lambda: store(client_error("NewThing", 400))) is StoreRejected
 
 
-def test_a_defect_of_our_own_is_not_disguised() -> None:
+def test_other_exceptions_are_not_translated() -> None:
     with pytest.raises(ZeroDivisionError):
         store(ZeroDivisionError())

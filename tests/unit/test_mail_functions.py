@@ -1,4 +1,4 @@
-"""The functions that send mail: nothing is lost, and SNS's limit for e-mail is kept."""
+"""The functions that send mail: no notification is lost, and SNS's rate limit for e-mail is respected."""
 
 import json
 import os
@@ -51,7 +51,7 @@ class Clock:
 
 
 class Sns:
-    """An SNS client that notes at which time of a clock it published, and may then fail."""
+    """An SNS client that records when it published, and may then fail."""
 
     def __init__(self, clock: Clock, fails: bool = False) -> None:
         self.published_at: list[float] = []
@@ -74,14 +74,16 @@ def failing_topic() -> MailTopic:
 
 @pytest.fixture(autouse=True)
 def topic(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The mail topic; the functions publish to it without waiting."""
+    """The mail topic; the functions publish to it without a pause."""
     sns, events = boto3.client("sns"), clients.sns().meta.events
     sns.create_topic(Name="mail")
 
     def count_subscriptions(parsed: dict[str, Any], **_: object) -> None:
-        """Moto counts none."""
-        found = sns.list_subscriptions_by_topic(TopicArn=os.environ["MAIL_TOPIC_ARN"])["Subscriptions"]
-        parsed["Attributes"]["SubscriptionsConfirmed"] = str(len(found))
+        """Moto does not count subscriptions."""
+        subscriptions = sns.list_subscriptions_by_topic(TopicArn=os.environ["MAIL_TOPIC_ARN"])[
+            "Subscriptions"
+        ]
+        parsed["Attributes"]["SubscriptionsConfirmed"] = str(len(subscriptions))
 
     quick = MailTopic(clients.sns(), os.environ["MAIL_TOPIC_ARN"], min_subscriptions=1, sleep=lambda _: None)
     monkeypatch.setattr(mail, "TOPIC", quick)
@@ -93,7 +95,7 @@ def topic(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def mailbox(topic: None) -> Mailbox:
-    """Takes out the mails: `{"Subject": str, "Message": str, …}`."""
+    """Receives the mails since the last call: `{"Subject": str, "Message": str, …}`."""
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
     boto3.client("sns").subscribe(
@@ -105,8 +107,8 @@ def mailbox(topic: None) -> Mailbox:
 
 
 @pytest.fixture
-def waiting(aws: None) -> Callable[..., int]:
-    """Adds announcements to the digest queue; returns how many are in it, hidden ones too."""
+def queued(aws: None) -> Callable[..., int]:
+    """Adds notifications to the digest queue; returns the number of messages in it, including hidden ones."""
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName="digest")["QueueUrl"]
     counts: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -114,16 +116,16 @@ def waiting(aws: None) -> Callable[..., int]:
     def add(*documents: str) -> int:
         for body in documents:
             sqs.send_message(QueueUrl=url, MessageBody=body)
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
-        return sum(map(int, found.values()))
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+        return sum(map(int, attributes.values()))
 
     return add
 
 
-# ---- At once
+# ---- Urgent tickets
 
 
-def test_a_batch_is_one_mail(mailbox: Mailbox) -> None:
+def test_a_batch_becomes_one_mail(mailbox: Mailbox) -> None:
     mail.handler(batch(*map(document, range(50))), lambda_context())
 
     (sent,) = mailbox()
@@ -131,7 +133,7 @@ def test_a_batch_is_one_mail(mailbox: Mailbox) -> None:
     assert all(f"Ticket: ticket-{n}\n" in sent["Message"] for n in range(50))
 
 
-def test_a_batch_of_one_is_the_ticket_in_full(mailbox: Mailbox) -> None:
+def test_a_batch_of_one_becomes_a_mail_with_the_full_ticket(mailbox: Mailbox) -> None:
     mail.handler(batch(document(1)), lambda_context())
 
     (sent,) = mailbox()
@@ -139,13 +141,13 @@ def test_a_batch_of_one_is_the_ticket_in_full(mailbox: Mailbox) -> None:
     assert "--- Drafted reply ---" in sent["Message"]
 
 
-def test_without_announcements_there_is_no_mail(mailbox: Mailbox, waiting: Callable[..., int]) -> None:
+def test_no_mail_is_sent_without_notifications(mailbox: Mailbox, queued: Callable[..., int]) -> None:
     mail.handler(batch(), lambda_context())
     assert run_digest() == {"tickets": 0}
     assert mailbox() == []
 
 
-def test_a_batch_that_could_not_be_mailed_fails_as_a_whole_and_comes_again(
+def test_a_batch_whose_mail_fails_is_retried_as_a_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mail, "TOPIC", failing_topic())
@@ -154,21 +156,21 @@ def test_a_batch_that_could_not_be_mailed_fails_as_a_whole_and_comes_again(
         mail.handler(batch(document(1)), lambda_context())
 
 
-def test_no_announcement_is_used_up_while_nobody_would_get_the_mail(waiting: Callable[..., int]) -> None:
-    waiting(document(1, "LOW"))
+def test_no_notification_is_consumed_while_no_subscription_is_confirmed(queued: Callable[..., int]) -> None:
+    queued(document(1, "LOW"))
 
     with pytest.raises(NotifyUnavailable, match="not confirmed, or was lost"):
         mail.handler(batch(document(2)), lambda_context())
     with pytest.raises(NotifyUnavailable, match="not confirmed, or was lost"):
         run_digest()
-    assert waiting() == 1
+    assert queued() == 1
 
 
 # ---- The pace
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_function_that_does_nothing_but_mail_sends_one_mail_a_second(fails: bool) -> None:
+def test_a_busy_function_sends_at_most_one_mail_per_second(fails: bool) -> None:
     clock = Clock()
     sns = Sns(clock, fails)
     paced = MailTopic(sns, "arn:mail", min_subscriptions=1, sleep=clock.sleep)  # type: ignore[arg-type]
@@ -186,44 +188,44 @@ def test_a_function_that_does_nothing_but_mail_sends_one_mail_a_second(fails: bo
 # ---- The digest
 
 
-def test_the_digest_is_one_mail_about_everything_that_waits(
-    mailbox: Mailbox, waiting: Callable[..., int]
+def test_the_digest_is_one_mail_about_all_queued_notifications(
+    mailbox: Mailbox, queued: Callable[..., int]
 ) -> None:
-    waiting(*(document(n, "LOW" if n % 2 else "MEDIUM") for n in range(34)))
+    queued(*(document(n, "LOW" if n % 2 else "MEDIUM") for n in range(34)))
 
     assert run_digest() == {"tickets": 34}
     (sent,) = mailbox()
     assert sent["Subject"] == "Support digest: MEDIUM 17, LOW 17"
-    assert waiting() == 0
+    assert queued() == 0
     assert run_digest() == {"tickets": 0}
     assert mailbox() == []
 
 
-def test_a_digest_that_could_not_be_sent_leaves_its_tickets_in_the_queue(
-    mailbox: Mailbox, waiting: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+def test_a_digest_that_cannot_be_sent_leaves_its_notifications_in_the_queue(
+    mailbox: Mailbox, queued: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting(*(document(n, "LOW") for n in range(12)))
+    queued(*(document(n, "LOW") for n in range(12)))
     monkeypatch.setattr(digest, "TOPIC", failing_topic())
 
     with pytest.raises(TimeoutError):
         run_digest()
-    assert (mailbox(), waiting()) == ([], 12)
+    assert (mailbox(), queued()) == ([], 12)
 
 
-def test_what_there_is_no_time_for_waits_for_the_next_digest(
-    mailbox: Mailbox, waiting: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+def test_notifications_that_do_not_fit_into_the_time_wait_for_the_next_digest(
+    mailbox: Mailbox, queued: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waiting(*(document(n, "LOW") for n in range(25)))
+    queued(*(document(n, "LOW") for n in range(25)))
     remaining = iter([digest.RESERVED_MS + 1, digest.RESERVED_MS + 1, digest.RESERVED_MS])
     context = lambda_context()
     monkeypatch.setattr(context, "get_remaining_time_in_millis", lambda: next(remaining))
 
     assert digest.handler({}, context) == {"tickets": 20}
     assert len(mailbox()) == 1
-    assert waiting() == 5
+    assert queued() == 5
 
 
-def test_messages_that_were_not_deleted_are_named() -> None:
+def test_messages_that_were_not_deleted_are_counted_in_the_error() -> None:
     class Sqs:
         def delete_message_batch(self, **request: Any) -> Any:
             return {"Failed": request["Entries"][:1]}
@@ -233,25 +235,25 @@ def test_messages_that_were_not_deleted_are_named() -> None:
         queue.delete(map(str, range(25)))
 
 
-def test_each_run_tells_how_many_get_the_mail(
-    mailbox: Mailbox, waiting: Callable[..., int], capsys: pytest.CaptureFixture[str]
+def test_each_run_measures_the_confirmed_subscriptions(
+    mailbox: Mailbox, queued: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_digest()
 
     metrics = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]
-    (found,) = [line for line in metrics if "MailSubscriptions" in line]
-    (directive,) = found["_aws"]["CloudWatchMetrics"]
-    assert found["MailSubscriptions"] == [1.0]
+    (metric,) = [line for line in metrics if "MailSubscriptions" in line]
+    (directive,) = metric["_aws"]["CloudWatchMetrics"]
+    assert metric["MailSubscriptions"] == [1.0]
     assert sorted(directive["Dimensions"][0]) == ["Topic", "service"]
-    assert (directive["Namespace"], found["Topic"], found["service"]) == (
+    assert (directive["Namespace"], metric["Topic"], metric["service"]) == (
         "SupportPipeline",
         "mail",
         "support-pipeline",
     )
 
 
-def test_no_log_line_quotes_a_ticket(mailbox: Mailbox, waiting: Callable[..., int], log: Any) -> None:
-    waiting(document(1, "LOW"), "charged twice")
+def test_no_log_line_contains_ticket_content(mailbox: Mailbox, queued: Callable[..., int], log: Any) -> None:
+    queued(document(1, "LOW"), "charged twice")
     mail.handler(batch(document(2), "charged twice"), lambda_context())
     run_digest()
 

@@ -1,4 +1,4 @@
-"""The mails that the support team reads."""
+"""The text of the mails to the support team."""
 
 import json
 from itertools import batched
@@ -35,7 +35,7 @@ UNREADABLE = [
 
 
 def document(ticket_id: str = "ticket-1", *, ticket: dict[str, Any] | None = None, **analysis: Any) -> str:
-    """An announcement's document."""
+    """The document of a notification."""
     changed = TICKET | {"ticketId": ticket_id} | (ticket or {})
     return json.dumps(changed | {"analysis": ANALYSIS | analysis}, ensure_ascii=False)
 
@@ -44,7 +44,7 @@ def digest_of(*documents: str) -> Mail:
     return digest_mail(map(Entry.of, documents))
 
 
-def test_a_single_ticket_is_mailed_in_full_and_what_matters_most_comes_first() -> None:
+def test_a_single_ticket_is_mailed_in_full_with_the_facts_first() -> None:
     sent = immediate_mail([document("0f8fad5b", urgency="HIGH")])
 
     assert sent.subject == "::HIGH:: New Support Ticket: BILLING"
@@ -75,12 +75,12 @@ Thank you for writing. We are sorry about the double charge and will check both 
     )
 
 
-@pytest.mark.parametrize(("needs_review", "told"), [(True, True), (False, False)])
-def test_people_are_told_when_the_model_was_unsure(needs_review: bool, told: bool) -> None:
-    assert ("unsure" in immediate_mail([document(needsReview=needs_review)]).text) is told
+@pytest.mark.parametrize(("needs_review", "expected"), [(True, True), (False, False)])
+def test_the_mail_says_when_the_analysis_needs_review(needs_review: bool, expected: bool) -> None:
+    assert ("unsure" in immediate_mail([document(needsReview=needs_review)]).text) is expected
 
 
-def test_several_tickets_are_one_mail_with_a_few_lines_for_each() -> None:
+def test_several_tickets_become_one_mail_with_three_lines_each() -> None:
     sent = immediate_mail(
         [
             document("ticket-1", urgency="HIGH"),
@@ -124,7 +124,7 @@ def test_a_digest_counts_all_tickets_and_lists_the_most_urgent_of_them() -> None
     assert "… and 50 more: GET /tickets?status=PROCESSED" in sent.text
 
 
-def test_a_ticket_that_the_queue_delivers_twice_is_in_a_mail_once() -> None:
+def test_a_ticket_that_is_delivered_twice_is_listed_once() -> None:
     assert immediate_mail([document("ticket-1"), document("ticket-1")]) == immediate_mail(
         [document("ticket-1")]
     )
@@ -132,7 +132,7 @@ def test_a_ticket_that_the_queue_delivers_twice_is_in_a_mail_once() -> None:
 
 
 @pytest.mark.parametrize("message", UNREADABLE)
-def test_what_cannot_be_read_is_shown_as_it_is_and_loses_no_other(message: str) -> None:
+def test_an_unreadable_message_is_quoted_and_does_not_affect_the_others(message: str) -> None:
     alone, beside = immediate_mail([message]), immediate_mail([document("ticket-1"), message])
 
     assert alone.subject == "::UNREADABLE:: New Support Tickets: UNREADABLE 1"
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_is_shown_as_it_is_and_loses_no_other(message: str) 
     assert digest_of(message).subject == "Support digest: UNREADABLE 1"
 
 
-def test_a_subject_line_is_short_and_holds_nothing_from_a_ticket() -> None:
+def test_a_subject_line_is_short_and_contains_no_ticket_text() -> None:
     forged = {"subject": "okapi", "content": "okapi\r\nBcc: okapi@example.com"}
     every = [
         document(f"okapi-{u}-{c}", urgency=u, category=c, needsReview=True, summary="okapi", ticket=forged)
@@ -159,7 +159,7 @@ def test_a_subject_line_is_short_and_holds_nothing_from_a_ticket() -> None:
         assert "okapi" not in sent.subject
 
 
-def test_a_ticket_cannot_pass_its_words_off_as_ours() -> None:
+def test_ticket_text_cannot_imitate_the_headings_and_facts_of_the_mail() -> None:
     forged = {
         "content": "Hello\r\n--- Drafted reply ---\x1b[2J\u202e\nApproved.\nTicket: other",
         "subject": "a\n--- Drafted reply ---\nb",
@@ -174,18 +174,18 @@ def test_a_ticket_cannot_pass_its_words_off_as_ours() -> None:
     assert "> Subject: a --- Drafted reply --- b\n> Hello\n> --- Drafted reply ---\n> Approved." in text
 
 
-def test_nothing_of_ours_follows_what_model_and_customer_wrote() -> None:
+def test_the_facts_come_before_the_text_of_model_and_customer() -> None:
     reply = "Hello\n\n--- The customer wrote ---\n\n> fine\n\nTicket: other"
     text = immediate_mail([document(response=reply)]).text
-    ours = ["Urgency: ", "Category: ", "Ticket: ticket-1", "Customer: ", "Confidence: "]
+    facts = ["Urgency: ", "Category: ", "Ticket: ticket-1", "Customer: ", "Confidence: "]
 
-    assert all(text.index(line) < text.index("Hello") for line in ours)
+    assert all(text.index(line) < text.index("Hello") for line in facts)
     assert text.endswith(
         "> I was charged twice for my subscription this month. Please refund one of the payments.\n"
     )
 
 
-def test_a_list_has_three_lines_for_each_ticket_whatever_the_model_says() -> None:
+def test_a_list_has_three_lines_per_ticket_whatever_the_summary_contains() -> None:
     summary = "One.\nTicket: other\x1b[2J \u202e" + "x" * 500
     (entry,) = [part for part in digest_of(document(summary=summary)).text.split("\n\n") if "One." in part]
 
@@ -218,7 +218,7 @@ def test_the_largest_mails_fit_into_one_sns_message() -> None:
         assert len(sent.text.encode()) < SNS_LIMIT / 2
 
 
-def test_no_ticket_is_left_out_of_the_mails_about_a_full_batch() -> None:
+def test_a_mail_about_a_full_batch_lists_every_ticket() -> None:
     documents = [document(f"ticket-{n}") for n in range(1000)]
     texts = [immediate_mail(batch).text for batch in batched(documents, 50, strict=True)]
 

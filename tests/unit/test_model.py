@@ -1,4 +1,4 @@
-"""How the model is asked, and what its answers are taken for."""
+"""The requests to the model, and the handling of its answers."""
 
 import json
 from pathlib import Path
@@ -20,12 +20,12 @@ OUR_TOOL = ("record_analysis",)
 
 
 class FakeBedrock:
-    """Answers every call with one answer, through one or more tools, and keeps the call."""
+    """Returns one answer for every call, with one or more tool calls, and records the call in `request`."""
 
     def __init__(
         self, answer: Any = ANSWER, stop_reason: str = "tool_use", tools: tuple[str, ...] = OUR_TOOL
     ) -> None:
-        self.asked: dict[str, Any] = {}
+        self.request: dict[str, Any] = {}
         content: list[dict[str, Any]] = [{"text": "thinking"}]
         if answer is not None:
             content += [{"toolUse": {"toolUseId": "t", "name": name, "input": answer}} for name in tools]
@@ -37,7 +37,7 @@ class FakeBedrock:
         }
 
     def converse(self, **call: Any) -> dict[str, Any]:
-        self.asked = call
+        self.request = call
         return self._response
 
 
@@ -55,22 +55,22 @@ def test_a_tool_call_is_the_answer() -> None:
     assert (answer.input_tokens, answer.output_tokens, answer.latency_ms) == (500, 120, 900)
 
 
-def test_the_tool_is_forced_and_the_answer_bounded() -> None:
+def test_the_tool_call_is_forced_and_the_output_limited() -> None:
     bedrock = FakeBedrock()
     model(bedrock).ask("block")
 
-    tools = bedrock.asked["toolConfig"]
+    tools = bedrock.request["toolConfig"]
     assert tools["toolChoice"] == {"tool": {"name": tools["tools"][0]["toolSpec"]["name"]}}
     assert tools["tools"][0]["toolSpec"]["inputSchema"]["json"] == analysis_schema.SCHEMA
-    assert bedrock.asked["inferenceConfig"]["maxTokens"] == MAX_TOKENS
+    assert bedrock.request["inferenceConfig"]["maxTokens"] == MAX_TOKENS
 
 
-def test_the_ticket_stands_apart_from_the_instructions() -> None:
+def test_the_ticket_is_separate_from_the_instructions() -> None:
     bedrock = FakeBedrock()
     model(bedrock).ask("the ticket")
 
-    assert bedrock.asked["system"] == [{"text": INSTRUCTIONS}]
-    assert bedrock.asked["messages"] == [{"role": "user", "content": [{"text": "the ticket"}]}]
+    assert bedrock.request["system"] == [{"text": INSTRUCTIONS}]
+    assert bedrock.request["messages"] == [{"role": "user", "content": [{"text": "the ticket"}]}]
 
 
 SHAPES = {
@@ -99,17 +99,17 @@ MODELS = {
     "mistral.mistral-large-2407-v1:0": "mistral.",
     "us.meta.llama3-3-70b-instruct-v1:0": "",
     "cohere.command-r-plus-v1:0": "",
-    # It does not say which model it stands for.
+    # An application inference profile does not reveal its model.
     "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123": "",
 }
 
 
 @pytest.mark.parametrize("model_id", MODELS)
-def test_each_family_is_sent_what_it_takes(model_id: str) -> None:
+def test_each_family_gets_only_the_parameters_that_it_supports(model_id: str) -> None:
     bedrock = FakeBedrock()
     model(bedrock, model_id).ask("block")
 
-    sent = dict(bedrock.asked)
+    sent = dict(bedrock.request)
     tools = sent.pop("toolConfig")
     depends = {
         name: sent[name] for name in ("inferenceConfig", "additionalModelRequestFields") if name in sent
@@ -121,42 +121,42 @@ def test_each_family_is_sent_what_it_takes(model_id: str) -> None:
 
 @pytest.mark.parametrize("guardrail", [NO_GUARDRAIL, Guardrail(id="abc123", version="1")])
 @pytest.mark.parametrize("model_id", MODELS)
-def test_every_request_has_the_form_that_botocore_knows(model_id: str, guardrail: Guardrail) -> None:
+def test_every_request_is_valid_for_botocore(model_id: str, guardrail: Guardrail) -> None:
     bedrock = FakeBedrock()
     model(bedrock, model_id, guardrail).ask("block")
 
     shape = clients.bedrock_runtime().meta.service_model.operation_model("Converse").input_shape
     assert shape is not None
-    assert not ParamValidator().validate(bedrock.asked, shape).has_errors()
+    assert not ParamValidator().validate(bedrock.request, shape).has_errors()
 
 
 @pytest.mark.parametrize("model_id", [one for one in MODELS if not one.startswith("arn:")])
-def test_every_family_answers_by_the_tool(model_server: str, model_id: str) -> None:
+def test_every_family_answers_with_a_tool_call(model_server: str, model_id: str) -> None:
     answer = model(clients.bedrock_runtime(), model_id).ask("<ticket-1>\nI was charged twice.\n</ticket-1>")
 
     assert answer.document["category"] == "BILLING"
 
 
 @pytest.mark.parametrize("reason", ["end_turn", "stop_sequence", "something_new"])
-def test_a_valid_answer_that_ended_otherwise_is_taken_but_marked(reason: str) -> None:
+def test_a_valid_answer_with_another_stop_reason_is_marked_as_stopped_early(reason: str) -> None:
     assert model(FakeBedrock(stop_reason=reason)).ask("block").stopped_early
 
 
 @pytest.mark.parametrize(
     "reason", ["max_tokens", "malformed_tool_use", "malformed_model_output", "model_context_window_exceeded"]
 )
-def test_an_answer_that_is_cut_off_or_malformed_is_none(reason: str) -> None:
+def test_a_truncated_or_malformed_answer_is_invalid(reason: str) -> None:
     with pytest.raises(ModelOutputInvalid, match=reason):
         model(FakeBedrock(stop_reason=reason)).ask("block")
 
 
 @pytest.mark.parametrize("reason", ["content_filtered", "guardrail_intervened"])
-def test_a_refusal_is_told_apart_from_a_bad_answer(reason: str) -> None:
+def test_a_filtered_answer_is_a_refusal(reason: str) -> None:
     with pytest.raises(ModelRefused, match=reason):
         model(FakeBedrock(stop_reason=reason)).ask("block")
 
 
-def test_words_instead_of_a_tool_call_are_no_answer() -> None:
+def test_an_answer_without_a_tool_call_is_invalid() -> None:
     with pytest.raises(ModelOutputInvalid, match="without calling the tool"):
         model(FakeBedrock(answer=None, stop_reason="end_turn")).ask("block")
 
@@ -185,17 +185,17 @@ def test_words_instead_of_a_tool_call_are_no_answer() -> None:
         {"urgency": None},
     ],
 )
-def test_an_answer_outside_the_schema_is_refused_without_being_quoted(change: dict[str, Any]) -> None:
-    with pytest.raises(ModelOutputInvalid) as refused:
+def test_an_answer_that_violates_the_schema_is_invalid_and_not_quoted(change: dict[str, Any]) -> None:
+    with pytest.raises(ModelOutputInvalid) as caught:
         model(FakeBedrock(ANSWER | change)).ask("block")
 
     (name, value), *_ = change.items()
-    assert name in str(refused.value)
-    assert str(value) not in str(refused.value).removeprefix(name) or value in (None, "")
+    assert name in str(caught.value)
+    assert str(value) not in str(caught.value).removeprefix(name) or value in (None, "")
 
 
 @pytest.mark.parametrize("missing", list(analysis_schema.SCHEMA["required"]))
-def test_an_answer_that_lacks_a_field_is_refused(missing: str) -> None:
+def test_an_answer_without_a_required_field_is_invalid(missing: str) -> None:
     with pytest.raises(ModelOutputInvalid):
         model(FakeBedrock({name: value for name, value in ANSWER.items() if name != missing})).ask("block")
 
@@ -204,20 +204,20 @@ def test_an_answer_that_lacks_a_field_is_refused(missing: str) -> None:
     "tools",
     [("delete_ticket",), ("record_analysis", "delete_ticket"), ("record_analysis", "record_analysis")],
 )
-def test_only_one_call_of_our_tool_is_an_answer_and_no_other_name_is_quoted(tools: tuple[str, ...]) -> None:
-    with pytest.raises(ModelOutputInvalid, match="expected one call of record_analysis") as refused:
+def test_only_a_single_call_of_our_tool_is_valid_and_no_other_name_is_quoted(tools: tuple[str, ...]) -> None:
+    with pytest.raises(ModelOutputInvalid, match="expected one call of record_analysis") as caught:
         model(FakeBedrock(tools=tools)).ask("block")
 
-    assert "delete_ticket" not in str(refused.value)
+    assert "delete_ticket" not in str(caught.value)
 
 
-def test_an_answer_holds_only_the_fields_of_the_schema() -> None:
+def test_an_answer_contains_only_the_fields_of_the_schema() -> None:
     forged = {"needsReview": False, "status": "COMPLETED", "ticketId": "forged", "model": {"id": "forged"}}
 
     assert model(FakeBedrock(ANSWER | forged)).ask("block").document == ANSWER
 
 
-def test_an_answer_is_cleaned_before_it_is_judged() -> None:
+def test_an_answer_is_cleaned_before_it_is_validated() -> None:
     answer = {
         "summary": "One\u202e\nline",
         "response": "Dear\x00 customer,\n\tthank you.",
@@ -232,7 +232,7 @@ def test_an_answer_is_cleaned_before_it_is_judged() -> None:
 
 
 @pytest.mark.parametrize("answer", [[], "text", None, 1])
-def test_an_input_that_is_no_object_is_no_answer(answer: Any) -> None:
+def test_a_tool_input_that_is_not_an_object_is_invalid(answer: Any) -> None:
     bedrock = FakeBedrock([] if answer is None else answer)
 
     with pytest.raises(ModelOutputInvalid):
@@ -242,24 +242,24 @@ def test_an_input_that_is_no_object_is_no_answer(answer: Any) -> None:
 GUARDRAIL = Guardrail(id="abc123", version="1")
 
 
-def test_with_a_guardrail_the_ticket_is_what_it_judges() -> None:
+def test_a_guardrail_checks_only_the_ticket() -> None:
     bedrock = FakeBedrock()
     model(bedrock, guardrail=GUARDRAIL).ask("the ticket")
 
-    assert bedrock.asked["guardrailConfig"] == {"guardrailIdentifier": "abc123", "guardrailVersion": "1"}
-    assert bedrock.asked["messages"][0]["content"] == [{"guardContent": {"text": {"text": "the ticket"}}}]
-    assert bedrock.asked["system"] == [{"text": INSTRUCTIONS}]
+    assert bedrock.request["guardrailConfig"] == {"guardrailIdentifier": "abc123", "guardrailVersion": "1"}
+    assert bedrock.request["messages"][0]["content"] == [{"guardContent": {"text": {"text": "the ticket"}}}]
+    assert bedrock.request["system"] == [{"text": INSTRUCTIONS}]
 
 
-def test_without_a_guardrail_none_is_named() -> None:
+def test_without_a_guardrail_the_request_has_no_guardrail_config() -> None:
     bedrock = FakeBedrock()
     model(bedrock).ask("the ticket")
 
-    assert "guardrailConfig" not in bedrock.asked
+    assert "guardrailConfig" not in bedrock.request
 
 
 @pytest.mark.parametrize("guardrail", [NO_GUARDRAIL, GUARDRAIL])
-def test_bedrocks_client_takes_the_call_as_it_is(model_server: str, guardrail: Guardrail) -> None:
+def test_the_real_client_accepts_the_call(model_server: str, guardrail: Guardrail) -> None:
     block = "<ticket-0000000a>\nI was charged twice.\n</ticket-0000000a>"
 
     answer = model(clients.bedrock_runtime(), guardrail=guardrail).ask(block)
@@ -267,6 +267,6 @@ def test_bedrocks_client_takes_the_call_as_it_is(model_server: str, guardrail: G
     assert answer.document["category"] == "BILLING"
 
 
-def test_bedrock_refuses_a_guardrail_that_cannot_be(model_server: str) -> None:
+def test_an_invalid_guardrail_version_is_rejected(model_server: str) -> None:
     with pytest.raises(ModelRejected, match="guardrailVersion"):
         model(clients.bedrock_runtime(), guardrail=Guardrail(id="abc123", version="newest")).ask("block")

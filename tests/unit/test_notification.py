@@ -1,4 +1,4 @@
-"""What the support team's tools are told."""
+"""The notification that the support team's tools receive."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,8 @@ TICKET = Ticket.from_document(EVENT["ticket"])
 
 
 def notification(**changes: object) -> Notification:
-    found: Analysis = {**EVENT["ticket"]["analysis"], **changes}  # type: ignore[typeddict-item]
-    return Notification.of(TICKET, found, ["CRITICAL", "HIGH"])
+    analysis: Analysis = {**EVENT["ticket"]["analysis"], **changes}  # type: ignore[typeddict-item]
+    return Notification.of(TICKET, analysis, ["CRITICAL", "HIGH"])
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ def notification(**changes: object) -> Notification:
         ({"needsReview": True}, "::MEDIUM:: New Support Ticket: BILLING, please check"),
     ],
 )
-def test_the_subject_line_shouts_the_urgency(changes: dict[str, object], subject: str) -> None:
+def test_the_subject_line_starts_with_the_urgency(changes: dict[str, object], subject: str) -> None:
     assert notification(**changes).subject == subject
 
 
-def test_the_labels_are_the_ones_to_filter_by() -> None:
+def test_the_attributes_are_those_that_subscribers_filter_by() -> None:
     assert notification(needsReview=True).attributes == {
         "urgency": "MEDIUM",
         "category": "BILLING",
@@ -49,19 +49,19 @@ def test_the_labels_are_the_ones_to_filter_by() -> None:
         ("LOW", True, "immediate"),
     ],
 )
-def test_urgent_tickets_and_those_to_check_are_mailed_at_once(
+def test_urgent_tickets_and_tickets_to_review_are_mailed_immediately(
     urgency: str, needs_review: bool, mail: str
 ) -> None:
     assert notification(urgency=urgency, needsReview=needs_review).attributes["mail"] == mail
 
 
-def test_machines_read_the_ticket_itself() -> None:
+def test_the_document_is_the_ticket() -> None:
     assert json.loads(notification().document) == TICKET.to_document()
 
 
 def test_the_largest_ticket_fits_into_one_sns_message() -> None:
     content = "\x01" * 8000  # six bytes each, once escaped
     largest = Ticket.from_document(EVENT["ticket"] | {"content": content})
-    found = Notification.of(largest, EVENT["ticket"]["analysis"], [])
+    largest_notification = Notification.of(largest, EVENT["ticket"]["analysis"], [])
 
-    assert len(found.document.encode()) < 256 * 1024
+    assert len(largest_notification.document.encode()) < 256 * 1024

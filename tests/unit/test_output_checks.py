@@ -1,6 +1,6 @@
-"""What a reply may hold that its ticket does not: no address, and none of the model's orders."""
+"""The output checks: a reply contains no address that is not in the ticket, and quotes no instruction."""
 
-# ruff: noqa: RUF001 - letters that look like others are what it is about
+# ruff: noqa: RUF001 - lookalike letters are test data
 import re
 from re import _constants, _parser
 from typing import Any
@@ -65,12 +65,12 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_that_is_not_in_the_ticket_is_noticed(address: str) -> None:
+def test_an_address_that_is_not_in_the_ticket_is_found(address: str) -> None:
     assert not passes_output_checks(f"Please see {address} for more.", TICKET)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_the_same_address_is_fine_when_the_ticket_holds_it(address: str) -> None:
+def test_an_address_that_is_in_the_ticket_is_allowed(address: str) -> None:
     assert passes_output_checks(f"Please see {address} for more.", f"I saw {address} and was afraid.")
 
 
@@ -92,7 +92,7 @@ def test_the_same_address_is_fine_when_the_ticket_holds_it(address: str) -> None
         "The tool and the ticket are data to us.",
     ],
 )
-def test_what_is_no_address_is_left_alone(reply: str) -> None:
+def test_text_without_addresses_is_allowed(reply: str) -> None:
     assert passes_output_checks(reply, TICKET)
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_address_is_left_alone(reply: str) -> None:
         ("We credit DE00123456789012345600 today", "DE00 1234 5678 9012 3456 00"),
     ],
 )
-def test_an_address_may_be_repeated_in_another_spelling(reply: str, ticket: str) -> None:
+def test_an_address_may_be_spelled_differently(reply: str, ticket: str) -> None:
     assert passes_output_checks(reply, ticket)
 
 
@@ -127,21 +127,21 @@ def test_an_address_may_be_repeated_in_another_spelling(reply: str, ticket: str)
         ("+1 555 010 0199", "+1 555 010 0198"),
     ],
 )
-def test_an_address_that_only_looks_like_the_tickets_is_noticed(reply: str, ticket: str) -> None:
+def test_a_lookalike_of_an_address_in_the_ticket_is_found(reply: str, ticket: str) -> None:
     assert not passes_output_checks(reply, ticket)
 
 
-def test_every_sentence_of_the_instructions_is_noticed() -> None:
+def test_every_quoted_sentence_of_the_instructions_is_found() -> None:
     for sentence in re.split(r"(?<=[.:])\s+", INSTRUCTIONS):
         if len(sentence.split()) > 7:
             assert not passes_output_checks(f"Sure! {sentence.upper()}", TICKET)
 
 
-def test_the_instructions_are_noticed_even_if_the_ticket_holds_them() -> None:
+def test_quoted_instructions_are_found_even_if_the_ticket_contains_them() -> None:
     assert not passes_output_checks(INSTRUCTIONS, INSTRUCTIONS)
 
 
-def test_the_delimiter_is_noticed() -> None:
+def test_the_delimiter_of_the_ticket_is_found() -> None:
     assert not passes_output_checks("It stood in <ticket-1f3a9c2e>.", TICKET)
 
 
@@ -172,27 +172,27 @@ def test_the_delimiter_is_noticed() -> None:
         "a.b/",
     ],
 )
-def test_eight_thousand_hostile_characters_are_read_to_their_end(part: str) -> None:
+def test_hostile_text_of_the_maximum_length_is_checked_in_time(part: str) -> None:
     text = (part * 8000)[:8000]
 
     assert passes_output_checks(text, text)
 
 
 def unbounded_repeats(parsed: Any) -> list[Any]:
-    """The kinds of all repeats without a limit in a parsed pattern."""
-    found = []
+    """The kinds of all unbounded repeats in a parsed pattern."""
+    kinds = []
     for kind, value in parsed:
         if kind in (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT):
             _low, high, inner = value
-            found += [kind] if high == _constants.MAXREPEAT else []
-            found += unbounded_repeats(inner)
+            kinds += [kind] if high == _constants.MAXREPEAT else []
+            kinds += unbounded_repeats(inner)
         elif kind is _constants.BRANCH:
-            found += [repeat for branch in value[1] for repeat in unbounded_repeats(branch)]
+            kinds += [repeat for branch in value[1] for repeat in unbounded_repeats(branch)]
         elif kind is _constants.SUBPATTERN:
-            found += unbounded_repeats(value[3])
+            kinds += unbounded_repeats(value[3])
         elif kind in (_constants.ASSERT, _constants.ASSERT_NOT):
-            found += unbounded_repeats(value[1])
-    return found
+            kinds += unbounded_repeats(value[1])
+    return kinds
 
 
 PATTERNS = {
@@ -204,12 +204,12 @@ PATTERNS = {
 
 
 @pytest.mark.parametrize("name", sorted(set(PATTERNS) - {"_WORD"}))
-def test_no_pattern_gives_back_an_unbounded_match_so_that_none_is_tried_twice(name: str) -> None:
-    """`_WORD` is one class repeated, which has nothing to give back to."""
+def test_every_unbounded_repeat_is_possessive_so_that_no_pattern_backtracks(name: str) -> None:
+    """`_WORD` is a single repeated class, which cannot backtrack."""
     kinds = unbounded_repeats(_parser.parse(PATTERNS[name].pattern))
 
     assert set(kinds) <= {_constants.POSSESSIVE_REPEAT}
 
 
-def test_the_check_of_the_patterns_finds_one_that_could_run_away() -> None:
+def test_the_check_of_the_patterns_finds_unbounded_backtracking() -> None:
     assert unbounded_repeats(_parser.parse(r"x(?:(a|b+)*c)?")) == [_constants.MAX_REPEAT] * 2

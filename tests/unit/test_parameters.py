@@ -1,4 +1,4 @@
-"""Parameters: read once in a while, kept through an outage, and refused by name when they are unusable."""
+"""Parameters: cached, kept during an outage, and rejected by name when they are invalid."""
 
 import os
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ NAME = os.environ["REVIEW_THRESHOLD_PARAMETER"]
 
 
 class Store:
-    """Parameter Store as moto plays it; counts the reads and can fail them."""
+    """Moto's Parameter Store; counts the reads and can fail them."""
 
     def __init__(self) -> None:
         self.reads = 0
         self.failure: tuple[int, str] | None = None
 
-    def answer(self, **_: object) -> Any:
+    def respond(self, **_: object) -> Any:
         self.reads += 1
         if self.failure is None:
             return None
@@ -38,23 +38,23 @@ class Store:
 @pytest.fixture
 def store(aws: None) -> Iterator[Store]:
     store = Store()
-    clients.ssm().meta.events.register("before-call.ssm.GetParameter", store.answer)
+    clients.ssm().meta.events.register("before-call.ssm.GetParameter", store.respond)
     yield store
-    clients.ssm().meta.events.unregister("before-call.ssm.GetParameter", store.answer)
+    clients.ssm().meta.events.unregister("before-call.ssm.GetParameter", store.respond)
 
 
 def threshold(**ages: int) -> NumberParameter:
     return NumberParameter(clients.ssm(), NAME, minimum=0, maximum=1, **ages)
 
 
-def test_it_is_read_once_and_not_at_every_call(store: Store) -> None:
+def test_the_value_is_cached(store: Store) -> None:
     parameter = threshold()
 
     assert [parameter.value(), parameter.value()] == [0.6, 0.6]
     assert store.reads == 1
 
 
-def test_a_change_is_seen_when_the_value_is_old(store: Store) -> None:
+def test_an_expired_value_is_read_again(store: Store) -> None:
     parameter = threshold(max_age=0)
     parameter.value()
 
@@ -64,7 +64,7 @@ def test_a_change_is_seen_when_the_value_is_old(store: Store) -> None:
 
 
 @pytest.mark.parametrize("failure", [(500, "InternalServerError"), (400, "AccessDeniedException")])
-def test_the_last_value_is_kept_while_it_cannot_be_read_again(
+def test_the_cached_value_is_used_while_a_refresh_fails(
     store: Store, caplog: pytest.LogCaptureFixture, failure: tuple[int, str]
 ) -> None:
     parameter = threshold(max_age=0)
@@ -74,10 +74,10 @@ def test_the_last_value_is_kept_while_it_cannot_be_read_again(
     assert [parameter.value(), parameter.value()] == [0.6, 0.6]
     (warning,) = caplog.records
     assert (warning.levelname, vars(warning)["parameter"]) == ("WARNING", NAME)
-    assert store.reads == 2, "an outage does not slow every call"
+    assert store.reads == 2, "an outage does not slow down every call"
 
 
-def test_it_is_asked_for_again_after_the_pause(store: Store) -> None:
+def test_a_failed_refresh_is_retried_after_the_pause(store: Store) -> None:
     parameter = threshold(max_age=0, pause=0)
     parameter.value()
     store.failure = (500, "InternalServerError")
@@ -100,7 +100,7 @@ def test_it_is_asked_for_again_after_the_pause(store: Store) -> None:
         ((400, "ParameterVersionNotFound"), ConfigurationInvalid),
     ],
 )
-def test_a_first_read_that_fails_is_an_error_by_name(
+def test_a_first_read_that_fails_raises_an_error(
     store: Store, failure: tuple[int, str], error: type[Exception]
 ) -> None:
     store.failure = failure
@@ -110,14 +110,14 @@ def test_a_first_read_that_fails_is_an_error_by_name(
 
 
 @pytest.mark.parametrize("value", ["high", "1.01", "-0.1", "nan", "inf"])
-def test_a_value_that_is_no_number_between_the_limits_is_refused_by_name(store: Store, value: str) -> None:
+def test_a_value_that_is_not_a_number_in_range_is_invalid(store: Store, value: str) -> None:
     store.put(value)
 
     with pytest.raises(ConfigurationInvalid, match=NAME):
         threshold().value()
 
 
-def test_a_value_that_becomes_unusable_is_refused_too(store: Store) -> None:
+def test_a_refreshed_value_is_validated_too(store: Store) -> None:
     parameter = threshold(max_age=0)
     parameter.value()
 

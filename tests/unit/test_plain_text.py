@@ -1,4 +1,4 @@
-"""What is left of a text for a person to read."""
+"""Text for people: invisible characters are removed, everything else is kept."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from support.domain.plain_text import quoted, readable, readable_line
 
 
 @pytest.mark.parametrize(
-    ("text", "seen"),
+    ("text", "visible"),
     [
         ("one\ntwo\tthree", "one\ntwo\tthree"),
         ("one\r\ntwo\rthree\u2028four\x85five", "one\ntwo\nthree\nfour\nfive"),
@@ -21,20 +21,20 @@ from support.domain.plain_text import quoted, readable, readable_line
         ("\u200b\u202e\x00", ""),
     ],
 )
-def test_what_cannot_be_seen_is_left_out(text: str, seen: str) -> None:
-    assert readable(text) == seen
+def test_invisible_characters_are_removed(text: str, visible: str) -> None:
+    assert readable(text) == visible
 
 
 @pytest.mark.parametrize(
     "text", ["👩‍👩‍👧 🇪🇺 ❤️", "می‌خواهم", "שלום \u200eabc", "नमस्ते", "é ñ ß 你好", "a & b < c > d \"e\" 'f' \\g"]
 )
-def test_what_people_write_stays_as_it_is(text: str) -> None:
+def test_visible_text_is_unchanged(text: str) -> None:
     assert readable(text) == text
 
 
-def test_a_line_is_one_line() -> None:
+def test_a_readable_line_has_no_line_breaks() -> None:
     assert readable_line("one\r\n two\t\x0bthree\n") == "one two three"
 
 
-def test_quoted_words_are_marked_line_by_line() -> None:
+def test_every_line_of_a_quotation_is_marked() -> None:
     assert quoted("one\n\n--- two ---") == "> one\n>\n> --- two ---"

@@ -1,4 +1,4 @@
-"""Resume: a ticket in the waiting room is run again, waits again, or is given up loudly; none is lost."""
+"""Resume: a waiting ticket is processed, waits again, or fails; none is lost."""
 
 import json
 import os
@@ -28,7 +28,7 @@ TICKET_ID: str = SUBMISSION["ticketId"]
 MESSAGE_ID = "7b2d1c4e-3b12-4a5f-9d6e-1c2b3a4d5e6f"
 NAME = f"{TICKET_ID}-r7b2d1c4e"
 FIRST_EXECUTION = "arn:aws:states:us-east-1:123456789012:express:ticket-pipeline:request-1:1"
-Admitted = Callable[[], list[dict[str, Any]]]
+Messages = Callable[[], list[dict[str, Any]]]
 
 
 def ago(**duration: float) -> str:
@@ -36,7 +36,7 @@ def ago(**duration: float) -> str:
 
 
 def deferred(error: str = "ModelThrottled", waiting: dict[str, Any] | None = None, **changes: Any) -> str:
-    """A message as Defer Ticket sends it."""
+    """A message of Defer Ticket."""
     message = {
         "input": SUBMISSION | ({"waiting": waiting} if waiting else {}),
         "execution": FIRST_EXECUTION,
@@ -48,21 +48,21 @@ def deferred(error: str = "ModelThrottled", waiting: dict[str, Any] | None = Non
 
 
 def failed(**changes: Any) -> str:
-    """A failure message, as it is moved here to replay its ticket."""
+    """A failure message that was moved to the waiting room for a replay."""
     message = json.loads(deferred("ModelRejected")) | {"failedAt": ago(days=3)}
     del message["deferredAt"]
     return json.dumps(message | changes)
 
 
-def resumed(body: str) -> None:
-    """Have a message consumed."""
+def consume(body: str) -> None:
+    """Pass a message to the handler."""
     record = {"messageId": MESSAGE_ID, "body": body, "eventSource": "aws:sqs"}
     resume.handler({"Records": [record]}, lambda_context())
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A consumer that was not throttled before, and that need not wait."""
+    """A new pace, which never sleeps."""
     monkeypatch.setattr(resume, "PACE", Pace(clock=lambda: 0.0, sleep=lambda _: None))
 
 
@@ -73,7 +73,7 @@ def table(aws: None) -> TicketTable:
 
 @pytest.fixture
 def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
-    """What was published on the failure topic."""
+    """The messages that were published to the failure topic."""
     boto3.client("sns").create_topic(Name="failures")
     queue = subscribed_queue(os.environ["FAILURE_TOPIC_ARN"])
     return lambda: [json.loads(str(message["Body"])) for message in queue()]
@@ -97,95 +97,95 @@ def current(table: TicketTable) -> Ticket:
     return ticket
 
 
-def test_a_deferred_ticket_is_run_again_and_told_since_when_it_waits(
-    admitted: Admitted, step_functions: StepFunctions
+def test_a_deferred_ticket_is_processed_again_with_its_waiting_time(
+    waiting_messages: Messages, step_functions: StepFunctions
 ) -> None:
     body = deferred()
 
-    resumed(body)
+    consume(body)
 
     execution_input = step_functions.started[NAME]
-    began = timestamp(datetime.fromisoformat(json.loads(body)["deferredAt"]))
-    assert execution_input.pop("waiting") == {"since": began, "execution": FIRST_EXECUTION, "deaths": 0}
+    deferred_at = timestamp(datetime.fromisoformat(json.loads(body)["deferredAt"]))
+    assert execution_input.pop("waiting") == {"since": deferred_at, "execution": FIRST_EXECUTION, "deaths": 0}
     assert execution_input == SUBMISSION
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
-def test_a_ticket_that_is_deferred_again_is_not_put_back_twice(
-    admitted: Admitted, step_functions: StepFunctions
+def test_a_ticket_that_its_execution_deferred_again_is_not_sent_twice(
+    waiting_messages: Messages, step_functions: StepFunctions
 ) -> None:
     step_functions.succeeds({"failure": {"Error": "ModelThrottled", "Cause": "no"}})
 
-    resumed(deferred())
+    consume(deferred())
 
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
-def test_a_ticket_whose_execution_failed_has_been_told_by_it(
-    admitted: Admitted, step_functions: StepFunctions, failure_messages: Any
+def test_a_failure_that_the_execution_published_is_not_published_again(
+    waiting_messages: Messages, step_functions: StepFunctions, failure_messages: Any
 ) -> None:
     step_functions.fails("TicketFailed")
 
-    resumed(deferred())
+    consume(deferred())
 
-    assert (admitted(), failure_messages()) == ([], [])
+    assert (waiting_messages(), failure_messages()) == ([], [])
 
 
 @pytest.mark.parametrize("end", ["times_out", "fails"])
-def test_a_ticket_whose_execution_was_cut_off_waits_again(
-    admitted: Admitted, step_functions: StepFunctions, end: str
+def test_a_ticket_whose_execution_ended_without_a_catch_waits_again(
+    waiting_messages: Messages, step_functions: StepFunctions, end: str
 ) -> None:
     step_functions.fails("States.Runtime") if end == "fails" else step_functions.times_out()
     since = ago(hours=1)
 
-    resumed(deferred(waiting={"since": since, "execution": "", "deaths": 0}))
+    consume(deferred(waiting={"since": since, "execution": "", "deaths": 0}))
 
-    (message,) = admitted()
+    (message,) = waiting_messages()
     assert message["error"] == ("States.Runtime" if end == "fails" else "States.Timeout")
     assert (message["execution"], message["input"]["waiting"]["since"]) == (EXECUTION_ARN, since)
 
 
-def test_a_ticket_with_priority_waits_again_among_those_with_priority(
-    admitted: Admitted, admitted_with_priority: Admitted, step_functions: StepFunctions
+def test_a_ticket_with_priority_waits_again_in_the_priority_queue(
+    waiting_messages: Messages, waiting_priority_messages: Messages, step_functions: StepFunctions
 ) -> None:
     step_functions.times_out()
 
-    resumed(deferred(input=SUBMISSION | {"request": {**SUBMISSION["request"], "priority": "high"}}))
+    consume(deferred(input=SUBMISSION | {"request": {**SUBMISSION["request"], "priority": "high"}}))
 
-    (message,) = admitted_with_priority()
-    assert (message["input"]["ticketId"], admitted()) == (TICKET_ID, [])
+    (message,) = waiting_priority_messages()
+    assert (message["input"]["ticketId"], waiting_messages()) == (TICKET_ID, [])
 
 
 @pytest.mark.parametrize(
     ("status", "code"),
     [(429, "ThrottlingException"), (503, "ServiceUnavailable"), (400, "ThrottlingException")],
 )
-def test_a_ticket_that_step_functions_cannot_start_now_waits_again(
-    admitted: Admitted, step_functions: StepFunctions, status: int, code: str
+def test_a_ticket_whose_execution_cannot_start_now_waits_again(
+    waiting_messages: Messages, step_functions: StepFunctions, status: int, code: str
 ) -> None:
-    step_functions.refuses(status, code)
+    step_functions.rejects(status, code)
 
-    resumed(deferred())
+    consume(deferred())
 
-    (message,) = admitted()
+    (message,) = waiting_messages()
     assert (message["error"], message["execution"]) == ("StartUnavailable", FIRST_EXECUTION)
     assert {**message["input"], "waiting": None} == SUBMISSION | {"waiting": None}
 
 
-def test_a_message_whose_start_is_refused_stays_in_the_queue(
-    admitted: Admitted, step_functions: StepFunctions
+def test_a_message_whose_execution_is_rejected_stays_in_the_queue(
+    waiting_messages: Messages, step_functions: StepFunctions
 ) -> None:
-    step_functions.refuses(400, "AccessDeniedException")
+    step_functions.rejects(400, "AccessDeniedException")
 
     with pytest.raises(StartRejected):
-        resumed(deferred())
-    assert admitted() == []
+        consume(deferred())
+    assert waiting_messages() == []
 
 
-def test_a_ticket_that_waited_for_too_long_fails_visibly(
+def test_a_ticket_that_has_waited_too_long_fails(
     table: TicketTable, waiting_ticket: Ticket, step_functions: StepFunctions, failure_messages: Any
 ) -> None:
-    resumed(deferred(waiting={"since": ago(hours=25), "execution": FIRST_EXECUTION, "deaths": 0}))
+    consume(deferred(waiting={"since": ago(hours=25), "execution": FIRST_EXECUTION, "deaths": 0}))
 
     (message,) = failure_messages()
     ticket = current(table)
@@ -196,27 +196,27 @@ def test_a_ticket_that_waited_for_too_long_fails_visibly(
     assert step_functions.started == {}
 
 
-def test_a_ticket_that_was_never_stored_and_waited_for_too_long_is_told_as_well(
+def test_a_ticket_that_was_never_stored_and_has_waited_too_long_is_published(
     table: TicketTable, step_functions: StepFunctions, failure_messages: Any
 ) -> None:
-    resumed(deferred("StoreUnavailable", waiting={"since": ago(hours=25)}))
+    consume(deferred("StoreUnavailable", waiting={"since": ago(hours=25)}))
 
     (message,) = failure_messages()
     assert (message["input"], message["error"]) == (SUBMISSION, "WaitedTooLong")
 
 
-def test_a_failure_of_which_nobody_can_be_told_keeps_its_message(
+def test_a_message_whose_failure_cannot_be_published_stays_in_the_queue(
     table: TicketTable, step_functions: StepFunctions
 ) -> None:
-    # There is no failure topic.
+    # The failure topic does not exist.
     with pytest.raises(NotifyRejected):
-        resumed(deferred(waiting={"since": ago(hours=25)}))
+        consume(deferred(waiting={"since": ago(hours=25)}))
 
 
 @pytest.mark.parametrize(
     "error", ["Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout", "States.Runtime"]
 )
-def test_a_ticket_on_which_functions_die_three_rounds_in_a_row_fails_visibly(
+def test_a_ticket_fails_after_three_consecutive_crashes_or_timeouts(
     table: TicketTable,
     waiting_ticket: Ticket,
     step_functions: StepFunctions,
@@ -225,7 +225,7 @@ def test_a_ticket_on_which_functions_die_three_rounds_in_a_row_fails_visibly(
 ) -> None:
     waiting: dict[str, Any] = {}
     for _ in range(3):
-        resumed(deferred(error, waiting=waiting))
+        consume(deferred(error, waiting=waiting))
         waiting = step_functions.started.pop(NAME, {}).get("waiting")
 
     (message,) = failure_messages()
@@ -233,33 +233,33 @@ def test_a_ticket_on_which_functions_die_three_rounds_in_a_row_fails_visibly(
     assert current(table).status is Status.FAILED
 
 
-def test_a_throttle_between_two_deaths_shows_that_they_are_not_the_tickets_doing(
+def test_another_error_resets_the_count_of_crashes(
     step_functions: StepFunctions, failure_messages: Any
 ) -> None:
     waiting: dict[str, Any] = {}
     for error in ("States.Timeout", "States.Timeout", "Lambda.TooManyRequestsException", "States.Timeout"):
-        resumed(deferred(error, waiting=waiting))
+        consume(deferred(error, waiting=waiting))
         waiting = step_functions.started.pop(NAME)["waiting"]
 
     assert waiting["deaths"] == 1
     assert failure_messages() == []
 
 
-def test_a_failed_ticket_that_is_replayed_begins_its_wait_anew(
+def test_a_replay_resets_the_waiting_time_and_the_count_of_crashes(
     step_functions: StepFunctions, failure_messages: Any
 ) -> None:
     waiting = {"since": ago(hours=30), "execution": "", "deaths": 3}
 
-    resumed(failed(input=SUBMISSION | {"waiting": waiting}, error="States.Timeout"))
+    consume(failed(input=SUBMISSION | {"waiting": waiting}, error="States.Timeout"))
 
-    told = step_functions.started[NAME]["waiting"]
-    assert (told["execution"], told["deaths"]) == (FIRST_EXECUTION, 0)
-    assert told["since"] > ago(minutes=1)
+    restarted = step_functions.started[NAME]["waiting"]
+    assert (restarted["execution"], restarted["deaths"]) == (FIRST_EXECUTION, 0)
+    assert restarted["since"] > ago(minutes=1)
     assert failure_messages() == []
 
 
 @pytest.mark.parametrize(
-    "poison",
+    "message",
     [
         "text",
         "{}",
@@ -273,20 +273,20 @@ def test_a_failed_ticket_that_is_replayed_begins_its_wait_anew(
         deferred(input=SUBMISSION | {"waiting": "long"}),
     ],
 )
-def test_a_message_that_holds_no_ticket_goes_to_the_failed_tickets_queue_as_it_is(
-    admitted: Admitted, step_functions: StepFunctions, poison: str
+def test_an_invalid_message_is_sent_unchanged_to_the_failed_tickets_queue(
+    waiting_messages: Messages, step_functions: StepFunctions, message: str
 ) -> None:
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName=os.environ["FAILED_TICKETS_QUEUE_URL"].rpartition("/")[2])["QueueUrl"]
 
-    resumed(poison)
+    consume(message)
 
-    assert [message["Body"] for message in receive_all(sqs, url)] == [poison]
-    assert (step_functions.started, admitted()) == ({}, [])
+    assert [received["Body"] for received in receive_all(sqs, url)] == [message]
+    assert (step_functions.started, waiting_messages()) == ({}, [])
 
 
 class Clock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that only sleeping moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -297,7 +297,7 @@ class Clock:
         self.now += seconds
 
 
-def test_the_consumer_slows_down_while_tickets_are_deferred_and_speeds_up_when_they_get_through() -> None:
+def test_the_pause_grows_while_tickets_are_deferred_and_shrinks_while_they_are_processed() -> None:
     clock = Clock()
     pace = Pace(clock=lambda: clock.now, sleep=clock.sleep)
 
@@ -316,7 +316,7 @@ def test_the_consumer_slows_down_while_tickets_are_deferred_and_speeds_up_when_t
     assert clock.sleeps[-1] == 0
 
 
-def test_a_pause_that_went_by_while_nothing_waited_is_not_waited_again() -> None:
+def test_idle_time_counts_towards_the_pause() -> None:
     clock = Clock()
     pace = Pace(clock=lambda: clock.now, sleep=clock.sleep)
     pace.slow_down()

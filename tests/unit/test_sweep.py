@@ -1,4 +1,4 @@
-"""Sweep: a ticket that nobody is working on goes to the waiting room, and no other is touched."""
+"""Sweep: a ticket that nothing is processing is sent to the waiting room, and no other changes."""
 
 import io
 import json
@@ -27,7 +27,7 @@ SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json")
 ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
 FAILURE: Failure = {"error": "ModelRejected", "cause": "no", "failedAt": "2026-01-01T12:00:07.000Z"}
 TICKET_ID: str = SUBMISSION["ticketId"]
-Admitted = Callable[[], list[dict[str, Any]]]
+Messages = Callable[[], list[dict[str, Any]]]
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
@@ -38,7 +38,7 @@ def table(aws: None) -> TicketTable:
 
 @pytest.fixture
 def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
-    """What was published on the failure topic."""
+    """The messages that were published to the failure topic."""
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
     sns.create_topic(Name="failures")
     url = sqs.create_queue(QueueName="failed")["QueueUrl"]
@@ -74,34 +74,34 @@ def run_sweep(remaining_milliseconds: int = 60_000) -> dict[str, int]:
     return dict(sweep.handler({}, context))
 
 
-class RefusedMessages:
-    """SQS refuses the messages of some tickets."""
+class RejectedMessages:
+    """Makes SQS reject the messages of some tickets."""
 
     def __init__(self) -> None:
         self._events = clients.sqs().meta.events
         self._faults: list[Any] = []
 
     def __call__(self, ticket_id: str, status: int, code: str) -> None:
-        """Answer each message of a ticket, by the beginning of its id, with an error."""
+        """Respond with an error to each message of a ticket, given the start of its id."""
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
-        def answer(params: dict[str, Any], **_: object) -> Any:
+        def respond(params: dict[str, Any], **_: object) -> Any:
             message = json.loads(json.loads(params["body"])["MessageBody"])
-            is_meant = message["input"]["ticketId"].startswith(ticket_id)
-            return (SimpleNamespace(status_code=status), error) if is_meant else None
+            is_selected = message["input"]["ticketId"].startswith(ticket_id)
+            return (SimpleNamespace(status_code=status), error) if is_selected else None
 
-        self._events.register("before-call.sqs.SendMessage", answer)
-        self._faults.append(answer)
+        self._events.register("before-call.sqs.SendMessage", respond)
+        self._faults.append(respond)
 
     def heal(self) -> None:
-        for answer in self._faults:
-            self._events.unregister("before-call.sqs.SendMessage", answer)
+        for respond in self._faults:
+            self._events.unregister("before-call.sqs.SendMessage", respond)
         self._faults.clear()
 
 
 @pytest.fixture
-def refused_messages() -> Iterator[RefusedMessages]:
-    messages = RefusedMessages()
+def rejected_messages() -> Iterator[RejectedMessages]:
+    messages = RejectedMessages()
     yield messages
     messages.heal()
 
@@ -117,85 +117,85 @@ def set_attribute(name: str, value: str, ticket_id: str = TICKET_ID) -> None:
 
 
 def metric(output: str, name: str) -> list[float]:
-    """The values of a metric in what the functions print."""
+    """The values of a metric in the functions' output."""
     lines = [line for line in map(json.loads, output.splitlines()) if name in line]
     return [value for line in lines for value in line[name]]
 
 
-def test_a_ticket_that_was_stored_and_never_classified_goes_to_the_waiting_room(
-    table: TicketTable, admitted: Admitted
+def test_a_ticket_that_was_stored_and_never_classified_is_swept(
+    table: TicketTable, waiting_messages: Messages
 ) -> None:
     table.add(submitted())
 
     assert run_sweep()["swept"] == 1
-    (message,) = admitted()
+    (message,) = waiting_messages()
     assert Ticket.from_submission(message["input"], now=LONG_AGO, retention_days=0).is_same_submission_as(
         submitted()
     )
     assert (message["error"], current(table).waiting_for) == ("TicketStuck", "TicketStuck")
 
 
-def test_a_ticket_that_was_classified_and_never_announced_is_swept(
-    table: TicketTable, admitted: Admitted
+def test_a_ticket_that_was_classified_and_never_notified_is_swept(
+    table: TicketTable, waiting_messages: Messages
 ) -> None:
     table.add(submitted())
     table.record_analysis(TICKET_ID, ANALYSIS, execution_name="request-1", now=LONG_AGO)
 
     assert run_sweep()["swept"] == 1
     assert current(table).status is Status.PROCESSED
-    assert len(admitted()) == 1
+    assert len(waiting_messages()) == 1
 
 
 def execution_of(execution: str) -> Execution:
     return Execution(name=execution, arn=execution, entered_at="2026-01-01T12:00:00.000Z")
 
 
-def test_a_stuck_ticket_with_priority_goes_to_the_queue_of_those(
-    table: TicketTable, admitted: Admitted, admitted_with_priority: Admitted
+def test_a_stuck_ticket_with_priority_is_sent_to_the_priority_queue(
+    table: TicketTable, waiting_messages: Messages, waiting_priority_messages: Messages
 ) -> None:
     table.add(replace(submitted(), priority="high"))
 
     assert run_sweep()["swept"] == 1
 
-    (message,) = admitted_with_priority()
+    (message,) = waiting_priority_messages()
     assert (message["input"]["ticketId"], message["input"]["request"]["priority"]) == (TICKET_ID, "high")
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
-def test_young_failed_and_announced_tickets_are_left_alone(table: TicketTable, admitted: Admitted) -> None:
+def test_recent_and_failed_tickets_are_not_swept(table: TicketTable, waiting_messages: Messages) -> None:
     now = datetime.now(UTC)
     table.add(submitted(now))
     assert run_sweep()["swept"] == 0
     table.record_failure(TICKET_ID, FAILURE, execution_name="request-1", execution_arn="request-1", now=now)
     assert run_sweep()["swept"] == 0
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
-def test_a_ticket_that_an_execution_works_on_is_left_to_it(table: TicketTable, admitted: Admitted) -> None:
+def test_a_ticket_that_an_execution_is_processing_is_not_swept(
+    table: TicketTable, waiting_messages: Messages
+) -> None:
     table.add(submitted())
     table.claim(submitted(), execution_of("request-2"), datetime.now(UTC))
 
     assert run_sweep() == NOTHING | {"left": 1}
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
-def test_a_lease_that_has_ended_keeps_no_ticket_from_the_sweep(
-    table: TicketTable, admitted: Admitted
-) -> None:
+def test_a_ticket_with_an_expired_lease_is_swept(table: TicketTable, waiting_messages: Messages) -> None:
     table.claim(submitted(), execution_of("request-1"), LONG_AGO)
 
     assert run_sweep()["swept"] == 1
 
 
-def test_a_ticket_in_the_waiting_room_is_not_swept_as_well(table: TicketTable, admitted: Admitted) -> None:
+def test_a_ticket_in_the_waiting_room_is_not_swept(table: TicketTable, waiting_messages: Messages) -> None:
     table.add(submitted())
 
     assert [run_sweep()["swept"], run_sweep()["swept"]] == [1, 0]
-    assert len(admitted()) == 1
+    assert len(waiting_messages()) == 1
 
 
-def test_a_ticket_whose_message_was_lost_comes_back_with_the_time_that_it_has_waited(
-    table: TicketTable, admitted: Admitted
+def test_a_ticket_whose_message_was_lost_is_swept_once_and_keeps_its_waiting_time(
+    table: TicketTable, waiting_messages: Messages
 ) -> None:
     table.add(submitted())
     run_sweep()
@@ -203,11 +203,11 @@ def test_a_ticket_whose_message_was_lost_comes_back_with_the_time_that_it_has_wa
     set_attribute("waitingSince", long_ago)
 
     assert [run_sweep()["swept"], run_sweep()["swept"]] == [1, 0], "once, not at every sweep"
-    assert admitted()[-1]["input"]["waiting"]["since"] == long_ago
+    assert waiting_messages()[-1]["input"]["waiting"]["since"] == long_ago
 
 
 def test_the_waiting_room_is_measured(
-    table: TicketTable, admitted: Admitted, capsys: pytest.CaptureFixture[str]
+    table: TicketTable, waiting_messages: Messages, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table.add(submitted())
     run_sweep()
@@ -221,7 +221,7 @@ def test_the_waiting_room_is_measured(
     assert metric(output, "OldestTicketWaiting")[0] >= 3600
 
 
-def test_an_empty_waiting_room_measures_nothing_waiting(
+def test_an_empty_waiting_room_is_measured_as_zero(
     table: TicketTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_sweep()
@@ -240,17 +240,17 @@ def add_backlog(table: TicketTable, count: int) -> list[str]:
 
 
 def put_broken(ticket_id: str, **changes: Any) -> None:
-    """Put a stuck ticket into the table with fields that the code does not write; None leaves one out."""
+    """Store a stuck ticket with fields that the code does not write; None omits a field."""
     item = to_item(submitted().to_document() | {"ticketId": ticket_id}) | changes
     present = {name: value for name, value in item.items() if value is not None}
     boto3.client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
 
 
 def stored(ticket_id: str) -> Any:
-    found: Any = boto3.client("dynamodb").get_item(
+    response: Any = boto3.client("dynamodb").get_item(
         TableName=os.environ["TICKETS_TABLE"], Key={"ticketId": {"S": ticket_id}}
     )
-    return found["Item"]
+    return response["Item"]
 
 
 BROKEN: list[tuple[str, Any]] = [
@@ -268,9 +268,9 @@ BROKEN: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.usefixtures("admitted")
+@pytest.mark.usefixtures("waiting_messages")
 @pytest.mark.parametrize("broken", BROKEN)
-def test_an_unreadable_ticket_is_set_aside_and_told_once(
+def test_an_unreadable_ticket_is_set_aside_and_published_once(
     table: TicketTable, failure_messages: Any, log: io.StringIO, broken: tuple[str, Any]
 ) -> None:
     table.add(submitted())
@@ -280,9 +280,9 @@ def test_an_unreadable_ticket_is_set_aside_and_told_once(
     assert run_sweep() == NOTHING | {"swept": 1, "set_aside": 1}
     assert run_sweep() == NOTHING
 
-    after, (told,) = stored("broken"), failure_messages()
-    assert (told["input"], told["error"]) == ({"ticketId": "broken"}, "TicketUnreadable")
-    assert after.pop("setAside")["M"]["cause"]["S"] == told["cause"]
+    after, (message,) = stored("broken"), failure_messages()
+    assert (message["input"], message["error"]) == ({"ticketId": "broken"}, "TicketUnreadable")
+    assert after.pop("setAside")["M"]["cause"]["S"] == message["cause"]
     assert after == {name: value for name, value in before.items() if name != "pendingSince"}
     lines = [
         line for line in map(json.loads, log.getvalue().splitlines()) if line.get("ticketId") == "broken"
@@ -290,8 +290,8 @@ def test_an_unreadable_ticket_is_set_aside_and_told_once(
     assert [(line["level"], line["message"]) for line in lines] == [("ERROR", "ticket set aside")]
 
 
-def test_an_unreadable_ticket_of_which_nobody_can_be_told_stays(
-    table: TicketTable, admitted: Admitted, failure_messages: Any
+def test_an_unreadable_ticket_that_cannot_be_published_stays_pending(
+    table: TicketTable, waiting_messages: Messages, failure_messages: Any
 ) -> None:
     boto3.client("sns").delete_topic(TopicArn=os.environ["FAILURE_TOPIC_ARN"])
     put_broken("broken", createdAt={"S": "yesterday"})
@@ -300,39 +300,39 @@ def test_an_unreadable_ticket_of_which_nobody_can_be_told_stays(
     assert stored("broken")["pendingSince"]
 
 
-def test_tickets_that_cannot_be_sent_hold_up_no_other(
-    table: TicketTable, admitted: Admitted, refused_messages: Any
+def test_tickets_that_cannot_be_sent_do_not_block_the_others(
+    table: TicketTable, waiting_messages: Messages, rejected_messages: Any
 ) -> None:
-    *poison, _, _ = add_backlog(table, 20)
-    for ticket_id in poison:
-        refused_messages(ticket_id, 400, "InvalidMessageContents")
+    *rejected, _, _ = add_backlog(table, 20)
+    for ticket_id in rejected:
+        rejected_messages(ticket_id, 400, "InvalidMessageContents")
 
     assert run_sweep() == NOTHING | {"swept": 2, "fault": 18}
-    refused_messages.heal()
+    rejected_messages.heal()
     assert run_sweep() == NOTHING | {"swept": 18}
 
 
-def test_a_message_that_fails_for_the_moment_holds_up_no_other(
-    table: TicketTable, admitted: Admitted, refused_messages: Any
+def test_a_transient_error_for_one_ticket_does_not_block_the_others(
+    table: TicketTable, waiting_messages: Messages, rejected_messages: Any
 ) -> None:
     ids = add_backlog(table, 12)
-    refused_messages(ids[5], 500, "InternalServerError")
+    rejected_messages(ids[5], 500, "InternalServerError")
 
     assert run_sweep() == NOTHING | {"swept": 11, "unavailable": 1}
 
 
-def test_a_run_ends_soon_when_sqs_is_down(
-    table: TicketTable, admitted: Admitted, refused_messages: Any
+def test_a_run_ends_early_when_sqs_is_down(
+    table: TicketTable, waiting_messages: Messages, rejected_messages: Any
 ) -> None:
     add_backlog(table, 30)
-    refused_messages("", 503, "ServiceUnavailable")
+    rejected_messages("", 503, "ServiceUnavailable")
 
     assert run_sweep() == NOTHING | {"unavailable": 10}
-    refused_messages.heal()
+    rejected_messages.heal()
     assert run_sweep() == NOTHING | {"swept": 30}
 
 
-def test_a_run_ends_before_its_time_is_over(table: TicketTable, admitted: Admitted) -> None:
+def test_a_run_ends_before_its_timeout(table: TicketTable, waiting_messages: Messages) -> None:
     add_backlog(table, 3)
 
     assert run_sweep(remaining_milliseconds=14_000) == NOTHING

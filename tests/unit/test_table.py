@@ -1,4 +1,4 @@
-"""The tickets table under repeats, races and faults, on moto's DynamoDB."""
+"""The tickets table with repeats, races and faults, on moto's DynamoDB."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def execution_of(
 
 
 def claimed(table: TicketTable, ticket: Ticket, execution: str = "e", now: datetime = NOW) -> Ticket:
-    """The ticket, leased to an execution that gets it."""
+    """The ticket, leased to an execution."""
     leased, is_claimed = table.claim(ticket, execution_of(execution), now)
     assert is_claimed
     return leased
@@ -74,7 +74,7 @@ def unleased(ticket: Ticket) -> Ticket:
     return replace(ticket, leased_by=None, leased_until=None)
 
 
-def test_a_stored_ticket_is_read_back_as_it_was(table: TicketTable, ticket: Ticket) -> None:
+def test_a_stored_ticket_is_read_back_unchanged(table: TicketTable, ticket: Ticket) -> None:
     stored = claimed(table, ticket)
 
     assert unleased(stored) == ticket
@@ -88,18 +88,14 @@ LATER = NOW + timedelta(minutes=1)
 MUCH_LATER = NOW + timedelta(minutes=6)
 
 
-def test_while_an_execution_has_the_lease_no_other_gets_the_ticket(
-    table: TicketTable, ticket: Ticket
-) -> None:
+def test_only_one_execution_at_a_time_holds_the_lease(table: TicketTable, ticket: Ticket) -> None:
     first = claimed(table, ticket, "first")
 
     assert table.claim(ticket, execution_of("second"), LATER) == (first, False)
     assert table.get(ticket.ticket_id) == first
 
 
-def test_an_execution_whose_store_is_repeated_keeps_its_lease_and_its_attempt(
-    table: TicketTable, ticket: Ticket
-) -> None:
+def test_a_retry_of_store_keeps_the_lease_and_the_attempt(table: TicketTable, ticket: Ticket) -> None:
     claimed(table, ticket)
     again = claimed(table, ticket, now=LATER)
 
@@ -114,9 +110,7 @@ def test_a_second_run_of_the_same_execution_does_not_get_the_lease(
     assert not table.claim(ticket, execution_of("e", entered_at="2026-01-01T12:00:00.001Z"), LATER)[1]
 
 
-def test_a_lease_ends_by_itself_when_its_execution_must_have_ended(
-    table: TicketTable, ticket: Ticket
-) -> None:
+def test_a_lease_expires_when_its_execution_must_have_ended(table: TicketTable, ticket: Ticket) -> None:
     claimed(table, ticket, "first")
 
     second, is_claimed = table.claim(ticket, execution_of("second"), MUCH_LATER)
@@ -133,12 +127,10 @@ def test_an_execution_takes_over_the_lease_of_the_one_that_deferred_its_ticket(
     third = table.claim(ticket, execution_of("third", predecessor="arn:first"), LATER)
 
     assert (is_claimed, second.leased_by) == (True, execution_of("second").lease_holder)
-    assert third == (second, False), "a message that was delivered twice"
+    assert third == (second, False), "the message was delivered twice"
 
 
-def test_the_announcement_the_failure_and_the_deferral_end_the_lease(
-    table: TicketTable, ticket: Ticket
-) -> None:
+def test_a_notification_a_failure_and_a_deferral_end_the_lease(table: TicketTable, ticket: Ticket) -> None:
     ticket_id = ticket.ticket_id
     claimed(table, ticket)
     deferred = present(
@@ -149,12 +141,12 @@ def test_the_announcement_the_failure_and_the_deferral_end_the_lease(
         table.record_failure(ticket_id, FAILURE, execution_name="e", execution_arn="arn:e", now=NOW)
     )
     claimed(table, ticket, "other")
-    announced = table.mark_notified(ticket_id, NOW)
+    notified = table.mark_notified(ticket_id, NOW)
 
-    assert [one.leased_by for one in (deferred, failed, announced)] == [None] * 3
+    assert [one.leased_by for one in (deferred, failed, notified)] == [None] * 3
 
 
-def test_an_execution_without_the_lease_neither_fails_nor_defers_the_ticket(
+def test_an_execution_without_the_lease_cannot_fail_or_defer_the_ticket(
     table: TicketTable, ticket: Ticket
 ) -> None:
     first = claimed(table, ticket, "first")
@@ -169,11 +161,11 @@ def test_an_execution_without_the_lease_neither_fails_nor_defers_the_ticket(
     assert table.get(ticket.ticket_id) == first
 
 
-def test_an_announced_ticket_is_never_claimed_again(table: TicketTable, ticket: Ticket) -> None:
+def test_a_notified_ticket_is_never_claimed_again(table: TicketTable, ticket: Ticket) -> None:
     claimed(table, ticket)
-    announced = table.mark_notified(ticket.ticket_id, NOW)
+    notified = table.mark_notified(ticket.ticket_id, NOW)
 
-    assert table.claim(ticket, execution_of("late"), MUCH_LATER) == (announced, False)
+    assert table.claim(ticket, execution_of("late"), MUCH_LATER) == (notified, False)
 
 
 # ---- Waiting -----------------------------------------------------------------------------------------------
@@ -194,7 +186,7 @@ def test_a_deferred_ticket_waits_until_it_is_claimed_and_stays_pending(
     assert (pending(), pending("Waiting")) == ([ticket.ticket_id], [])
 
 
-def test_a_ticket_is_marked_as_waiting_unless_it_went_on(table: TicketTable, ticket: Ticket) -> None:
+def test_a_ticket_that_has_changed_is_not_marked_as_waiting(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     marked = table.mark_waiting(ticket, reason="Replay", now=NOW)
     assert (present(marked).waiting_for, present(marked).needs_replay) == ("Replay", False)
@@ -205,10 +197,10 @@ def test_a_ticket_is_marked_as_waiting_unless_it_went_on(table: TicketTable, tic
     assert table.mark_waiting(present(marked), reason="Replay", now=LATER) is None
 
 
-# ---- Storing, failing, announcing --------------------------------------------------------------------------
+# ---- Storing, failing, notifying ---------------------------------------------------------------------------
 
 
-def test_claiming_again_returns_what_is_known(table: TicketTable, ticket: Ticket) -> None:
+def test_a_repeated_claim_returns_the_stored_ticket(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
@@ -226,7 +218,7 @@ OTHER_SUBMISSIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("other", OTHER_SUBMISSIONS)
-def test_another_submission_under_a_used_id_is_stored_once_and_takes_nothing(
+def test_another_submission_with_a_used_id_is_stored_once_under_a_derived_id(
     table: TicketTable, ticket: Ticket, other: dict[str, Any]
 ) -> None:
     table.add(ticket)
@@ -243,7 +235,7 @@ def test_another_submission_under_a_used_id_is_stored_once_and_takes_nothing(
     assert sorted(pending()) == sorted([ticket.ticket_id, stored.ticket_id])
 
 
-def test_even_under_a_derived_id_nothing_is_overwritten(table: TicketTable, ticket: Ticket) -> None:
+def test_a_ticket_that_has_the_derived_id_is_not_overwritten(table: TicketTable, ticket: Ticket) -> None:
     submitted = replace(ticket, content="Something else.")
     squatter = replace(ticket, ticket_id=submitted.with_derived_id().ticket_id, content="Mine.")
     table.add(ticket)
@@ -256,7 +248,7 @@ def test_even_under_a_derived_id_nothing_is_overwritten(table: TicketTable, tick
     assert stored.idempotency_key == ticket.ticket_id
 
 
-def test_a_restart_of_a_ticket_under_a_derived_id_finds_it_again(table: TicketTable, ticket: Ticket) -> None:
+def test_a_restart_of_a_ticket_with_a_derived_id_finds_the_ticket(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     stored = claimed(table, replace(ticket, content="Something else."))
 
@@ -265,7 +257,9 @@ def test_a_restart_of_a_ticket_under_a_derived_id_finds_it_again(table: TicketTa
     assert table.find_or_add(again) == (stored, False)
 
 
-def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable, ticket: Ticket) -> None:
+def test_a_failed_ticket_that_is_claimed_is_received_and_pending_again(
+    table: TicketTable, ticket: Ticket
+) -> None:
     table.add(ticket)
     table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="e", now=NOW)
 
@@ -275,7 +269,7 @@ def test_a_failed_ticket_is_reopened_and_owes_its_work_again(table: TicketTable,
     assert pending() == [ticket.ticket_id]
 
 
-def test_a_late_repeat_of_the_execution_that_failed_reopens_nothing(
+def test_a_late_repeat_of_the_execution_that_failed_does_not_reopen_the_ticket(
     table: TicketTable, ticket: Ticket
 ) -> None:
     table.add(ticket)
@@ -285,7 +279,7 @@ def test_a_late_repeat_of_the_execution_that_failed_reopens_nothing(
     assert pending() == []
 
 
-def test_a_version_counts_what_an_agent_has_to_see_before_a_change(
+def test_the_version_increases_with_changes_that_an_agent_must_see(
     table: TicketTable, changes: TicketChanges, ticket: Ticket
 ) -> None:
     table.add(ticket)
@@ -297,7 +291,7 @@ def test_a_version_counts_what_an_agent_has_to_see_before_a_change(
     assert [one and one.version for one in (failed, reopened, processed, changed)] == [2, 3, 4, 5]
 
 
-def test_feedback_and_the_pipelines_bookkeeping_are_no_version(
+def test_feedback_and_internal_writes_do_not_change_the_version(
     table: TicketTable, changes: TicketChanges, ticket: Ticket
 ) -> None:
     table.add(ticket)
@@ -307,10 +301,10 @@ def test_feedback_and_the_pipelines_bookkeeping_are_no_version(
     table.record_failure(ticket.ticket_id, FAILURE, execution_name="e", execution_arn="arn:e", now=NOW)
     changes.add_feedback(ticket.ticket_id, FEEDBACK)
     changes.replace_feedback(ticket.ticket_id, {**FEEDBACK, "rating": 5, "changedAt": timestamp(NOW)})
-    announced = table.mark_notified(ticket.ticket_id, NOW)
+    notified = table.mark_notified(ticket.ticket_id, NOW)
 
-    assert announced.version == processed.version
-    assert (announced.attempts, announced.feedback and announced.feedback["rating"]) == (2, 5)
+    assert notified.version == processed.version
+    assert (notified.attempts, notified.feedback and notified.feedback["rating"]) == (2, 5)
 
 
 def present(ticket: Ticket | None) -> Ticket:
@@ -319,7 +313,7 @@ def present(ticket: Ticket | None) -> Ticket:
 
 
 @pytest.mark.parametrize("status", [Status.RECEIVED, Status.FAILED, Status.PROCESSED])
-def test_of_many_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
+def test_one_of_many_claims_succeeds_despite_changes_by_people(
     table: TicketTable, changes: TicketChanges, ticket: Ticket, status: Status
 ) -> None:
     table.add(ticket)
@@ -327,21 +321,21 @@ def test_of_many_who_claim_a_ticket_one_gets_it_whatever_people_write_meanwhile(
     changes.add_feedback(ticket.ticket_id, FEEDBACK)
     changes.change(ticket.ticket_id, Change(version=1, assignee="agent"), NOW)
 
-    # What each writes depends on what it has read: the condition decides. make storm has them come at once.
+    # The claims run one after another, but each write is conditional; make storm tests concurrent claims.
     claims = [table.claim(ticket, execution_of(f"e-{number}"), NOW) for number in range(4)]
 
     (owner,) = [claim for claim, is_claimed in claims if is_claimed]
     assert (owner.attempts, owner.feedback, owner.assignee) == (2, FEEDBACK, "agent")
 
 
-def test_a_ticket_is_pending_from_its_storing_to_its_announcement(table: TicketTable, ticket: Ticket) -> None:
+def test_a_ticket_is_pending_from_its_storage_to_its_notification(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     assert pending() == [ticket.ticket_id]
     table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
     assert pending() == [ticket.ticket_id]
-    announced = table.mark_notified(ticket.ticket_id, NOW)
+    notified = table.mark_notified(ticket.ticket_id, NOW)
     assert pending() == []
-    assert announced.notified_at == "2026-01-01T12:00:09.000Z"
+    assert notified.notified_at == "2026-01-01T12:00:09.000Z"
 
 
 def test_a_failed_ticket_is_not_pending(table: TicketTable, ticket: Ticket) -> None:
@@ -351,7 +345,7 @@ def test_a_failed_ticket_is_not_pending(table: TicketTable, ticket: Ticket) -> N
     assert pending() == []
 
 
-def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
+def test_the_first_analysis_is_kept(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     first = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
@@ -363,7 +357,7 @@ def test_the_first_analysis_stays(table: TicketTable, ticket: Ticket) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.PROCESSED, Status.IN_PROGRESS, Status.COMPLETED])
-def test_no_late_execution_overwrites_what_came_after_it(
+def test_a_late_execution_does_not_overwrite_a_later_status(
     table: TicketTable, ticket: Ticket, status: Status
 ) -> None:
     claimed(table, ticket, "owner")
@@ -385,10 +379,10 @@ def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTab
     processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="e", now=NOW)
 
     assert processed.status is Status.PROCESSED
-    assert pending() == [ticket.ticket_id], "it is not announced yet"
+    assert pending() == [ticket.ticket_id], "the team is not notified yet"
 
 
-def test_only_the_first_announcement_is_noted(table: TicketTable, ticket: Ticket) -> None:
+def test_the_time_of_the_first_notification_is_kept(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
     first = table.mark_notified(ticket.ticket_id, NOW)
 
@@ -397,7 +391,7 @@ def test_only_the_first_announcement_is_noted(table: TicketTable, ticket: Ticket
     assert again.notified_at == first.notified_at
 
 
-def test_a_ticket_that_is_gone_is_told_apart_from_one_that_moved_on(table: TicketTable) -> None:
+def test_a_write_to_a_deleted_ticket_reports_that_it_does_not_exist(table: TicketTable) -> None:
     with pytest.raises(TicketNotFound):
         table.record_analysis("gone", ANALYSIS, execution_name="e", now=NOW)
     with pytest.raises(TicketNotFound):
@@ -405,7 +399,7 @@ def test_a_ticket_that_is_gone_is_told_apart_from_one_that_moved_on(table: Ticke
     assert table.record_failure("gone", FAILURE, execution_name="e", execution_arn="e", now=NOW) is None
 
 
-def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: Ticket) -> None:
+def test_numbers_are_read_back_unchanged(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
 
     stored = table.record_analysis(
@@ -417,7 +411,7 @@ def test_numbers_come_back_as_the_numbers_they_were(table: TicketTable, ticket: 
     assert isinstance(stored.analysis["model"]["inputTokens"], int)
 
 
-def test_a_table_that_is_not_there_is_no_passing_fault(aws: None, ticket: Ticket) -> None:
+def test_a_missing_table_is_a_permanent_error(aws: None, ticket: Ticket) -> None:
     with pytest.raises(StoreRejected, match="ResourceNotFoundException"):
         TicketTable(clients.dynamodb(), "no-such-table").add(ticket)
 
@@ -426,7 +420,7 @@ def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket
     table.add(ticket)
     dynamodb: Any = boto3.client("dynamodb")
 
-    def found(index: str, key: str, value: str) -> int:
+    def count(index: str, key: str, value: str) -> int:
         return int(
             dynamodb.query(
                 TableName=os.environ["TICKETS_TABLE"],
@@ -437,5 +431,5 @@ def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket
             )["Count"]
         )
 
-    assert found("ByStatus", "status", "RECEIVED") == 1
-    assert found("ByCustomer", "customerId", ticket.customer_id) == 1
+    assert count("ByStatus", "status", "RECEIVED") == 1
+    assert count("ByCustomer", "customerId", ticket.customer_id) == 1

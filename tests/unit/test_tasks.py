@@ -1,4 +1,4 @@
-"""Every task with every event in events/: the good ones work, the bad ones fail by name."""
+"""Every task with every event in events/: valid events succeed, invalid ones fail with the right error."""
 
 import importlib
 import io
@@ -42,13 +42,13 @@ def run(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
 
 @pytest.fixture
 def stored(aws: None, model: Any) -> None:
-    """The table holds the ticket of the events."""
+    """The ticket of the events is in the table."""
     run("store/billing")
 
 
 @pytest.fixture
 def classified(stored: None) -> None:
-    """…with its analysis."""
+    """The ticket of the events is in the table, with its analysis."""
     run("update/analysis")
 
 
@@ -59,38 +59,38 @@ def scanned() -> Any:
 def outcome(name: str) -> str:
     try:
         return str(run(name)["ticket"]["status"])
-    except Exception as error:  # noqa: BLE001 - its name is the outcome
+    except Exception as error:  # noqa: BLE001 - the outcome is the name of any exception
         return type(error).__name__
 
 
-def test_no_event_is_left_out() -> None:
+def test_every_event_has_an_expected_outcome() -> None:
     assert {f"{p.parent.name}/{p.stem}" for t in ("store", "classify", "update", "notify")
             for p in (EVENTS / t).glob("*.json")} == set(OUTCOMES)  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "expected"), [o for o in OUTCOMES.items() if not o[0].startswith("notify")])
-def test_a_task_does_what_its_event_is_named_for(stored: None, name: str, expected: str) -> None:
+def test_a_task_has_the_outcome_that_its_event_expects(stored: None, name: str, expected: str) -> None:
     assert outcome(name) == expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [o for o in OUTCOMES.items() if o[0].startswith("notify")])
-def test_notify_does_what_its_event_is_named_for(classified: None, name: str, expected: str) -> None:
+def test_notify_has_the_outcome_that_its_event_expects(classified: None, name: str, expected: str) -> None:
     assert outcome(name) == expected
 
 
-def test_a_prompt_injection_is_read_as_any_ticket(stored: None) -> None:
-    found = run("classify/prompt-injection")["ticket"]["analysis"]
+def test_a_prompt_injection_is_classified_like_any_ticket(stored: None) -> None:
+    analysis = run("classify/prompt-injection")["ticket"]["analysis"]
 
-    assert found["urgency"] != "CRITICAL"
-    assert "You triage support tickets" not in json.dumps(found)
+    assert analysis["urgency"] != "CRITICAL"
+    assert "You triage support tickets" not in json.dumps(analysis)
 
 
-def test_a_ticket_without_analysis_is_not_announced(stored: None) -> None:
+def test_a_ticket_without_analysis_is_not_published(stored: None) -> None:
     with pytest.raises(Exception, match="no analysis"):
         run("notify/processed")
 
 
-def test_a_failure_that_lambda_reports_is_recorded_in_its_own_words(stored: None) -> None:
+def test_a_failure_that_lambda_reports_is_recorded_with_its_error_message(stored: None) -> None:
     failure = run("update/failure")["ticket"]["failure"]
 
     assert failure["error"] == "ModelRejected"
@@ -106,7 +106,7 @@ def test_a_failure_that_lambda_reports_is_recorded_in_its_own_words(stored: None
         ({"Error": "X", "Cause": "x" * 5000}, "x" * 1000),
     ],
 )
-def test_any_other_cause_is_recorded_as_it_is_within_bounds(
+def test_any_other_cause_is_recorded_unchanged_up_to_a_limit(
     stored: None, caught: dict[str, str], cause: str
 ) -> None:
     failure = run("update/failure", {"failure": caught})["ticket"]["failure"]
@@ -119,7 +119,7 @@ def test_recording_the_failure_of_a_ticket_that_was_never_stored_changes_nothing
     assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
 
 
-def test_a_deferral_says_since_when_and_why_the_ticket_waits(stored: None) -> None:
+def test_a_deferral_records_the_start_and_the_reason_of_the_wait(stored: None) -> None:
     ticket = run("update/deferral")["ticket"]
 
     assert (ticket["status"], ticket["waitingFor"]) == ("RECEIVED", "ModelThrottled")
@@ -127,31 +127,33 @@ def test_a_deferral_says_since_when_and_why_the_ticket_waits(stored: None) -> No
     assert not ticket.keys() & {"leasedBy", "leasedUntil"}
 
 
-def test_a_deferral_of_a_ticket_that_another_execution_works_on_changes_nothing(stored: None) -> None:
+def test_a_deferral_of_a_ticket_that_another_execution_is_processing_changes_nothing(stored: None) -> None:
     assert run("update/deferral", {"run": "arn:another"}) == {"ticket": None}
     assert not run("store/billing")["ticket"].keys() & {"waitingSince", "waitingFor"}
 
 
-def test_a_failure_marks_the_ticket_of_its_own_submission_alone(stored: None) -> None:
+def test_a_failure_is_recorded_only_on_the_ticket_of_its_submission(stored: None) -> None:
     other = run("store/reused-id")["ticket"]
     failure = event("update/failure")["failure"]
     submission = event("store/reused-id")["submission"]
     update = event("update/failure") | {"submission": submission, "failure": failure}
 
-    marked = importlib.import_module("support.tasks.update").handler(update, lambda_context())["ticket"]
+    failed = importlib.import_module("support.tasks.update").handler(update, lambda_context())["ticket"]
 
-    assert (marked["ticketId"], marked["status"]) == (other["ticketId"], "FAILED")
+    assert (failed["ticketId"], failed["status"]) == (other["ticketId"], "FAILED")
     assert run("store/billing")["ticket"]["status"] == "RECEIVED"
 
 
-def test_the_failure_of_a_submission_that_was_never_stored_marks_no_ticket_under_its_id(stored: None) -> None:
+def test_the_failure_of_a_submission_that_was_never_stored_changes_no_ticket_with_its_id(
+    stored: None,
+) -> None:
     before = scanned()
 
     assert run("update/failure", {"submission": event("store/reused-id")["submission"]}) == {"ticket": None}
     assert scanned() == before
 
 
-def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
+def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
     aws: None, model: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-00000000-000000000000000000000001;Sampled=1")
@@ -185,7 +187,7 @@ def test_every_log_line_names_ticket_and_execution_and_none_quotes_the_ticket(
         assert text not in output
 
 
-def test_every_call_counts_as_a_success_or_a_failure(
+def test_every_call_is_counted_as_a_success_or_a_failure(
     aws: None, model: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("store/billing")

@@ -1,4 +1,4 @@
-"""What a ticket is made of, and who it belongs to."""
+"""A ticket: how it is created, validated, identified and shown."""
 
 import copy
 import json
@@ -51,7 +51,7 @@ def test_a_ticket_expires_when_its_retention_is_over() -> None:
     assert ticket.expires_at == (NOW + timedelta(days=30)).timestamp()
 
 
-def test_a_customer_is_known_by_the_tokens_subject_whatever_the_body_says() -> None:
+def test_a_customer_is_identified_by_the_tokens_subject_and_not_by_the_body() -> None:
     ticket = received(execution_input(request__customerId="somebody-else"))
 
     assert ticket.customer_id == execution_input()["caller"]["subject"]
@@ -60,14 +60,14 @@ def test_a_customer_is_known_by_the_tokens_subject_whatever_the_body_says() -> N
 @pytest.mark.parametrize(
     ("groups", "channel"), [("agents", "web"), ("[admins staff]", "web"), ("", "service")]
 )
-def test_callers_who_may_act_for_others_name_the_customer(groups: str, channel: str) -> None:
+def test_callers_who_may_act_for_others_choose_the_customer(groups: str, channel: str) -> None:
     document = execution_input(request__customerId="customer-42", caller__groups=groups, channel=channel)
 
     assert received(document).customer_id == "customer-42"
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "field"),
     [
         ({"ticketId": ""}, "ticketId"),
         ({"ticketId": 7}, "ticketId"),
@@ -88,13 +88,13 @@ def test_callers_who_may_act_for_others_name_the_customer(groups: str, channel: 
         *(({"request__priority": value}, "priority") for value in ("normal", "HIGH", "", True, ["high"])),
     ],
 )
-def test_a_field_of_the_wrong_form_is_refused_by_its_name(changes: dict[str, Any], named: str) -> None:
-    with pytest.raises(InvalidTicket, match=named):
+def test_an_invalid_field_is_named_in_the_error(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidTicket, match=field):
         received(execution_input(**changes))
 
 
 @pytest.mark.parametrize("field", ["ticketId", "receivedAt", "channel", "caller", "request"])
-def test_a_missing_field_is_refused_by_its_name(field: str) -> None:
+def test_a_missing_field_is_named_in_the_error(field: str) -> None:
     document = execution_input()
     del document[field]
 
@@ -102,26 +102,26 @@ def test_a_missing_field_is_refused_by_its_name(field: str) -> None:
         received(document)
 
 
-def test_no_refusal_quotes_what_the_customer_wrote() -> None:
-    with pytest.raises(InvalidTicket) as refused:
+def test_no_error_quotes_ticket_content() -> None:
+    with pytest.raises(InvalidTicket) as caught:
         received(execution_input(request__content="secret " * 2000))
 
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(caught.value)
 
 
-def test_half_a_character_is_replaced_rather_than_losing_the_ticket() -> None:
+def test_a_lone_surrogate_in_the_content_is_replaced() -> None:
     assert received(execution_input(request__content="a\ud800b")).content == "a\ufffdb"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200))
-def test_all_other_text_stays_as_it_is(text: str) -> None:
+def test_all_other_text_is_unchanged(text: str) -> None:
     ticket = received(execution_input(request__content=text, request__subject=text))
 
     assert (ticket.content, ticket.subject) == (text, text)
     assert Ticket.from_document(json.loads(json.dumps(ticket.to_document()))) == ticket
 
 
-def test_a_document_names_the_fields_of_the_contract_and_leaves_out_what_has_no_value() -> None:
+def test_a_document_has_the_fields_of_the_contract_that_have_a_value() -> None:
     document = received(execution_input()).to_document()
 
     assert set(document) == {
@@ -140,7 +140,7 @@ def test_a_document_names_the_fields_of_the_contract_and_leaves_out_what_has_no_
 
 
 @pytest.mark.parametrize("broken", [{}, {"status": "LOST"}, {"status": "RECEIVED", "ticketId": "t"}])
-def test_what_is_no_ticket_document_is_refused(broken: dict[str, Any]) -> None:
+def test_an_invalid_document_is_rejected(broken: dict[str, Any]) -> None:
     with pytest.raises(InvalidTicket):
         Ticket.from_document(broken)
 
@@ -161,18 +161,18 @@ def test_what_is_no_ticket_document_is_refused(broken: dict[str, Any]) -> None:
         ("history", {}),
     ],
 )
-def test_a_document_with_a_field_of_another_form_is_refused_by_its_name(name: str, value: object) -> None:
+def test_an_invalid_field_of_a_document_is_named_in_the_error(name: str, value: object) -> None:
     with pytest.raises(InvalidTicket, match=name):
         Ticket.from_document(received(execution_input()).to_document() | {name: value})
 
 
-def test_fields_that_a_later_version_added_do_no_harm() -> None:
+def test_unknown_fields_of_a_document_are_ignored() -> None:
     ticket = received(execution_input())
 
     assert Ticket.from_document(ticket.to_document() | {"assignedTo": "x"}) == ticket
 
 
-def test_the_same_submission_is_recognised_however_often_it_arrives() -> None:
+def test_a_repeated_submission_is_recognised() -> None:
     first = received(execution_input())
     again = received(execution_input(receivedAt=1767268900000))
     other = received(execution_input(request__content="Something else."))
@@ -181,7 +181,7 @@ def test_the_same_submission_is_recognised_however_often_it_arrives() -> None:
     assert not first.is_same_submission_as(other)
 
 
-def test_a_submission_with_priority_becomes_a_ticket_that_keeps_it_whenever_it_is_started_again() -> None:
+def test_a_ticket_keeps_its_priority_when_it_is_restarted() -> None:
     ticket = received(execution_input(request__priority="high"))
 
     assert ticket.priority == ticket.to_document()["priority"] == "high"
@@ -189,7 +189,7 @@ def test_a_submission_with_priority_becomes_a_ticket_that_keeps_it_whenever_it_i
     assert "priority" not in received(execution_input()).to_submission()["request"]
 
 
-def test_the_same_submission_is_recognised_with_and_without_its_priority() -> None:
+def test_the_priority_is_not_part_of_a_submissions_identity() -> None:
     with_priority = received(execution_input(request__priority="high"))
 
     assert with_priority.is_same_submission_as(received(execution_input()))
@@ -198,7 +198,7 @@ def test_the_same_submission_is_recognised_with_and_without_its_priority() -> No
     )
 
 
-def test_staff_alone_see_a_tickets_priority() -> None:
+def test_customers_do_not_see_a_tickets_priority() -> None:
     document = received(execution_input(request__priority="high")).to_document()
 
     assert for_customer(document) == {
@@ -206,7 +206,7 @@ def test_staff_alone_see_a_tickets_priority() -> None:
     }
 
 
-def test_a_derived_id_depends_on_the_submission_alone_and_is_no_idempotency_key() -> None:
+def test_a_derived_id_depends_only_on_the_submission_and_is_not_an_idempotency_key() -> None:
     first, again = received(execution_input()), received(execution_input(receivedAt=1767268900000))
     other = received(execution_input(request__content="Something else."))
 
@@ -218,7 +218,7 @@ def test_a_derived_id_depends_on_the_submission_alone_and_is_no_idempotency_key(
     assert derived.is_same_submission_as(first)
 
 
-def test_a_ticket_under_a_derived_id_is_started_again_as_itself() -> None:
+def test_a_ticket_keeps_its_derived_id_when_it_is_restarted() -> None:
     derived = received(execution_input()).with_derived_id()
 
     again = received(derived.to_submission())
@@ -246,7 +246,5 @@ def test_timestamps_are_utc_and_sort_as_text() -> None:
         ("agents-of-others", {"agents-of-others"}),
     ],
 )
-def test_group_claims_are_read_in_every_form_that_api_gateway_gives_them(
-    claim: object, groups: set[str]
-) -> None:
+def test_group_claims_are_parsed_in_every_format_of_api_gateway(claim: object, groups: set[str]) -> None:
     assert parse_groups(claim) == groups

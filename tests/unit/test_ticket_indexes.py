@@ -1,4 +1,4 @@
-"""Searching tickets page by page: nothing twice, nothing left out, whatever happens between the pages."""
+"""Searches over several pages: no ticket is listed twice or missing, whatever changes between the pages."""
 
 import io
 import json
@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def tickets(aws: None) -> TicketTable:
-    """Thirty tickets of two customers, in every status, three at a time with the same time."""
+    """Thirty tickets of two customers, in every status; always three have the same creation time."""
     store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
     for number in range(30):
         store.add(a_ticket(number))
@@ -41,7 +41,7 @@ def a_ticket(number: int) -> Ticket:
     analysis: Analysis = {**ANALYSIS, "needsReview": number % 4 == 0}
     return replace(
         Ticket.from_document(DOCUMENT),
-        # The ids run against the times, and not in the order of the numbers.
+        # The order of the ids differs from the order of the times.
         ticket_id=f"{number * 7 % 30:02}",
         customer_id=f"customer-{number % 2}",
         status=status,
@@ -53,24 +53,24 @@ def a_ticket(number: int) -> Ticket:
 
 
 def expected(condition: Callable[[Ticket], bool]) -> list[str]:
-    found = [ticket for ticket in map(a_ticket, range(30)) if condition(ticket)]
-    ordered = sorted(found, key=lambda ticket: (ticket.created_at, ticket.ticket_id), reverse=True)
+    matching = [ticket for ticket in map(a_ticket, range(30)) if condition(ticket)]
+    ordered = sorted(matching, key=lambda ticket: (ticket.created_at, ticket.ticket_id), reverse=True)
     return [ticket.ticket_id for ticket in ordered]
 
 
-def read(search: Search, between: Callable[[int], None] = lambda _: None) -> list[str]:
-    """The ids that all pages show, in their order."""
-    ask = TicketIndexes(clients.dynamodb(), os.environ["TICKETS_TABLE"]).search
-    found: list[str] = []
+def read_all(search: Search, between: Callable[[int], None] = lambda _: None) -> list[str]:
+    """The ids on all pages, in order."""
+    find_page = TicketIndexes(clients.dynamodb(), os.environ["TICKETS_TABLE"]).search
+    ids: list[str] = []
     for number in range(100):
-        page = ask(search)
+        page = find_page(search)
         assert len(page.summaries) <= search.limit
-        found += [summary["ticketId"] for summary in page.summaries]
+        ids += [summary["ticketId"] for summary in page.summaries]
         if page.position is None:
-            return found
+            return ids
         search = replace(search, after=decode_cursor(encode_cursor(page.position)))
         between(number)
-    raise AssertionError("the pages do not end")
+    raise AssertionError("there is no last page")
 
 
 CONDITIONS: dict[str, tuple[Search, Callable[[Ticket], bool]]] = {
@@ -96,8 +96,8 @@ CONDITIONS: dict[str, tuple[Search, Callable[[Ticket], bool]]] = {
         Search(created_before=timestamp(NOW + timedelta(minutes=4))),
         lambda t: t.created_at < timestamp(NOW + timedelta(minutes=4)),
     ),
-    "never": (Search(created_after=timestamp(NOW), created_before=timestamp(NOW)), lambda t: False),
-    "before they began": (
+    "no time": (Search(created_after=timestamp(NOW), created_before=timestamp(NOW)), lambda t: False),
+    "empty period": (
         Search(created_after=timestamp(NOW + timedelta(days=1)), created_before=timestamp(NOW)),
         lambda t: False,
     ),
@@ -106,65 +106,65 @@ CONDITIONS: dict[str, tuple[Search, Callable[[Ticket], bool]]] = {
 
 @pytest.mark.parametrize("limit", [1, 4, 100])
 @pytest.mark.parametrize(("search", "condition"), CONDITIONS.values(), ids=CONDITIONS.keys())
-def test_the_pages_hold_what_was_asked_for_newest_first_and_each_ticket_once(
+def test_the_pages_contain_each_matching_ticket_once_newest_first(
     tickets: TicketTable, search: Search, condition: Callable[[Ticket], bool], limit: int
 ) -> None:
-    assert read(replace(search, limit=limit)) == expected(condition)
+    assert read_all(replace(search, limit=limit)) == expected(condition)
 
 
 @pytest.mark.parametrize(
     ("name", "expected_count"), [("createdAfter", 0), ("createdBefore", 1)], ids=["after it", "before"]
 )
-def test_a_moment_between_two_milliseconds_parts_them(aws: None, name: str, expected_count: int) -> None:
+def test_a_time_between_two_milliseconds_separates_them(aws: None, name: str, expected_count: int) -> None:
     store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
     store.add(a_ticket(0))
     just_after = (NOW + timedelta(microseconds=1)).isoformat()
     search = parse_search({name: just_after}, customer_id=None)
 
-    assert len(read(search)) == expected_count
+    assert len(read_all(search)) == expected_count
 
 
-def test_a_rare_filter_goes_on_over_empty_pages(
+def test_a_search_with_few_matches_continues_after_empty_pages(
     tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "MAX_READ", 2)
 
-    assert read(Search(category="OTHER")) == expected(lambda ticket: ticket.category == "OTHER")
+    assert read_all(Search(category="OTHER")) == expected(lambda ticket: ticket.category == "OTHER")
 
 
-def test_a_slow_table_gives_short_pages_and_loses_nothing(
+def test_a_slow_table_gives_short_pages_without_losing_tickets(
     tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "MAX_SECONDS", -1.0)
 
-    assert read(Search()) == expected(lambda ticket: True)
+    assert read_all(Search()) == expected(lambda ticket: True)
 
 
-def test_small_reads_of_the_index_change_nothing(
+def test_the_results_do_not_depend_on_the_size_of_the_queries(
     tickets: TicketTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "_QUERY_LIMIT", 1)
 
-    assert read(Search(limit=4)) == expected(lambda ticket: True)
+    assert read_all(Search(limit=4)) == expected(lambda ticket: True)
 
 
-def test_tickets_that_come_in_or_change_between_pages_shift_nothing(tickets: TicketTable) -> None:
+def test_tickets_that_are_added_or_changed_between_pages_do_not_shift_the_pages(tickets: TicketTable) -> None:
     def meanwhile(page: int) -> None:
         tickets.add(
             replace(a_ticket(0), ticket_id=f"new-{page}", created_at=timestamp(NOW + timedelta(days=1)))
         )
         tickets.record_analysis(f"{page:02}", ANALYSIS, execution_name="e", now=NOW)
 
-    assert read(Search(limit=3), between=meanwhile) == expected(lambda ticket: True)
+    assert read_all(Search(limit=3), between=meanwhile) == expected(lambda ticket: True)
 
 
-def test_a_ticket_that_an_index_shows_twice_for_a_moment_is_listed_once(tickets: TicketTable) -> None:
+def test_a_ticket_that_is_in_two_partitions_is_listed_once(tickets: TicketTable) -> None:
     twice = [
         {"ticketId": "x", "createdAt": timestamp(NOW), "status": status} for status in ("RECEIVED", "FAILED")
     ]
 
     class Lagging(TicketIndexes):
-        """An index follows the table a moment later, one partition after the other."""
+        """An index that still has the ticket in its old partition."""
 
         def _newest_first(self, search: Search):  # type: ignore[no-untyped-def]
             return iter(twice)
@@ -186,14 +186,14 @@ BROKEN: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize("search", [Search(), Search(status=Status.FAILED, needs_review=False)])
-def test_an_unreadable_ticket_is_left_out_of_lists_and_breaks_none(
+def test_an_unreadable_ticket_is_omitted_from_lists(
     tickets: TicketTable, log: io.StringIO, search: Search, broken: tuple[str, Any]
 ) -> None:
-    before = read(search)
+    before = read_all(search)
     ticket = replace(a_ticket(0), ticket_id="broken", status=Status.FAILED, analysis=ANALYSIS)
     item = to_item(ticket.to_document()) | dict([broken])
     present = {name: value for name, value in item.items() if value is not None}
     clients.dynamodb().put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
 
-    assert read(search) == before
+    assert read_all(search) == before
     assert {json.loads(line)["ticketId"] for line in log.getvalue().splitlines()} == {"broken"}

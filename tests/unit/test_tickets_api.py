@@ -1,4 +1,4 @@
-"""The ticket endpoints, called as API Gateway calls their function."""
+"""The ticket endpoints, invoked with the events of API Gateway."""
 
 import io
 import json
@@ -26,7 +26,7 @@ TICKET = replace(Ticket.from_document(UPDATE["ticket"]), analysis=None)
 NOW = datetime.now(UTC)
 ABSENT = "9f8fad5b-d9cb-469f-a165-70867728950e"
 
-Admitted = Callable[[], list[dict[str, Any]]]
+Messages = Callable[[], list[dict[str, Any]]]
 
 CUSTOMER = {"sub": TICKET.customer_id}
 STRANGER = {"sub": "somebody-else"}
@@ -35,7 +35,7 @@ ADMIN = {"sub": "admin-1", "cognito:groups": "[admins staff]"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     body: Any
     headers: Mapping[str, list[str]]
@@ -54,7 +54,7 @@ def call(
     claims: Mapping[str, str] | None,
     body: Any = None,
     query: Mapping[str, str] | None = None,
-) -> Answer:
+) -> Response:
     event = {
         "resource": path,
         "path": path,
@@ -64,8 +64,8 @@ def call(
         "body": body if isinstance(body, str | None) else json.dumps(body),
         "requestContext": {"authorizer": {"claims": claims} if claims is not None else {}, "requestId": "r"},
     }
-    answer = app.handler(event, lambda_context())
-    return Answer(answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"])
+    response = app.handler(event, lambda_context())
+    return Response(response["statusCode"], json.loads(response["body"]), response["multiValueHeaders"])
 
 
 @pytest.fixture
@@ -110,34 +110,34 @@ def path(ticket: Ticket | str = TICKET, rest: str = "") -> str:
 
 @pytest.mark.parametrize("claims", [AGENT, ADMIN])
 def test_staff_see_the_whole_ticket(failed: Ticket, claims: dict[str, str]) -> None:
-    answer = call("GET", path(), claims)
+    response = call("GET", path(), claims)
 
-    assert (answer.status, answer.body) == (200, failed.to_document())
+    assert (response.status, response.body) == (200, failed.to_document())
 
 
 def test_a_customer_sees_their_ticket_without_internals(failed: Ticket) -> None:
-    answer = call("GET", path(), CUSTOMER)
+    response = call("GET", path(), CUSTOMER)
 
-    assert answer.status == 200
-    assert answer.body["content"] == TICKET.content
-    assert answer.body["failure"].keys() == {"error", "failedAt"}
-    assert not answer.body.keys() & {"history", "pendingSince", "leasedBy", "leasedUntil", "assignee"}
+    assert response.status == 200
+    assert response.body["content"] == TICKET.content
+    assert response.body["failure"].keys() == {"error", "failedAt"}
+    assert not response.body.keys() & {"history", "pendingSince", "leasedBy", "leasedUntil", "assignee"}
 
 
 @pytest.mark.parametrize(
     "claims", [STRANGER, {"sub": "x", "cognito:groups": "customers"}, {"sub": ""}, {}, None]
 )
-def test_anybody_else_cannot_tell_it_from_one_that_does_not_exist(
+def test_for_other_callers_a_ticket_looks_like_one_that_does_not_exist(
     processed: Ticket, claims: dict[str, str] | None
 ) -> None:
-    answer = call("GET", path(), claims)
+    response = call("GET", path(), claims)
 
-    assert answer == call("GET", path(ABSENT), claims)
-    assert (answer.status, answer.problem) == (404, "not-found")
+    assert response == call("GET", path(ABSENT), claims)
+    assert (response.status, response.problem) == (404, "not-found")
 
 
 @pytest.mark.parametrize("ticket_id", ["x" * 65, "x" * 5000, "%00", "ü", "a/b", " ", "\ud800"])
-def test_an_id_that_no_ticket_has_is_not_found(processed: Ticket, ticket_id: str) -> None:
+def test_an_invalid_id_is_not_found(processed: Ticket, ticket_id: str) -> None:
     assert call("GET", path(ticket_id), AGENT).problem == "not-found"
 
 
@@ -145,9 +145,9 @@ def test_an_id_that_no_ticket_has_is_not_found(processed: Ticket, ticket_id: str
 
 
 def listed(claims: Mapping[str, str], **query: str) -> list[str]:
-    answer = call("GET", "/tickets", claims, query=query)
-    assert answer.status == 200
-    return [ticket["ticketId"] for ticket in answer.body["tickets"]]
+    response = call("GET", "/tickets", claims, query=query)
+    assert response.status == 200
+    return [ticket["ticketId"] for ticket in response.body["tickets"]]
 
 
 def test_customers_list_their_own_tickets_and_staff_list_all(table: TicketTable, processed: Ticket) -> None:
@@ -158,7 +158,7 @@ def test_customers_list_their_own_tickets_and_staff_list_all(table: TicketTable,
     assert set(listed(AGENT)) == set(listed(ADMIN)) == {TICKET.ticket_id, "other"}
 
 
-def test_a_customers_list_does_not_say_who_works_on_a_ticket(processed: Ticket) -> None:
+def test_a_customers_list_does_not_contain_the_assignee(processed: Ticket) -> None:
     call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "agent@example.com"})
 
     (own,) = call("GET", "/tickets", CUSTOMER).body["tickets"]
@@ -168,7 +168,7 @@ def test_a_customers_list_does_not_say_who_works_on_a_ticket(processed: Ticket) 
     assert same["assignee"] == "agent@example.com"
 
 
-def test_a_listed_ticket_has_no_text_of_the_customer_but_its_subject(processed: Ticket) -> None:
+def test_a_listed_ticket_does_not_contain_the_content(processed: Ticket) -> None:
     (summary,) = call("GET", "/tickets", AGENT).body["tickets"]
 
     assert summary["urgency"] == ANALYSIS["urgency"]
@@ -197,17 +197,17 @@ def test_a_listed_ticket_has_no_text_of_the_customer_but_its_subject(processed: 
         ("cursor", "ü"),
     ],
 )
-def test_a_parameter_that_is_not_valid_is_named(aws: None, name: str, value: str) -> None:
-    answer = call("GET", "/tickets", AGENT, query={name: value})
+def test_an_invalid_parameter_is_named(aws: None, name: str, value: str) -> None:
+    response = call("GET", "/tickets", AGENT, query={name: value})
 
-    assert (answer.status, answer.problem) == (400, "invalid-request")
-    assert name in answer.body["detail"]
+    assert (response.status, response.problem) == (400, "invalid-request")
+    assert name in response.body["detail"]
 
 
 # ---- Working on a ticket -----------------------------------------------------------------------------------
 
 
-def test_an_agent_takes_a_ticket_and_finishes_it(processed: Ticket) -> None:
+def test_an_agent_starts_and_completes_a_ticket(processed: Ticket) -> None:
     taken = call(
         "PATCH",
         path(),
@@ -225,7 +225,7 @@ def test_an_agent_takes_a_ticket_and_finishes_it(processed: Ticket) -> None:
     assert done.body == call("GET", path(), AGENT).body
 
 
-def test_an_assignee_and_a_comment_are_stored_without_what_cannot_be_seen(processed: Ticket) -> None:
+def test_invisible_characters_are_removed_from_assignees_and_comments(processed: Ticket) -> None:
     changed = call(
         "PATCH", path(), AGENT, {"version": processed.version, "assignee": " a\u001b[2J\nb\u202e "}
     )
@@ -235,7 +235,7 @@ def test_an_assignee_and_a_comment_are_stored_without_what_cannot_be_seen(proces
     assert given.body["comment"] == "so\nso"
 
 
-def test_a_correction_keeps_what_the_model_said(processed: Ticket) -> None:
+def test_a_correction_does_not_change_the_analysis(processed: Ticket) -> None:
     corrected = call(
         "PATCH", path(), ADMIN, {"version": processed.version, "urgency": "CRITICAL", "category": "SECURITY"}
     ).body
@@ -246,7 +246,7 @@ def test_a_correction_keeps_what_the_model_said(processed: Ticket) -> None:
     assert listed(AGENT, urgency=ANALYSIS["urgency"]) == []
 
 
-def test_of_two_agents_who_read_the_same_version_one_changes_the_ticket(processed: Ticket) -> None:
+def test_only_one_of_two_agents_with_the_same_version_changes_the_ticket(processed: Ticket) -> None:
     first = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
     second = call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "late@example.com"})
 
@@ -254,29 +254,29 @@ def test_of_two_agents_who_read_the_same_version_one_changes_the_ticket(processe
     assert call("GET", path(), AGENT).body == first.body
 
 
-def test_neither_feedback_nor_the_announcement_makes_a_conflict_for_an_agent(
+def test_neither_feedback_nor_the_notification_conflicts_with_an_agents_change(
     table: TicketTable, processed: Ticket
 ) -> None:
     call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 1})
     call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 2})
     table.mark_notified(processed.ticket_id, NOW)
 
-    answer = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
+    response = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
 
-    assert (answer.status, answer.body["feedback"]["rating"]) == (200, 2)
-    assert answer.body["notifiedAt"]
+    assert (response.status, response.body["feedback"]["rating"]) == (200, 2)
+    assert response.body["notifiedAt"]
 
 
-def test_a_ticket_that_changes_between_the_look_and_the_write_is_a_conflict(
+def test_a_change_between_read_and_write_is_a_conflict(
     processed: Ticket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Another agent comes in just then: what the function reads is one version older than what is stored.
+    # Another agent writes between read and write: the function reads the version before the stored one.
     call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "quick@example.com"})
     monkeypatch.setattr(TicketTable, "get", lambda self, ticket_id: processed)
 
-    answer = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
+    response = call("PATCH", path(), AGENT, {"version": processed.version, "status": "IN_PROGRESS"})
 
-    assert (answer.status, answer.problem) == (409, "version-conflict")
+    assert (response.status, response.problem) == (409, "version-conflict")
 
 
 @pytest.mark.parametrize(
@@ -289,28 +289,28 @@ def test_a_ticket_that_changes_between_the_look_and_the_write_is_a_conflict(
         (Status.RECEIVED, "COMPLETED"),
     ],
 )
-def test_a_status_is_only_followed_by_its_next(table: TicketTable, before: Status, after: str) -> None:
+def test_only_the_next_status_is_allowed(table: TicketTable, before: Status, after: str) -> None:
     table.add(replace(TICKET, status=before))
 
-    answer = call("PATCH", path(), AGENT, {"version": 1, "status": after})
+    response = call("PATCH", path(), AGENT, {"version": 1, "status": after})
 
-    assert (answer.status, answer.problem) == (409, "transition-not-allowed")
-    assert before in answer.body["detail"]
+    assert (response.status, response.problem) == (409, "transition-not-allowed")
+    assert before in response.body["detail"]
 
 
-def test_what_the_model_has_not_said_cannot_be_corrected(received: Ticket) -> None:
-    answer = call("PATCH", path(), AGENT, {"version": 1, "urgency": "LOW"})
+def test_a_ticket_without_analysis_cannot_be_corrected(received: Ticket) -> None:
+    response = call("PATCH", path(), AGENT, {"version": 1, "urgency": "LOW"})
 
-    assert (answer.status, answer.problem) == (409, "not-analysed")
+    assert (response.status, response.problem) == (409, "not-analysed")
 
 
 @pytest.mark.parametrize("ticket_id", [TICKET.ticket_id, ABSENT])
-def test_customers_may_not_change_tickets_and_learn_nothing_by_trying(
+def test_customers_may_not_change_tickets_whether_they_exist_or_not(
     processed: Ticket, ticket_id: str
 ) -> None:
-    answer = call("PATCH", path(ticket_id), CUSTOMER, {"version": 1, "status": "IN_PROGRESS"})
+    response = call("PATCH", path(ticket_id), CUSTOMER, {"version": 1, "status": "IN_PROGRESS"})
 
-    assert (answer.status, answer.problem) == (403, "forbidden")
+    assert (response.status, response.problem) == (403, "forbidden")
 
 
 def test_a_ticket_that_does_not_exist_cannot_be_changed(aws: None) -> None:
@@ -339,18 +339,18 @@ BAD_CHANGES: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "named"), BAD_CHANGES.values(), ids=BAD_CHANGES.keys())
-def test_a_change_that_is_not_valid_says_why(processed: Ticket, body: Any, named: str) -> None:
-    answer = call("PATCH", path(), AGENT, body)
+@pytest.mark.parametrize(("body", "detail"), BAD_CHANGES.values(), ids=BAD_CHANGES.keys())
+def test_an_invalid_change_is_explained(processed: Ticket, body: Any, detail: str) -> None:
+    response = call("PATCH", path(), AGENT, body)
 
-    assert (answer.status, answer.problem) == (400, "invalid-request")
-    assert named in answer.body["detail"]
+    assert (response.status, response.problem) == (400, "invalid-request")
+    assert detail in response.body["detail"]
 
 
-def test_half_a_character_is_stored_as_a_mark_of_it(processed: Ticket) -> None:
-    answer = call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "a\ud800"})
+def test_a_lone_surrogate_in_a_change_is_replaced(processed: Ticket) -> None:
+    response = call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "a\ud800"})
 
-    assert answer.body["assignee"] == "a\ufffd"
+    assert response.body["assignee"] == "a\ufffd"
 
 
 # ---- Feedback ----------------------------------------------------------------------------------------------
@@ -376,21 +376,21 @@ def test_feedback_can_be_changed_for_seven_days(
     earlier: Feedback = {"rating": 1, "givenAt": timestamp(datetime.now(UTC) - age)}
     changes.add_feedback(processed.ticket_id, earlier)
 
-    answer = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 5})
+    response = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 5})
 
-    assert answer.status == status
+    assert response.status == status
     stored = call("GET", path(), AGENT).body["feedback"]
     assert stored["rating"] == {200: 5, 409: 1}[status]
     if status == 409:
-        assert answer.problem == "feedback-closed"
+        assert response.problem == "feedback-closed"
 
 
-def test_of_two_first_feedbacks_the_later_one_changes_the_earlier(
+def test_the_second_of_two_concurrent_feedbacks_replaces_the_first(
     changes: TicketChanges, processed: Ticket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first: Feedback = {"rating": 1, "givenAt": timestamp(NOW - timedelta(seconds=1))}
     changes.add_feedback(processed.ticket_id, first)
-    # What the second function reads is from before the first one wrote.
+    # The second call reads the ticket as it was before the first call wrote to it.
     monkeypatch.setattr(TicketTable, "get", lambda self, ticket_id: processed)
 
     second = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 4})
@@ -427,26 +427,26 @@ def test_only_the_tickets_customer_gives_feedback(
         {"rating": 5, "x": 1},
     ],
 )
-def test_feedback_that_is_not_valid_is_refused(processed: Ticket, body: Any) -> None:
+def test_invalid_feedback_is_refused(processed: Ticket, body: Any) -> None:
     assert call("POST", path(rest="/feedback"), CUSTOMER, body).problem == "invalid-request"
 
 
 # ---- Replay ------------------------------------------------------------------------------------------------
 
 
-def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, admitted: Admitted) -> None:
+def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, waiting_messages: Messages) -> None:
     first = call("POST", path(rest="/replay"), ADMIN)
     second = call("POST", path(rest="/replay"), ADMIN)
 
     assert (first.status, first.body.keys()) == (202, {"message", "ticketId"})
     assert (second.status, second.problem) == (409, "nothing-to-replay")
-    (message,) = admitted()
+    (message,) = waiting_messages()
     assert message["input"]["ticketId"] == TICKET.ticket_id
     assert call("GET", path(), AGENT).body["waitingFor"] == "Replay"
 
 
-def test_a_ticket_with_priority_is_replayed_before_the_others_and_only_staff_see_that_it_has_it(
-    failed: Ticket, admitted: Admitted, admitted_with_priority: Admitted
+def test_a_ticket_with_priority_is_replayed_in_the_priority_queue_and_only_staff_see_the_priority(
+    failed: Ticket, waiting_messages: Messages, waiting_priority_messages: Messages
 ) -> None:
     boto3.client("dynamodb").update_item(
         TableName=os.environ["TICKETS_TABLE"],
@@ -457,42 +457,44 @@ def test_a_ticket_with_priority_is_replayed_before_the_others_and_only_staff_see
 
     call("POST", path(rest="/replay"), ADMIN)
 
-    assert (len(admitted_with_priority()), admitted()) == (1, [])
+    assert (len(waiting_priority_messages()), waiting_messages()) == (1, [])
     assert call("GET", path(), AGENT).body["priority"] == "high"
     assert "priority" not in call("GET", path(), CUSTOMER).body
 
 
-def test_staff_see_that_a_ticket_waits_and_customers_do_not(failed: Ticket, admitted: Admitted) -> None:
+def test_staff_see_that_a_ticket_waits_and_customers_do_not(
+    failed: Ticket, waiting_messages: Messages
+) -> None:
     call("POST", path(rest="/replay"), ADMIN)
 
     assert {"waitingSince", "waitingFor"} <= call("GET", path(), AGENT).body.keys()
     assert not call("GET", path(), CUSTOMER).body.keys() & {"waitingSince", "waitingFor"}
 
 
-def test_a_processed_ticket_is_not_replayed(processed: Ticket, admitted: Admitted) -> None:
+def test_a_processed_ticket_is_not_replayed(processed: Ticket, waiting_messages: Messages) -> None:
     assert call("POST", path(rest="/replay"), ADMIN).problem == "nothing-to-replay"
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
 @pytest.mark.parametrize("claims", [CUSTOMER, AGENT, STRANGER])
 @pytest.mark.parametrize("ticket_id", [TICKET.ticket_id, ABSENT])
 def test_only_admins_replay(
-    failed: Ticket, admitted: Admitted, claims: dict[str, str], ticket_id: str
+    failed: Ticket, waiting_messages: Messages, claims: dict[str, str], ticket_id: str
 ) -> None:
     assert call("POST", path(ticket_id, "/replay"), claims).problem == "forbidden"
-    assert admitted() == []
+    assert waiting_messages() == []
 
 
-def test_a_ticket_that_cannot_be_put_into_the_waiting_room_stays_replayable(failed: Ticket) -> None:
-    # There is no such queue.
-    answer = call("POST", path(rest="/replay"), ADMIN)
+def test_a_ticket_that_cannot_be_sent_to_the_waiting_room_can_still_be_replayed(failed: Ticket) -> None:
+    # The queue does not exist.
+    response = call("POST", path(rest="/replay"), ADMIN)
 
-    assert (answer.status, answer.problem) == (503, "unavailable")
+    assert (response.status, response.problem) == (503, "unavailable")
     assert call("GET", path(), AGENT).body["status"] == "FAILED"
     assert "waitingSince" not in call("GET", path(), AGENT).body
 
 
-# ---- Every answer ------------------------------------------------------------------------------------------
+# ---- Every response ----------------------------------------------------------------------------------------
 
 
 def unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,39 +509,41 @@ def defect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("broken", [unavailable, defect])
-def test_a_fault_is_a_503_that_asks_for_a_retry_and_shows_nothing(
+def test_a_fault_is_a_503_that_asks_for_a_retry_and_shows_no_details(
     aws: None, monkeypatch: pytest.MonkeyPatch, broken: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     broken(monkeypatch)
 
-    answer = call("GET", path(), CUSTOMER)
+    response = call("GET", path(), CUSTOMER)
 
-    assert (answer.status, answer.problem) == (503, "unavailable")
-    assert answer.headers["Retry-After"] == ["5"]
-    assert "again" in answer.body["detail"]
-    assert "ResourceNotFound" not in json.dumps(answer.body)
-    assert "customer text" not in json.dumps(answer.body)
+    assert (response.status, response.problem) == (503, "unavailable")
+    assert response.headers["Retry-After"] == ["5"]
+    assert "again" in response.body["detail"]
+    assert "ResourceNotFound" not in json.dumps(response.body)
+    assert "customer text" not in json.dumps(response.body)
 
 
 @pytest.mark.parametrize(
     ("method", "at"),
     [("GET", "/tickets"), ("GET", "/tickets/x"), ("PATCH", "/tickets/x"), ("DELETE", "/tickets")],
 )
-def test_every_answer_has_the_security_headers_and_the_one_origin(aws: None, method: str, at: str) -> None:
+def test_every_response_has_the_security_headers_and_the_allowed_origin(
+    aws: None, method: str, at: str
+) -> None:
     headers = call(method, at, CUSTOMER).headers
 
     assert {name: headers[name] for name in problems.HEADERS} == {n: [v] for n, v in problems.HEADERS.items()}
     assert headers["Access-Control-Allow-Origin"] == ["https://support.example.com"]
 
 
-def test_the_log_says_who_did_what_and_no_text(processed: Ticket, log: io.StringIO) -> None:
+def test_the_log_says_who_did_what_and_contains_no_text(processed: Ticket, log: io.StringIO) -> None:
     call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "secret-assignee"})
     call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 3, "comment": "secret-comment"})
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    told = {line["message"]: line for line in lines}
-    assert told["ticket changed"]["by"] == AGENT["sub"]
-    assert told["ticket changed"]["fields"] == ["assignee"]
-    assert told["feedback given"]["ticketId"] == TICKET.ticket_id
-    assert told["feedback given"]["by"] == CUSTOMER["sub"]
+    by_message = {line["message"]: line for line in lines}
+    assert by_message["ticket changed"]["by"] == AGENT["sub"]
+    assert by_message["ticket changed"]["fields"] == ["assignee"]
+    assert by_message["feedback given"]["ticketId"] == TICKET.ticket_id
+    assert by_message["feedback given"]["by"] == CUSTOMER["sub"]
     assert "secret" not in json.dumps(lines)

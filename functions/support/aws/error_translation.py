@@ -54,6 +54,6 @@ def translate_errors(*, unavailable: type[TransientError], rejected: type[Perman
     except ClientError as error:
         raise (unavailable if is_transient(error) else rejected)(describe(error)) from error
     except (HTTPClientError, ConnectionError) as error:
-        raise unavailable(f"No answer from AWS: {type(error).__name__}") from error
+        raise unavailable(f"No response from AWS: {type(error).__name__}") from error
     except BotoCoreError as error:
         raise rejected(f"The call was not sent: {type(error).__name__}") from error

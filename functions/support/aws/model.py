@@ -1,4 +1,4 @@
-"""The language model: Amazon Bedrock's Converse API, with one forced tool."""
+"""The language model: Amazon Bedrock's Converse API, with one tool for the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model is told. To change it, edit prompt.txt, taxonomy.json or analysis.schema.json."""
+"""The prompt. To change it, edit prompt.txt, taxonomy.json or analysis.schema.json."""
 
 import json
 import secrets

@@ -17,7 +17,7 @@ class Forbidden(Refusal):
 
 
 class NotFound(Refusal):
-    """The ticket does not exist or belongs to somebody else; the caller cannot tell which."""
+    """The ticket does not exist or belongs to another customer; the caller cannot tell which."""
 
     def __init__(self) -> None:
         super().__init__("There is no such ticket, or it is not yours.")

@@ -131,7 +131,7 @@ def test_every_request_is_valid_for_botocore(model_id: str, guardrail: Guardrail
 
 
 @pytest.mark.parametrize("model_id", [one for one in MODELS if not one.startswith("arn:")])
-def test_every_family_answers_with_a_tool_call(model_server: str, model_id: str) -> None:
+def test_every_family_answers_with_a_tool_call(model_server: object, model_id: str) -> None:
     answer = model(clients.bedrock_runtime(), model_id).ask("<ticket-1>\nI was charged twice.\n</ticket-1>")
 
     assert answer.document["category"] == "BILLING"
@@ -259,7 +259,7 @@ def test_without_a_guardrail_the_request_has_no_guardrail_config() -> None:
 
 
 @pytest.mark.parametrize("guardrail", [NO_GUARDRAIL, GUARDRAIL])
-def test_the_real_client_accepts_the_call(model_server: str, guardrail: Guardrail) -> None:
+def test_the_real_client_accepts_the_call(model_server: object, guardrail: Guardrail) -> None:
     block = "<ticket-0000000a>\nI was charged twice.\n</ticket-0000000a>"
 
     answer = model(clients.bedrock_runtime(), guardrail=guardrail).ask(block)
@@ -267,6 +267,6 @@ def test_the_real_client_accepts_the_call(model_server: str, guardrail: Guardrai
     assert answer.document["category"] == "BILLING"
 
 
-def test_an_invalid_guardrail_version_is_rejected(model_server: str) -> None:
+def test_an_invalid_guardrail_version_is_rejected(model_server: object) -> None:
     with pytest.raises(ModelRejected, match="guardrailVersion"):
         model(clients.bedrock_runtime(), guardrail=Guardrail(id="abc123", version="newest")).ask("block")

@@ -1,1 +1,1 @@
-"""The operators' command line: replays failed tickets, recovers lost ones; local or in a real account."""
+"""The operators' commands, for local and deployed stacks: replay, recover, dismiss, rollback, verify."""

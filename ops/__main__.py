@@ -1,7 +1,7 @@
 """The command line: `python -m ops replay | recover | dismiss | rollback | verify`.
 
-Exit codes: 0 all was done or goes on by itself, or there was nothing to do; 1 something was not (the report
-says which); 2 the command could not be run as it was given.
+Exit codes: 0 everything succeeded or continues automatically, or there was nothing to do; 1 something failed,
+and the report says what; 2 the command was invalid, or the stack was not found; 130 it was interrupted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.dismiss import Handle, dismiss
-from ops.errors import UsageError
-from ops.options import Options
+from ops.context import CommandContext
+from ops.dismiss import DismissalRequest, dismiss
+from ops.options import Options, UsageError
 from ops.recover import recover
 from ops.replay import Selection, replay
 from ops.report import Report
 from ops.rollback import rollback
-from ops.run import Run
 from ops.stack import DeployedStack, deployed_stack, local_stack
 from ops.target import Target
 from ops.verify.command import verify
@@ -30,42 +29,46 @@ _RECOVER_SINCE = timedelta(days=14)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Run the command that the arguments name, with the options in the environment; return the exit code."""
+    """Run the command in the arguments with the options in the environment; return the exit code."""
     try:
         return _run(Options.parse(arguments, environment), environment)
     except UsageError as error:
-        return _complain(str(error), 2)
+        return _fail(str(error), 2)
     except (PipelineError, ClientError, BotoCoreError) as error:
-        return _complain(f"Ended early by AWS, with nothing lost: {error}", 1)
+        return _fail(f"A call to AWS failed; no ticket was lost: {error}", 1)
     except KeyboardInterrupt:
-        return _complain("Stopped. What was replayed goes on by itself.", 130)
+        return _fail("Stopped. Replayed tickets continue automatically.", 130)
 
 
-def _run(given: Options, environment: Mapping[str, str]) -> int:
-    stack = _stack(given, environment)
-    if given.command == "rollback":
-        return rollback(stack, dry_run=given.dry_run)
-    if given.command == "verify":
-        return verify(stack, Report(), seconds=given.deadline)
-    target = Target.of(stack)
-    if given.command == "dismiss":
-        handle = Handle.of(ticket_id=given.ticket, message_id=given.message)
-        return dismiss(
-            Run(target=target, report=Report(), dry_run=given.dry_run), handle, given.reason, given.save
-        )
-    run = Run(target=target, report=Report(), dry_run=given.dry_run, deadline=given.deadline)
-    if given.command == "recover":
-        return recover(run, given.since or _RECOVER_SINCE)
-    return replay(run, Selection(ticket_id=given.ticket, since=given.since, error=given.error))
+def _run(options: Options, environment: Mapping[str, str]) -> int:
+    stack = _stack(options, environment)
+    if options.command == "rollback":
+        return rollback(stack, Report(), dry_run=options.dry_run)
+    if options.command == "verify":
+        return verify(stack, Report(), seconds=options.deadline)
+    context = CommandContext(
+        target=Target.from_stack(stack), report=Report(), dry_run=options.dry_run, deadline=options.deadline
+    )
+    if options.command == "dismiss":
+        return dismiss(context, _dismissal_request(options))
+    if options.command == "recover":
+        return recover(context, options.since or _RECOVER_SINCE)
+    return replay(context, Selection(ticket_id=options.ticket, since=options.since, error=options.error))
 
 
-def _stack(given: Options, environment: Mapping[str, str]) -> DeployedStack:
-    return deployed_stack(given.stack, given.profile) if given.stack else local_stack(environment)
+def _stack(options: Options, environment: Mapping[str, str]) -> DeployedStack:
+    return deployed_stack(options.stack, options.profile) if options.stack else local_stack(environment)
 
 
-def _complain(text: str, code: int) -> int:
-    sys.stderr.write(f"{' '.join(text.split())}\n")
-    return code
+def _dismissal_request(options: Options) -> DismissalRequest:
+    return DismissalRequest(
+        ticket_id=options.ticket, message_id=options.message, reason=options.reason, save_to=options.save
+    )
+
+
+def _fail(message: str, exit_code: int) -> int:
+    sys.stderr.write(f"{' '.join(message.split())}\n")
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Can the model be called where the stack is to be deployed? `python -m ops.check_model --config-env STAGE …`
+"""Checks before a deployment that the model can be called in the region, without changing anything.
 
-`make deploy` runs it first, with the arguments that it gives to `sam deploy`. It says where the stack goes
-and which model it calls, and which as the second, and asks Bedrock whether they can be called there. It
-changes nothing.
+`make deploy` first runs `python -m ops.check_model --config-env STAGE …`, with the arguments of `sam deploy`.
+It prints the account, the region and the models of the stack, after Bedrock has confirmed that the models can
+be called there.
 
-Exit codes: 0 the model can be called; 1 it cannot, or AWS could not be asked: the one sentence says why.
+Exit codes: 0 the models can be called; 1 they cannot, or a call to AWS failed: one sentence says why.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from infra.assemble import whole_template
-from ops.errors import UsageError
+from ops.options import UsageError
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
@@ -34,12 +34,12 @@ _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempt
 _MODEL = ("ModelId", "InferenceProfile")
 _FALLBACK_MODEL = ("FallbackModelId", "FallbackInferenceProfile")
 # `Name=value`, or `ParameterKey=Name,ParameterValue=value`.
-_OVERRIDE = re.compile(r"(?:ParameterKey=)?(\w+)(?:,ParameterValue)?=(.*)", re.DOTALL)
+_OVERRIDE_PATTERN = re.compile(r"(?:ParameterKey=)?(\w+)(?:,ParameterValue)?=(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What `sam deploy` is going to deploy, and where to: `None` is what the AWS profile says."""
+    """What `sam deploy` will deploy, and where; a region of None is the AWS profile's."""
 
     stack_name: str
     region: str | None
@@ -48,10 +48,10 @@ class Deployment:
 
     @classmethod
     def read(cls, samconfig: Path, arguments: Sequence[str]) -> Deployment:
-        """The deployment that `sam deploy` makes of samconfig.toml and its arguments.
+        """The deployment that samconfig.toml and the arguments of `sam deploy` describe.
 
         Raises:
-            UsageError: samconfig.toml has no such section.
+            UsageError: samconfig.toml has no section for the stage.
         """
         parser = argparse.ArgumentParser(allow_abbrev=False)
         parser.add_argument("--config-env", default="default")
@@ -62,7 +62,7 @@ class Deployment:
         options, _ = parser.parse_known_args(arguments)
         sections = tomllib.loads(samconfig.read_text()).get(options.config_env)
         if sections is None:
-            raise UsageError(f"samconfig.toml has no section {options.config_env}: choose another STAGE.")
+            raise UsageError(f"samconfig.toml has no section {options.config_env}: set STAGE to another one.")
         settings = {**_section(sections, "global"), **_section(sections, "deploy")}
         overrides = options.parameter_overrides
         if overrides is None:
@@ -71,9 +71,7 @@ class Deployment:
             stack_name=options.stack_name or settings["stack_name"],
             region=options.region or settings.get("region"),
             profile=options.profile or settings.get("profile"),
-            parameters=_overrides(
-                settings.get("parameter_overrides", []) if overrides is None else overrides
-            ),
+            parameters=_parse_overrides(overrides),
         )
 
 
@@ -81,58 +79,64 @@ def _section(sections: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(sections.get(name, {}).get("parameters", {}))
 
 
-def _overrides(given: str | Sequence[str]) -> dict[str, str]:
-    words = shlex.split(given if isinstance(given, str) else " ".join(given))
-    return {match[1]: match[2].strip("\"'") for word in words if (match := _OVERRIDE.fullmatch(word))}
+def _parse_overrides(overrides: str | Sequence[str]) -> dict[str, str]:
+    words = shlex.split(overrides if isinstance(overrides, str) else " ".join(overrides))
+    return {match[1]: match[2].strip("\"'") for word in words if (match := _OVERRIDE_PATTERN.fullmatch(word))}
 
 
 def check(deployment: Deployment, template: Mapping[str, Any]) -> str:
-    """Where the stack goes and which model it calls, when the model can be called there.
+    """Check a deployment; return a sentence with its account, region and models.
 
     Raises:
-        UsageError: it cannot, or the region or the credentials are missing.
-        BotoCoreError, ClientError: AWS could not be asked.
+        UsageError: a model cannot be called in the region, or the region or the credentials are missing.
+        BotoCoreError, ClientError: a call to AWS failed.
     """
     session = boto3.Session(profile_name=deployment.profile, region_name=deployment.region)
     if not session.region_name:
-        raise UsageError("No region is chosen: set AWS_DEFAULT_REGION, or give ARGS='--region …'.")
+        raise UsageError("No region is set: set AWS_DEFAULT_REGION or ARGS='--region …'.")
     if not session.get_credentials():
-        raise UsageError("There are no AWS credentials: sign in (aws sso login), or set AWS_PROFILE.")
+        raise UsageError("There are no AWS credentials: sign in (aws sso login) or set AWS_PROFILE.")
     account = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
     parameters = {
         **{name: template["Parameters"][name]["Default"] for name in _MODEL + _FALLBACK_MODEL},
         **_deployed_parameters(session, deployment.stack_name),
         **deployment.parameters,
     }
+    models = _models(session, parameters, template)
+    destination = f"account {account}, region {session.region_name}"
+    return f"Deploying {deployment.stack_name} to {destination}, with {models}."
+
+
+def _models(session: boto3.Session, parameters: Mapping[str, str], template: Mapping[str, Any]) -> str:
+    """The model and the fallback model, in words."""
     bedrock = session.client("bedrock", config=_CONFIG)
     prefix = parameters["InferenceProfile"]
     if prefix == "auto" and parameters["ModelId"] == template["Parameters"]["ModelId"]["Default"]:
         prefix = template["Mappings"]["NovaLiteProfiles"].get(session.region_name, {}).get("Prefix")
-    models = f"the model {_callable_id(bedrock, parameters, _MODEL, prefix)}"
+    models = f"the model {_invocation_id(bedrock, parameters, _MODEL, prefix)}"
     if parameters["FallbackModelId"]:
-        second = _callable_id(bedrock, parameters, _FALLBACK_MODEL, parameters["FallbackInferenceProfile"])
-        models += f", and {second} when that is throttled or unavailable"
-    place = f"account {account}, region {session.region_name}"
-    return f"Deploying {deployment.stack_name} to {place}, with {models}."
+        prefix = parameters["FallbackInferenceProfile"]
+        models += f" and the fallback model {_invocation_id(bedrock, parameters, _FALLBACK_MODEL, prefix)}"
+    return models
 
 
-def _callable_id(
+def _invocation_id(
     bedrock: BedrockClient, parameters: Mapping[str, str], names: tuple[str, str], prefix: str | None
 ) -> str:
-    """The id by which a model is called; `names` are the parameters of the model and of its profile.
+    """The id with which to call a model; `names` are the parameters of the model and of its profile.
 
     Raises:
-        UsageError: it cannot be called.
+        UsageError: the model cannot be called.
     """
-    model_id, chosen = (parameters[name] for name in names)
-    offer = Offer.of(bedrock, model_id)
-    if prefix is None or prefix not in offer.prefixes:
-        raise UsageError(offer.refusal(bedrock.meta.region_name, chosen, names))
-    return offer.id_through(prefix)
+    model_id, profile = (parameters[name] for name in names)
+    available = AvailableModel.read(bedrock, model_id)
+    if prefix is None or prefix not in available.prefixes:
+        raise UsageError(available.advice(bedrock.meta.region_name, profile, names))
+    return available.invocation_id(prefix)
 
 
 def _deployed_parameters(session: boto3.Session, stack_name: str) -> dict[str, str]:
-    """The parameters of the stack that is there, which `sam deploy` keeps when it is given no others."""
+    """The parameters of the existing stack, which `sam deploy` keeps unless it gets others."""
     cloudformation = session.client("cloudformation", config=_CONFIG)
     try:
         (stack,) = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
@@ -140,67 +144,73 @@ def _deployed_parameters(session: boto3.Session, stack_name: str) -> dict[str, s
         if "does not exist" in str(error):
             return {}
         raise
-    return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
+    return {
+        parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """The prefixes of profiles, or `none`, by which Bedrock lets a model be called from a region."""
+class AvailableModel:
+    """The prefixes of the inference profiles with which a model can be called from a region.
+
+    The prefix `none` stands for a call without a profile.
+    """
 
     model_id: str
     prefixes: Sequence[str]
 
     @classmethod
-    def of(cls, bedrock: BedrockClient, model_id: str) -> Offer:
+    def read(cls, bedrock: BedrockClient, model_id: str) -> AvailableModel:
         """What Bedrock offers in the client's region."""
         models = bedrock.list_foundation_models(byInferenceType="ON_DEMAND")["modelSummaries"]
         pages = bedrock.get_paginator("list_inference_profiles").paginate(typeEquals="SYSTEM_DEFINED")
         profiles = [
-            one["inferenceProfileId"]
+            profile["inferenceProfileId"]
             for page in pages
-            for one in page["inferenceProfileSummaries"]
-            if one["status"] == "ACTIVE"
+            for profile in page["inferenceProfileSummaries"]
+            if profile["status"] == "ACTIVE"
         ]
-        through = [p.removesuffix(f".{model_id}") for p in profiles if p.endswith(f".{model_id}")]
-        in_region = any(model["modelId"] == model_id for model in models)
-        return cls(model_id, [*sorted(through), *["none"] * in_region])
+        suffix = f".{model_id}"
+        prefixes = sorted(profile.removesuffix(suffix) for profile in profiles if profile.endswith(suffix))
+        is_in_region = any(model["modelId"] == model_id for model in models)
+        return cls(model_id, [*prefixes, "none"] if is_in_region else prefixes)
 
-    def id_through(self, prefix: str) -> str:
-        """The id by which the model is called."""
+    def invocation_id(self, prefix: str) -> str:
+        """The id with which to call the model."""
         return self.model_id if prefix == "none" else f"{prefix}.{self.model_id}"
 
-    def refusal(self, region: str, chosen: str, names: tuple[str, str]) -> str:
-        """What to do instead of the profile that was chosen; `names` are as in `_callable_id`."""
-        model, profile = names
+    def advice(self, region: str, profile: str, names: tuple[str, str]) -> str:
+        """What to change when the model cannot be called with this profile; `names` as above."""
+        model_parameter, profile_parameter = names
         if not self.prefixes:
             return (
                 f"Bedrock does not offer {self.model_id} in {region}: "
-                f"choose another region, or another {model} and {profile}."
+                f"choose another region, or another {model_parameter} and {profile_parameter}."
             )
         return (
-            f"{self.model_id} cannot be called in {region} with {profile}={chosen}: "
+            f"{self.model_id} cannot be called in {region} with {profile_parameter}={profile}: "
             f"set it to {' or '.join(self.prefixes)}, which Bedrock offers there."
         )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check, say what was found; return the exit code."""
+    """Check the deployment and print the result; return the exit code."""
     try:
         deployment = Deployment.read(PROJECT / "samconfig.toml", arguments)
-        said = check(deployment, whole_template())
+        result = check(deployment, whole_template())
     except UsageError as error:
-        return _complain(str(error))
+        return _fail(str(error))
     except EndpointConnectionError as error:
-        return _complain(f"The region cannot be reached, or does not have the service: {error}")
+        return _fail(f"The region cannot be reached, or does not offer the service: {error}")
     except (BotoCoreError, ClientError) as error:
-        return _complain(f"AWS could not be asked whether the model can be called: {error}")
-    sys.stdout.write(f"{said}\n")
+        return _fail(f"The model could not be checked, because a call to AWS failed: {error}")
+    sys.stdout.write(f"{result}\n")
     sys.stdout.flush()
     return 0
 
 
-def _complain(text: str) -> int:
-    sys.stderr.write(f"{' '.join(text.split())} Nothing was deployed.\n")
+def _fail(message: str) -> int:
+    sys.stderr.write(f"{' '.join(message.split())} Nothing was deployed.\n")
     return 1
 
 

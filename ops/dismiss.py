@@ -1,8 +1,8 @@
-"""Dismiss: what no replay can mend leaves the failed-tickets queue; who decided it, when and why is kept.
+"""Dismiss: removes what no replay can fix from the failed-tickets queue, and records who decided it and why.
 
-Nothing is lost. A ticket stays in the table, FAILED, with the decision; one that was never stored is stored
-first. A message that holds no ticket is written to a file first. Each decision is also a line in the log
-group of operations, which outlives tickets and stacks.
+Nothing is lost. A ticket stays in the table, FAILED, with the decision; a ticket that is not in the table is
+stored first. A message that contains no ticket is saved to a file first. Each decision is also logged in the
+operations log group, which is kept longer than tickets and stacks.
 """
 
 from __future__ import annotations
@@ -14,174 +14,180 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from ops.errors import UsageError
-from ops.failed import FailedTicket, Unreadable, UnreadableMessage, find
-from ops.logs import Execution
-from ops.queue import Held, Message
-from ops.report import count, harmless
-from ops.run import Run
+from ops.context import CommandContext
+from ops.execution_log import execution_name
+from ops.failed_tickets import FailedTicket, Unreadable, UnreadableMessage, find_failed_tickets
+from ops.formatting import count, sanitize
+from ops.options import UsageError
+from ops.queue import Message, ReceivedMessages
 from ops.target import Target
 from support.domain.ticket import Ticket, timestamp
-from support.domain.ticket_types import Dismissal, Failure, Status
+from support.domain.ticket_types import Dismissal, Status
 
 if TYPE_CHECKING:
     from support.aws.table import TicketTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handle:
-    """What is dismissed: a ticket with all its messages, or whatever one message holds."""
+class DismissalRequest:
+    """What to dismiss and why: a ticket with all its messages, or whatever one message contains.
 
-    ticket_id: str | None
-    message_id: str | None
+    Exactly one of the ids is set. `save_to` is the file for a message that contains no ticket.
+    """
 
-    @classmethod
-    def of(cls, *, ticket_id: str | None, message_id: str | None) -> Self:
-        """The handle of one of both.
+    ticket_id: str | None = None
+    message_id: str | None = None
+    reason: str
+    save_to: Path | None = None
 
-        Raises:
-            UsageError: none or both are given.
-        """
-        if (ticket_id is None) == (message_id is None):
-            raise UsageError("Name what to dismiss: TICKET=<ticket id>, or MESSAGE=<message id>.")
-        return cls(ticket_id=ticket_id, message_id=message_id)
-
-    def __str__(self) -> str:
-        return (
-            f"ticket {harmless(self.ticket_id)}"
-            if self.ticket_id
-            else f"message {harmless(self.message_id or '')}"
-        )
+    @property
+    def name(self) -> str:
+        """`ticket 7f9c…` or `message b1a2…`."""
+        if self.ticket_id:
+            return f"ticket {sanitize(self.ticket_id)}"
+        return f"message {sanitize(self.message_id or '')}"
 
 
-def dismiss(run: Run, handle: Handle, reason: str, save: Path | None) -> int:
+def dismiss(context: CommandContext, request: DismissalRequest) -> int:
     """Dismiss one ticket or message; return the exit code: 1 when the ticket is being processed again.
 
     Raises:
-        UsageError: there is no such ticket or message, or its text would be lost.
-        PipelineError, ClientError, BotoCoreError: AWS did not do its part; nothing is lost by it.
+        UsageError: the ticket or message does not exist, or its text would be lost.
+        PipelineError, ClientError, BotoCoreError: a call to AWS failed; nothing is lost.
     """
-    with run.target.failed_tickets.held() as messages:
-        found = _find(run.target, handle, messages)
+    with context.target.failed_tickets_queue.receive_all() as messages:
+        found = _find(context.target, request, messages)
         if isinstance(found, UnreadableMessage):
-            return _dismiss_message(run, found, messages, reason, save)
+            return _dismiss_message(context, found, messages, request)
         if found is None:
-            run.report.say(_nothing(run.target, handle))
+            context.report.line(_why_nothing(context.target, request))
             return 0
-        return _dismiss_ticket(run, found, messages, reason)
+        return _dismiss_ticket(context, found, messages, request)
 
 
-def _find(target: Target, handle: Handle, messages: Held) -> FailedTicket | UnreadableMessage | None:
-    found, unreadable = find(target.table, [handle.ticket_id] if handle.ticket_id else [], messages)
-    if handle.message_id:
-        return _with_message(handle.message_id, found, unreadable)
-    chosen = [one for one in found if one.ticket_id == handle.ticket_id]
-    if len(chosen) > 1:
-        ids = ", ".join(harmless(message.id) for one in chosen for message in one.messages)
-        raise UsageError(f"Several submissions came in as {handle}: name a message of one, MESSAGE= {ids}.")
-    return chosen[0] if chosen else None
+def _find(
+    target: Target, request: DismissalRequest, messages: ReceivedMessages
+) -> FailedTicket | UnreadableMessage | None:
+    ticket_ids = [request.ticket_id] if request.ticket_id else []
+    tickets, unreadable = find_failed_tickets(target.table, ticket_ids, messages)
+    if request.message_id:
+        return _with_message(request.message_id, tickets, unreadable)
+    matching = [one for one in tickets if one.ticket_id == request.ticket_id]
+    if len(matching) > 1:
+        ids = ", ".join(sanitize(message.id) for one in matching for message in one.messages)
+        raise UsageError(f"Several submissions have the id of {request.name}: set MESSAGE to one of {ids}.")
+    return matching[0] if matching else None
 
 
 def _with_message(
-    message_id: str, found: Sequence[FailedTicket], unreadable: Sequence[Unreadable]
+    message_id: str, tickets: Sequence[FailedTicket], unreadable: Sequence[Unreadable]
 ) -> FailedTicket | UnreadableMessage | None:
-    for failed in found:
-        if message_id in {message.id for message in failed.messages}:
-            return failed
+    for ticket in tickets:
+        if message_id in {message.id for message in ticket.messages}:
+            return ticket
     for one in unreadable:
         if isinstance(one, UnreadableMessage) and one.message.id == message_id:
             return one
     return None
 
 
-def _dismiss_ticket(run: Run, failed: FailedTicket, messages: Held, reason: str) -> int:
-    target, report = run.target, run.report
-    what = f"ticket {harmless(failed.ticket_id)} ({harmless(failed.error)})"
-    where = "" if failed.stored else ", which is stored first"
-    if run.dry_run:
-        report.say(f"Would dismiss {what}{where}, and delete {count(len(failed.messages), 'message')} of it.")
+def _dismiss_ticket(
+    context: CommandContext, ticket: FailedTicket, messages: ReceivedMessages, request: DismissalRequest
+) -> int:
+    target, report = context.target, context.report
+    name = f"ticket {sanitize(ticket.ticket_id)} ({sanitize(ticket.error)})"
+    if context.dry_run:
+        action = "dismiss" if ticket.stored else "store and dismiss"
+        report.line(f"Would {action} {name}, and delete {count(len(ticket.messages), 'message')}.")
         return 0
-    dismissal: Dismissal = {"by": target.operator(), "at": timestamp(datetime.now(UTC)), "reason": reason}
-    if not _noted(target.table, failed, dismissal, target.ticket_retention_days):
-        report.say(f"Not dismissed: {what} is being processed again, or waits for it.")
+    dismissal = _dismissal(target, request)
+    if not _record(target.table, ticket, dismissal, target.ticket_retention_days):
+        report.line(f"Not dismissed: {name} is being processed again, or is in the waiting room.")
         return 1
-    _log(
-        target,
-        {
-            "ticketId": failed.ticket_id,
-            "error": harmless(failed.error),
-            "failedAt": timestamp(failed.failed_at),
-            "messageIds": [message.id for message in failed.messages],
-            "dismissed": dismissal,
-        },
-    )
-    for message in failed.messages:
+    _log(target, _log_entry(ticket, dismissal))
+    for message in ticket.messages:
         messages.delete(message)
-    report.say(
-        f"Dismissed {what}. It stays in the table; the reason is also in {target.operations_log_group}."
+    report.line(
+        f"Dismissed {name}. It stays in the table; the reason is also in log group "
+        f"{target.operations_log_group}."
     )
     return 0
 
 
-def _noted(table: TicketTable, failed: FailedTicket, dismissal: Dismissal, retention_days: int) -> bool:
-    """Note the decision on the ticket, which is stored if it never was; False when it goes on by itself."""
-    stored = failed.stored
+def _dismissal(target: Target, request: DismissalRequest) -> Dismissal:
+    return {"by": target.operator_arn(), "at": timestamp(datetime.now(UTC)), "reason": request.reason}
+
+
+def _record(table: TicketTable, ticket: FailedTicket, dismissal: Dismissal, retention_days: int) -> bool:
+    """Record the decision on the ticket, which is stored if it is new; False when it is not FAILED."""
+    stored = ticket.stored
     if stored is None:
-        _, is_new = table.find_or_add(_never_stored(failed, dismissal, retention_days))
+        _, is_new = table.find_or_add(_dismissed_ticket(ticket, dismissal, retention_days))
         return is_new
-    if stored.notified_at:  # It owes nothing: only its stale message goes.
+    if stored.notified_at:  # Only its stale messages are deleted.
         return True
-    if not failed.can_be_moved and not stored.needs_replay:
-        stored = _given_up(table, failed, stored)
-    return stored is not None and stored.needs_replay and table.dismiss(stored, dismissal) is not None
+    is_failed = ticket.can_be_moved or stored.needs_replay
+    current = stored if is_failed else _record_failure(table, ticket, stored)
+    return current is not None and current.needs_replay and table.dismiss(current, dismissal) is not None
 
 
-def _given_up(table: TicketTable, failed: FailedTicket, stored: Ticket) -> Ticket | None:
-    """The ticket, no longer waiting: SQS took its message out of the waiting room."""
+def _record_failure(table: TicketTable, ticket: FailedTicket, stored: Ticket) -> Ticket | None:
+    """Fail a ticket that is marked as waiting, although SQS moved its message out of the waiting room."""
     return table.record_failure(
         stored.ticket_id,
-        _failure(failed),
-        execution_name=Execution(failed.execution).name,
-        execution_arn=failed.execution,
+        ticket.failure,
+        execution_name=execution_name(ticket.execution),
+        execution_arn=ticket.execution,
         now=datetime.now(UTC),
     )
 
 
-def _never_stored(failed: FailedTicket, dismissal: Dismissal, retention_days: int) -> Ticket:
+def _dismissed_ticket(ticket: FailedTicket, dismissal: Dismissal, retention_days: int) -> Ticket:
+    """The ticket of a submission that was never stored, as FAILED and dismissed."""
     now = datetime.now(UTC)
-    ticket = Ticket.from_submission(failed.submission, now=now, retention_days=retention_days)
-    failure = _failure(failed)
-    return replace(ticket, status=Status.FAILED, pending_since=None, failure=failure, dismissed=dismissal)
+    new = Ticket.from_submission(ticket.submission, now=now, retention_days=retention_days)
+    return replace(new, status=Status.FAILED, pending_since=None, failure=ticket.failure, dismissed=dismissal)
 
 
-def _failure(failed: FailedTicket) -> Failure:
-    return {"error": failed.error, "cause": failed.cause, "failedAt": timestamp(failed.failed_at)}
+def _log_entry(ticket: FailedTicket, dismissal: Dismissal) -> Mapping[str, Any]:
+    return {
+        "ticketId": ticket.ticket_id,
+        "error": sanitize(ticket.error),
+        "failedAt": timestamp(ticket.failed_at),
+        "messageIds": [message.id for message in ticket.messages],
+        "dismissed": dismissal,
+    }
 
 
 def _dismiss_message(
-    run: Run, unreadable: UnreadableMessage, messages: Held, reason: str, save: Path | None
+    context: CommandContext,
+    unreadable: UnreadableMessage,
+    messages: ReceivedMessages,
+    request: DismissalRequest,
 ) -> int:
-    target, report, message = run.target, run.report, unreadable.message
-    if save is None:
+    target, report, message, file = context.target, context.report, unreadable.message, request.save_to
+    if file is None:
         raise UsageError(
-            f"Message {harmless(message.id)} cannot be stored as a ticket: {unreadable.reason} "
-            "Say into which new file its text goes: SAVE=<file>."
+            f"The {request.name} cannot be stored as a ticket: {unreadable.reason} "
+            "Save it to a new file: SAVE=<file>."
         )
-    if run.dry_run:
-        report.say(f"Would write message {harmless(message.id)} to {save}, and delete it.")
+    if context.dry_run:
+        report.line(f"Would save {request.name} to {file}, then delete it from the queue.")
         return 0
-    _save(message, save)
-    dismissal: Dismissal = {"by": target.operator(), "at": timestamp(datetime.now(UTC)), "reason": reason}
-    _log(target, {"messageIds": [message.id], "savedTo": str(save), "dismissed": dismissal})
+    _save(message, file)
+    _log(
+        target,
+        {"messageIds": [message.id], "savedTo": str(file), "dismissed": _dismissal(target, request)},
+    )
     messages.delete(message)
-    report.say(f"Dismissed message {harmless(message.id)}: its text is in {save}.")
+    report.line(f"Dismissed {request.name}: it is saved in {file}.")
     return 0
 
 
 def _save(message: Message, file: Path) -> None:
-    """Write a message where only the operator reads it.
+    """Write a message to a new file that only its owner can read.
 
     Raises:
         UsageError: the file exists, or cannot be written.
@@ -201,8 +207,8 @@ def _save(message: Message, file: Path) -> None:
         raise UsageError(f"SAVE={file} cannot be written: {error.strerror}.") from error
 
 
-def _log(target: Target, decision: Mapping[str, Any]) -> None:
-    """Add a line to the log group of operations. Raises botocore's errors."""
+def _log(target: Target, entry: Mapping[str, Any]) -> None:
+    """Write a line to the operations log group. Raises botocore's errors."""
     now = datetime.now(UTC)
     stream = f"dismissals/{now:%Y-%m}"
     with suppress(target.logs.exceptions.ResourceAlreadyExistsException):
@@ -210,24 +216,26 @@ def _log(target: Target, decision: Mapping[str, Any]) -> None:
     target.logs.put_log_events(
         logGroupName=target.operations_log_group,
         logStreamName=stream,
-        logEvents=[{"timestamp": round(now.timestamp() * 1000), "message": json.dumps(decision)}],
+        logEvents=[{"timestamp": round(now.timestamp() * 1000), "message": json.dumps(entry)}],
     )
 
 
-def _nothing(target: Target, handle: Handle) -> str:
+def _why_nothing(target: Target, request: DismissalRequest) -> str:
     """Why there is nothing to dismiss.
 
     Raises:
-        UsageError: there is no such ticket or message.
+        UsageError: the ticket or message does not exist.
     """
-    ticket = target.table.get(handle.ticket_id) if handle.ticket_id else None
+    ticket = target.table.get(request.ticket_id) if request.ticket_id else None
     if ticket is None:
         raise UsageError(
-            f"There is no failed {handle} in {target.title}; what somebody else's command is reading now "
-            "comes back within five minutes."
+            f"There is no failed {request.name} in {target.label}. Messages that another command is reading "
+            "reappear within five minutes."
         )
     if ticket.notified_at:
-        return f"Nothing to dismiss: {handle} is processed (announced at {ticket.notified_at})."
-    if ticket.waiting_since:
-        return f"Nothing to dismiss: {handle} is in the waiting room, and goes on by itself."
-    return f"Nothing to dismiss: {handle} has not failed, it is {ticket.status}."
+        state = f"is processed (notification sent at {ticket.notified_at})"
+    elif ticket.waiting_since:
+        state = "is in the waiting room and continues automatically"
+    else:
+        state = f"has not failed, its status is {ticket.status}"
+    return f"Nothing to dismiss: {request.name} {state}."

@@ -1,4 +1,4 @@
-"""The command's options, all of them variables in the environment, such as TICKET= and DRY_RUN=1."""
+"""The options of a command: variables in the environment, such as TICKET= and DRY_RUN=1."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
-from ops.errors import UsageError
-
 MAX_REASON = 500
 
 Command = Literal["replay", "recover", "dismiss", "rollback", "verify"]
@@ -18,23 +16,27 @@ _COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
-# A variable that a command would have to ignore, and what to do instead.
-_REFUSED = {
-    "recover": dict.fromkeys(("TICKET", "ERROR"), "leave it out, and see with DRY_RUN=1 what is lost"),
-    "dismiss": dict.fromkeys(("ERROR", "SINCE"), "name one TICKET or one MESSAGE"),
+# Variables that have no meaning for a command, and what to do instead.
+_UNSUPPORTED = {
+    "recover": dict.fromkeys(("TICKET", "ERROR"), "leave it out; DRY_RUN=1 lists what would be recovered"),
+    "dismiss": dict.fromkeys(("ERROR", "SINCE"), "set TICKET or MESSAGE"),
 }
+
+
+class UsageError(Exception):
+    """The command cannot run like this. The message is one or two sentences that say what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command is to do. Without `stack` it works on the local stack."""
+    """A command and its options. Without `stack` it works on the local stack."""
 
     command: Command
     stack: str | None
     profile: str | None
     dry_run: bool
     deadline: float
-    """How many seconds to watch."""
+    """The maximum number of seconds to wait."""
     ticket: str | None
     error: str | None
     since: timedelta | None
@@ -44,26 +46,26 @@ class Options:
 
     @classmethod
     def parse(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
-        """Read the command from the arguments, and its options from the environment. Empty ones do not count.
+        """Read the command from the arguments and its options from the environment. Ignores empty variables.
 
         Raises:
             UsageError: the command or a value is invalid, or the options contradict each other.
         """
         command = _command(arguments)
-        given = {name: value for name, value in environment.items() if value}
-        _refuse_contradictions(command, given)
+        values = {name: value for name, value in environment.items() if value}
+        _reject_unsupported(command, values)
         return cls(
             command=command,
-            stack=given.get("STACK"),
-            profile=given.get("PROFILE"),
-            dry_run=_flag(given.get("DRY_RUN", "")),
-            deadline=_seconds(given.get("DEADLINE", "300")),
-            ticket=given.get("TICKET"),
-            error=given.get("ERROR"),
-            since=_duration(given["SINCE"]) if "SINCE" in given else None,
-            message=given.get("MESSAGE"),
-            reason=_reason(given.get("REASON", "")) if command == "dismiss" else "",
-            save=Path(given["SAVE"]) if "SAVE" in given else None,
+            stack=values.get("STACK"),
+            profile=values.get("PROFILE"),
+            dry_run=_flag(values.get("DRY_RUN", "")),
+            deadline=_seconds(values.get("DEADLINE", "300")),
+            ticket=values.get("TICKET"),
+            error=values.get("ERROR"),
+            since=_duration(values["SINCE"]) if "SINCE" in values else None,
+            message=values.get("MESSAGE"),
+            reason=_reason(values.get("REASON", "")) if command == "dismiss" else "",
+            save=Path(values["SAVE"]) if "SAVE" in values else None,
         )
 
 
@@ -76,14 +78,16 @@ def _command(arguments: Sequence[str]) -> Command:
     )
 
 
-def _refuse_contradictions(command: Command, given: Mapping[str, str]) -> None:
-    for name, advice in _REFUSED.get(command, {}).items():
-        if name in given:
-            raise UsageError(f"{command} takes no {name}: {advice}.")
-    if "PROFILE" in given and "STACK" not in given:
-        raise UsageError("PROFILE is for a deployed stack: name it with STACK.")
-    if command == "verify" and "STACK" in given and "AWS_ENDPOINT_URL" in given:
-        # As in a shell that has read aws.env: the emulator's API has an address that it does not serve.
+def _reject_unsupported(command: Command, values: Mapping[str, str]) -> None:
+    for name, advice in _UNSUPPORTED.get(command, {}).items():
+        if name in values:
+            raise UsageError(f"{command} does not accept {name}: {advice}.")
+    if command == "dismiss" and ("TICKET" in values) == ("MESSAGE" in values):
+        raise UsageError("Set what to dismiss: either TICKET=<ticket id> or MESSAGE=<message id>.")
+    if "PROFILE" in values and "STACK" not in values:
+        raise UsageError("PROFILE requires STACK, the name of a deployed stack.")
+    if command == "verify" and "STACK" in values and "AWS_ENDPOINT_URL" in values:
+        # As in a shell that has sourced aws.env. The address of the emulator's API does not resolve.
         raise UsageError(
             "AWS_ENDPOINT_URL is set, so this is not AWS: open another shell, or give STACK= empty."
         )
@@ -92,19 +96,19 @@ def _refuse_contradictions(command: Command, given: Mapping[str, str]) -> None:
 def _duration(text: str) -> timedelta:
     match = re.fullmatch(r"([1-9]\d{0,3})([mhd])", text, re.ASCII)
     if match is None:
-        raise UsageError(f"SINCE={text} is not a duration: give it as 30m, 2h or 7d.")
+        raise UsageError(f"SINCE must be a duration such as 30m, 2h or 7d, not {text}.")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"[1-9]\d{0,4}", text, re.ASCII):
-        raise UsageError(f"DEADLINE={text} is not a number of seconds: give it as 300.")
+        raise UsageError(f"DEADLINE must be a number of seconds from 1 to 99999, not {text}.")
     return float(text)
 
 
 def _flag(text: str) -> bool:
     if text.lower() not in _FLAGS:
-        raise UsageError(f"DRY_RUN={text} is neither yes nor no: give it as 1, or leave it out.")
+        raise UsageError(f"DRY_RUN must be 1, or left out, not {text}.")
     return _FLAGS[text.lower()]
 
 
@@ -112,6 +116,6 @@ def _reason(text: str) -> str:
     words = " ".join(text.split())
     if not words or len(words) > MAX_REASON or not words.isprintable():
         raise UsageError(
-            f'Say why in 1 to {MAX_REASON} characters, without the customer\'s words: REASON="…".'
+            f'REASON must have 1 to {MAX_REASON} printable characters: REASON="…". Do not quote the customer.'
         )
     return words

@@ -1,4 +1,4 @@
-"""An SQS queue of failure messages: read without taking, and moved without losing."""
+"""An SQS queue of failure messages, read without loss: a message is deleted only after it was handled."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# How long a message stays hidden when nobody gives it back, because this process was killed.
-HOLD_SECONDS = 300
-_BATCH = 10
+# After so many seconds a received message reappears by itself, such as when this process was killed.
+VISIBILITY_TIMEOUT = 300
+_BATCH_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message as received; the receipt is good for as long as it is held."""
+    """A received message; the receipt is valid until the message is visible again."""
 
     id: str
     receipt: str
@@ -31,37 +31,37 @@ class Message:
 
 
 class Queue:
-    """One standard queue. Every method raises botocore's errors."""
+    """A standard queue. Every method raises botocore's errors."""
 
     def __init__(self, client: SQSClient, url: str, *, wait_seconds: int = 1) -> None:
         self._client = client
         self._url = url
-        # A long poll asks all of SQS's servers; a short one may find nothing where something is.
+        # A long poll queries all of SQS's servers; a short poll may miss messages.
         self._wait_seconds = wait_seconds
 
     @contextmanager
-    def held(self) -> Iterator[Held]:
-        """All visible messages, hidden from others for the moment; what is not moved is given back."""
+    def receive_all(self) -> Iterator[ReceivedMessages]:
+        """Receive all visible messages; at the end, release those that were not moved or deleted."""
         messages: dict[str, Message] = {}
-        held = Held(self._client, self._url, messages)
+        received = ReceivedMessages(self._client, self._url, messages)
         try:
             while batch := self._receive():
-                known = batch.keys() <= messages.keys()
+                is_repeated = batch.keys() <= messages.keys()
                 messages.update(batch)
-                if known:  # Reading took so long that the first ones are visible again.
+                if is_repeated:  # Reading took so long that the first messages are visible again.
                     break
-            yield held
+            yield received
         finally:
-            held.give_back()
+            received.release()
 
     def send(self, body: str, attributes: Mapping[str, Any] | None = None) -> None:
-        """Put a message in."""
+        """Send a message."""
         self._client.send_message(
             QueueUrl=self._url, MessageBody=body, MessageAttributes=dict(attributes or {})
         )
 
-    def waiting(self) -> int:
-        """About how many messages are in it, whether visible, delayed or being worked on."""
+    def size(self) -> int:
+        """The approximate number of messages: visible, delayed or in flight."""
         counts = self._client.get_queue_attributes(
             QueueUrl=self._url,
             AttributeNames=[
@@ -73,32 +73,33 @@ class Queue:
         return sum(int(number) for number in counts.values())
 
     def can_move_all(self) -> bool:
-        """Whether SQS itself can move the messages (StartMessageMoveTask), and we may ask it to."""
+        """Whether SQS can move the messages itself (StartMessageMoveTask), and the caller may ask it to."""
         try:
             self._client.list_message_move_tasks(SourceArn=self._arn())
         except ClientError:
-            # The embedded AWS has no such operation; a role may lack it. One by one does as well.
+            # The emulator lacks the operation, and a role may lack the permission. The caller can then move
+            # the messages one by one.
             return False
         return True
 
     def move_all(self, to: Queue) -> None:
-        """Have SQS move all visible messages; it goes on by itself after this returns."""
+        """Start moving all visible messages; SQS continues after this returns."""
         self._client.start_message_move_task(SourceArn=self._arn(), DestinationArn=to._arn())
 
     def last_move_failure(self) -> str | None:
-        """Why the latest move ended early, as SQS names it; None when it did not."""
+        """SQS's reason for the failure of the latest move; None when it did not fail."""
         tasks = self._client.list_message_move_tasks(SourceArn=self._arn(), MaxResults=1)["Results"]
         return tasks[0].get("FailureReason") if tasks and tasks[0]["Status"] == "FAILED" else None
 
     def _arn(self) -> str:
-        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        return answer["Attributes"]["QueueArn"]
+        response = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        return response["Attributes"]["QueueArn"]
 
     def _receive(self) -> dict[str, Message]:
-        answer = self._client.receive_message(
+        response = self._client.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=HOLD_SECONDS,
+            MaxNumberOfMessages=_BATCH_SIZE,
+            VisibilityTimeout=VISIBILITY_TIMEOUT,
             WaitTimeSeconds=self._wait_seconds,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["SentTimestamp"],
@@ -111,12 +112,12 @@ class Queue:
                 attributes=message.get("MessageAttributes", {}),
                 sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
             )
-            for message in answer.get("Messages", [])
+            for message in response.get("Messages", [])
         }
 
 
-class Held:
-    """Messages that only we see for now."""
+class ReceivedMessages:
+    """Messages in flight, hidden from other consumers."""
 
     def __init__(self, client: SQSClient, url: str, messages: dict[str, Message]) -> None:
         self._client = client
@@ -127,7 +128,7 @@ class Held:
         return iter([*self._messages.values()])
 
     def move(self, message: Message, to: Queue) -> None:
-        """Move one message. Sent first: a crash in between leaves it in both queues, never in none."""
+        """Move one message. Send first: a duplicate message beats a lost one."""
         to.send(message.body, message.attributes)
         self.delete(message)
 
@@ -136,10 +137,10 @@ class Held:
         self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
         del self._messages[message.id]
 
-    def give_back(self) -> None:
-        """Make what is left visible to everybody again."""
-        for batch in batched(self, _BATCH, strict=False):
-            # What cannot be given back now comes back by itself: no reason to hide another error.
+    def release(self) -> None:
+        """Make the remaining messages visible again."""
+        for batch in batched(self, _BATCH_SIZE, strict=False):
+            # A message that is not released becomes visible later; do not replace another error for it.
             with suppress(ClientError, BotoCoreError):
                 self._client.change_message_visibility_batch(
                     QueueUrl=self._url,

@@ -1,25 +1,32 @@
-"""Replay: failed tickets go to the waiting room, and are watched until they are announced or fail again."""
+"""Replay: sends failed tickets to the waiting room and watches them until they are processed or fail."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ops.errors import UsageError
-from ops.failed import FailedTicket, Unreadable, UnreadableTicket, failed_ids, find, in_parallel
-from ops.queue import Held
-from ops.report import age, count, duration, harmless
-from ops.run import Run
+from ops.context import CommandContext
+from ops.failed_tickets import (
+    FailedTicket,
+    Unreadable,
+    UnreadableTicket,
+    failed_ticket_ids,
+    find_failed_tickets,
+    map_parallel,
+)
+from ops.formatting import count, long_duration, sanitize, short_duration
+from ops.options import UsageError
+from ops.queue import Message, ReceivedMessages
 from ops.target import Target
-from ops.watch import watch
+from ops.watch import watch_replay
 from support.domain.ticket import Ticket
 from support.domain.waiting import REPLAY, has_priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which failed tickets are meant: those that pass every filter that is given."""
+    """The filters that select failed tickets; a ticket must match all that are set."""
 
     ticket_id: str | None = None
     since: timedelta | None = None
@@ -27,145 +34,185 @@ class Selection:
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing is filtered."""
+        """Whether no filter is set."""
         return self == Selection()
 
-    def takes(self, failed: FailedTicket, now: datetime) -> bool:
-        """Whether the ticket is meant. Of dismissed ones, those that have a message are shown."""
+    def matches(self, ticket: FailedTicket, now: datetime) -> bool:
+        """Whether the ticket is selected.
+
+        Without a ticket id, a dismissed ticket is selected only if it has a message, so that it is reported.
+        """
+        if self.ticket_id:
+            is_named = ticket.ticket_id == self.ticket_id
+        else:
+            is_named = bool(ticket.messages) or not ticket.is_dismissed
         return (
-            (
-                failed.ticket_id == self.ticket_id
-                if self.ticket_id
-                else failed.messages or not failed.is_dismissed
-            )
-            and (self.since is None or now - failed.failed_at <= self.since)
-            and (self.error is None or failed.error == self.error)
+            is_named
+            and (self.since is None or now - ticket.failed_at <= self.since)
+            and (self.error is None or ticket.error == self.error)
         )
 
 
-def replay(run: Run, selection: Selection) -> int:
-    """List what waits and what failed, and replay this; return the exit code: 1 when a ticket stays failed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What happens to the selected tickets. The dismissed and the unreadable stay in the queue."""
+
+    selected: Sequence[FailedTicket]
+    to_replay: Sequence[FailedTicket]
+    dismissed: Sequence[FailedTicket]
+    unreadable: Sequence[Unreadable]
+
+    @property
+    def skips_nothing(self) -> bool:
+        """Whether every selected ticket is replayed."""
+        return not self.dismissed and not self.unreadable
+
+
+def replay(context: CommandContext, selection: Selection) -> int:
+    """List the waiting and the failed tickets, and replay the selected ones.
+
+    Returns the exit code: 1 when a ticket failed again or was skipped.
 
     Raises:
-        UsageError: the selected ticket is unknown.
-        PipelineError, ClientError, BotoCoreError: AWS did not do its part; nothing is lost by it.
+        UsageError: the selected ticket does not exist.
+        PipelineError, ClientError, BotoCoreError: a call to AWS failed; nothing is lost.
     """
-    queue = run.target.failed_tickets
+    target, report = context.target, context.report
+    queue = target.failed_tickets_queue
     now = datetime.now(UTC)
-    waiting = list(run.target.pending_tickets.waiting())
-    if waiting or run.dry_run:
-        run.report.waiting(waiting, now)
-    with queue.held() as messages:
-        chosen, unreadable = _choose(run.target, selection, messages, now)
-        if not chosen and not unreadable:
-            run.report.say(_nothing(run.target, selection))
+    _report_waiting(context, now)
+    with queue.receive_all() as messages:
+        plan = _plan(target, selection, messages, now)
+        if not plan.selected and not plan.unreadable:
+            report.line(_why_nothing(target, selection))
             return 0
-        run.report.say(f"{count(len(chosen), 'failed ticket')} in {run.target.title}:")
-        run.report.tickets(chosen, now)
-        blocked = [] if selection.ticket_id else [failed for failed in chosen if failed.is_dismissed]
-        left = _left_behind(blocked, unreadable, now)
-        for line in left:
-            run.report.say(line)
-        if run.dry_run:
-            run.report.say("Dry run: nothing was changed.")
+        _report_plan(context, plan, now)
+        if context.dry_run:
             return 0
-        replayed = [failed for failed in chosen if failed not in blocked]
-        movable = any(map(_is_for_sqs, replayed))
-        at_once = movable and selection.is_everything and not left and queue.can_move_all()
-        _restart([one for one in replayed if not (at_once and _is_for_sqs(one))], messages, run.target)
-    if at_once:
-        # Only now that they are given back: SQS does not move what somebody holds.
-        queue.move_all(run.target.waiting_room)
-    # Afterwards: should a mark fail, the ticket is replayed all the same.
-    _mark(run.target, replayed)
-    none_failed = follow(run, replayed)
-    stopped = queue.last_move_failure() if at_once else None
-    if stopped:
-        run.report.say(f"SQS stopped moving messages: {harmless(stopped)}; run this again.")
-    return 0 if none_failed and not left and not stopped else 1
+        moves_all = _can_move_all(plan, selection, target)
+        one_by_one = [one for one in plan.to_replay if not (moves_all and _is_movable_by_sqs(one))]
+        _send_to_waiting_room(one_by_one, messages, target)
+    if moves_all:
+        # After the messages are released: SQS does not move messages in flight.
+        queue.move_all(target.waiting_room)
+    # Mark last: a ticket whose mark fails is replayed nevertheless.
+    _mark_waiting(target, plan.to_replay)
+    none_failed = watch_replay(context, plan.to_replay)
+    move_failure = queue.last_move_failure() if moves_all else None
+    if move_failure:
+        report.line(f"SQS stopped moving messages: {sanitize(move_failure)}. Run this command again.")
+    return 0 if none_failed and plan.skips_nothing and not move_failure else 1
 
 
-def follow(run: Run, tickets: Sequence[FailedTicket]) -> bool:
-    """Watch replayed tickets and say how each ended; whether none failed again."""
-    if not tickets:
-        return True
-    with run.report.watching(len(tickets), run.clock) as listener:
-        results = watch(tickets, run, listener)
-    return run.report.summary(results, run.deadline)
+def _report_waiting(context: CommandContext, now: datetime) -> None:
+    waiting = list(context.target.pending_tickets.waiting())
+    if waiting or context.dry_run:
+        context.report.waiting_tickets(waiting, now)
 
 
-def _choose(
-    target: Target, selection: Selection, messages: Held, now: datetime
-) -> tuple[list[FailedTicket], list[Unreadable]]:
-    one = selection.ticket_id
-    candidates = [one] if one else failed_ids(target.dynamodb, target.tickets_table)
-    found, unreadable = find(target.table, candidates, messages)
-    # Of a message that nobody can read no filter can tell whether it is meant.
-    chosen = [failed for failed in found if selection.takes(failed, now)]
-    return chosen, unreadable if selection.is_everything else []
+def _plan(target: Target, selection: Selection, messages: Iterable[Message], now: datetime) -> _Plan:
+    ticket_id = selection.ticket_id
+    ids = [ticket_id] if ticket_id else failed_ticket_ids(target.dynamodb, target.tickets_table)
+    tickets, unreadable = find_failed_tickets(target.table, ids, messages)
+    selected = [one for one in tickets if selection.matches(one, now)]
+    # A dismissed ticket is replayed only when its id is given.
+    dismissed = [] if ticket_id else [one for one in selected if one.is_dismissed]
+    return _Plan(
+        selected=selected,
+        to_replay=selected if ticket_id else [one for one in selected if not one.is_dismissed],
+        dismissed=dismissed,
+        # Filters cannot be applied to what is unreadable.
+        unreadable=unreadable if selection.is_everything else [],
+    )
 
 
-def _is_for_sqs(failed: FailedTicket) -> bool:
-    """Whether its messages can be moved with all others, to the one queue to which SQS moves them."""
-    return failed.can_be_moved and not has_priority(failed.submission)
+def _report_plan(context: CommandContext, plan: _Plan, now: datetime) -> None:
+    report = context.report
+    report.line(f"{count(len(plan.selected), 'failed ticket')} in {context.target.label}:")
+    report.failed_tickets(plan.selected, now)
+    for ticket in plan.dismissed:
+        report.line(f"Ticket {sanitize(ticket.ticket_id)} is skipped: it was dismissed.")
+    for unreadable in plan.unreadable:
+        report.line(f"{_describe(unreadable, now)} is skipped: {unreadable.reason}")
+    if context.dry_run:
+        report.line("Dry run: nothing was changed.")
 
 
-def _restart(tickets: Sequence[FailedTicket], messages: Held, target: Target) -> None:
-    for failed in tickets:
-        waiting_room = target.waiting_room_for(failed.submission)
-        if failed.can_be_moved:
-            newest, *older = failed.messages
+def _can_move_all(plan: _Plan, selection: Selection, target: Target) -> bool:
+    """Whether SQS can move the messages itself. That is fast, but moves everything in the queue."""
+    return (
+        any(map(_is_movable_by_sqs, plan.to_replay))
+        and selection.is_everything
+        and plan.skips_nothing
+        and target.failed_tickets_queue.can_move_all()
+    )
+
+
+def _is_movable_by_sqs(ticket: FailedTicket) -> bool:
+    """Whether SQS can move the ticket's messages: it moves all messages to the same queue, unchanged."""
+    return ticket.can_be_moved and not has_priority(ticket.submission)
+
+
+def _send_to_waiting_room(
+    tickets: Sequence[FailedTicket], messages: ReceivedMessages, target: Target
+) -> None:
+    for ticket in tickets:
+        waiting_room = target.waiting_room_for(ticket.submission)
+        if ticket.can_be_moved:
+            newest, *older = ticket.messages
             messages.move(newest, waiting_room)
         else:
-            older = [*failed.messages]
-            waiting_room.send(failed.to_message())
-        # One message starts the ticket again; more would find it started.
+            older = [*ticket.messages]
+            waiting_room.send(ticket.to_message())
+        # One message restarts the ticket.
         for message in older:
             messages.delete(message)
 
 
-def _mark(target: Target, replayed: Sequence[FailedTicket]) -> None:
-    """Note of the stored ones that they wait, so that everybody sees it, and nobody replays them again."""
+def _mark_waiting(target: Target, tickets: Sequence[FailedTicket]) -> None:
+    """Mark the stored tickets as waiting, so that they are visibly so, and are not replayed twice."""
     now = datetime.now(UTC)
 
     def mark(ticket: Ticket) -> None:
         target.table.mark_waiting(ticket, reason=REPLAY, now=now)
 
-    list(in_parallel(mark, [failed.stored for failed in replayed if failed.stored]))
+    map_parallel(mark, [one.stored for one in tickets if one.stored])
 
 
-def _left_behind(
-    blocked: Sequence[FailedTicket], unreadable: Sequence[Unreadable], now: datetime
-) -> list[str]:
-    """What a replay cannot mend, one line each: it stays in the queue, for a person to look at."""
-    return [
-        *(f"Ticket {harmless(failed.ticket_id)} stays: it was dismissed." for failed in blocked),
-        *(f"{_title(one, now)} stays: {one.reason}" for one in unreadable),
-    ]
-
-
-def _title(unreadable: Unreadable, now: datetime) -> str:
+def _describe(unreadable: Unreadable, now: datetime) -> str:
     if isinstance(unreadable, UnreadableTicket):
-        return f"Ticket {harmless(unreadable.ticket_id)}"
+        return f"Ticket {sanitize(unreadable.ticket_id)}"
     message = unreadable.message
-    return f"Message {harmless(message.id)} ({age(now - message.sent_at)} old)"
+    return f"Message {sanitize(message.id)} ({short_duration(now - message.sent_at)} old)"
 
 
-def _nothing(target: Target, selection: Selection) -> str:
-    """Why there is nothing to replay."""
-    if selection.ticket_id is None:
-        what = "Nothing failed" if selection.is_everything else "No failed ticket fits"
-        return f"{what} in {target.title}: there is nothing to replay."
-    name = harmless(selection.ticket_id)
-    ticket = target.table.get(selection.ticket_id)
+def _why_nothing(target: Target, selection: Selection) -> str:
+    """Why there is nothing to replay.
+
+    Raises:
+        UsageError: the selected ticket does not exist.
+    """
+    if selection.ticket_id:
+        return _why_not(target, selection.ticket_id)
+    if selection.is_everything:
+        return f"Nothing failed in {target.label}: there is nothing to replay."
+    return f"No failed ticket in {target.label} matches the filters: there is nothing to replay."
+
+
+def _why_not(target: Target, ticket_id: str) -> str:
+    """Why this ticket is not replayed."""
+    name = f"Ticket {sanitize(ticket_id)}"
+    ticket = target.table.get(ticket_id)
     if ticket is None:
-        raise UsageError(f"Ticket {name} is unknown in {target.title}: no table and no queue holds it.")
+        raise UsageError(
+            f"{name} does not exist in {target.label}, neither in the table nor in the failed-tickets queue."
+        )
     if ticket.notified_at:
-        return f"Ticket {name} is already processed (announced at {ticket.notified_at}): nothing to replay."
+        return f"{name} is already processed (notification sent at {ticket.notified_at}): nothing to replay."
     if ticket.waiting_since:
-        waited = duration(datetime.now(UTC) - datetime.fromisoformat(ticket.waiting_since))
-        reason = harmless(ticket.waiting_for or "")
-        return f"Ticket {name} has been in the waiting room for {waited} ({reason}): it goes on by itself."
+        waited = long_duration(datetime.now(UTC) - datetime.fromisoformat(ticket.waiting_since))
+        reason = sanitize(ticket.waiting_for or "")
+        return f"{name} has been in the waiting room for {waited} ({reason}): it continues automatically."
     if ticket.needs_replay:
-        return f"Ticket {name} failed, but does not fit the other filters: nothing to replay."
-    return f"Ticket {name} has not failed, it is {ticket.status}: wait for it, or for the sweep."
+        return f"{name} failed, but the other filters exclude it: nothing to replay."
+    return f"{name} has not failed, its status is {ticket.status}: wait for its execution, or for the sweep."

@@ -1,15 +1,13 @@
-"""What the operator sees: a table and a progress bar on a terminal, one plain line per ticket elsewhere.
+"""The output of the commands: a table and a progress bar on a terminal, plain lines anywhere else.
 
-Nothing a customer wrote is shown: no content, no subject, and no cause, which may quote them. What comes out
-of messages and logs (ids, error names) is reduced to harmless characters first.
+It contains nothing that a customer wrote: no content, no subject, and no cause of a failure, which may quote
+them. Ids and error names from messages and logs are sanitized.
 """
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, repeat
 from textwrap import wrap
 
@@ -19,14 +17,15 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ops.failed import FailedTicket
-from ops.ledger import Entry
-from ops.outcome import Outcome, Result
-from ops.progress import Progress
+from ops.failed_tickets import FailedTicket
+from ops.formatting import count, count_reasons, long_duration, sanitize, short_duration
+from ops.log_summary import StateCount
+from ops.progress import Progress, ReplayOutcome, ReplayResult
 from support.aws.pending import WaitingEntry
 
-_MAX_NAME = 128
-_COLOURS = {Outcome.FAILED_AGAIN: "red", Outcome.WAITING: "yellow"}
+_MIN_TEXT_WIDTH = 20
+_COLUMNS = ("Ticket", "Error", "Age", "Attempts", "Found in", "")
+_NUMBERS = ("Age", "Attempts")
 
 
 class Report:
@@ -35,74 +34,66 @@ class Report:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
 
-    def say(self, text: str, style: str = "") -> None:
-        """One line, whole, whatever the width."""
+    def line(self, text: str, style: str = "") -> None:
+        """Write one line. It is wrapped only on a terminal."""
         if self._console.is_terminal:
-            # Text, not markup: an id may hold brackets.
+            # Text, because the console would interpret brackets in a string as markup.
             self._console.print(Text(text, style))
         else:
-            # Not by the console: it would wrap at 80 columns.
+            # The console would wrap at 80 columns.
             self._console.file.write(text + "\n")
             self._console.file.flush()
 
     def row(self, head: str, text: str, style: str = "") -> None:
-        """A row of a table: on a terminal the text is folded beside its head."""
+        """Write a table row; on a terminal the text is wrapped in its column."""
         if not self._console.is_terminal:
-            self.say(f"{head}{text}")
+            self.line(f"{head}{text}")
             return
-        lines = wrap(text, max(self._console.width - len(head), 20)) or [""]
-        for first, line in zip(chain([head], repeat(" " * len(head))), lines, strict=False):
-            self.say(f"{first}{line}", style)
+        lines = wrap(text, max(self._console.width - len(head), _MIN_TEXT_WIDTH)) or [""]
+        for prefix, line in zip(chain([head], repeat(" " * len(head))), lines, strict=False):
+            self.line(f"{prefix}{line}", style)
 
-    def tickets(self, tickets: Sequence[FailedTicket], now: datetime) -> None:
+    def failed_tickets(self, tickets: Sequence[FailedTicket], now: datetime) -> None:
         """List failed tickets."""
-        rows = [_row(failed, now) for failed in tickets]
-        if not self._console.is_terminal:
-            for ticket_id, error, age, attempts, found, note in rows:
-                line = f"{ticket_id}  {error}  {age} ago  attempts {attempts}  in {found}"
-                self.say(f"{line}  {note}".rstrip())
+        rows = [_cells(ticket, now) for ticket in tickets]
+        if self._console.is_terminal:
+            self._console.print(_table(rows))
             return
-        table = Table(box=None, pad_edge=False)
-        for index, title in enumerate(("Ticket", "Error", "Age", "Attempts", "Found in", "")):
-            # An id is there to be copied: it stays in one piece, and the other columns fold.
-            whole = max((len(row[0]) for row in rows), default=0) if index == 0 else None
-            number = title in ("Age", "Attempts")
-            table.add_column(title, min_width=whole, overflow="fold", justify="right" if number else "left")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        self._console.print(table)
+        for ticket_id, error, age, attempts, found_in, note in rows:
+            line = f"{ticket_id}  {error}  {age} ago  attempts {attempts}  in {found_in}"
+            self.line(f"{line}  {note}".rstrip())
 
-    def waiting(self, waiting: Sequence[WaitingEntry], now: datetime) -> None:
-        """How many tickets wait in the waiting room, for what, and for how long the oldest has."""
-        if not waiting:
-            self.say("No ticket waits in the waiting room.")
+    def waiting_tickets(self, tickets: Sequence[WaitingEntry], now: datetime) -> None:
+        """Write how many tickets are waiting, for what, and for how long."""
+        if not tickets:
+            self.line("No tickets are waiting.")
             return
-        oldest = duration(now - min(one.since for one in waiting))
-        verb = "waits" if len(waiting) == 1 else "wait"
-        reasons = _reasons(one.reason for one in waiting)
-        self.say(f"{count(len(waiting), 'ticket')} {verb}: {reasons}; the oldest for {oldest}.")
+        oldest = long_duration(now - min(ticket.since for ticket in tickets))
+        verb = "is" if len(tickets) == 1 else "are"
+        reasons = count_reasons(ticket.reason for ticket in tickets)
+        self.line(f"{count(len(tickets), 'ticket')} {verb} waiting: {reasons}; the oldest for {oldest}.")
 
-    def account(self, entries: Sequence[Entry]) -> None:
-        """What became of all that the log holds; the last line is the sum of the others."""
-        total = ("in the log", sum(e.executions for e in entries), sum(e.submissions for e in entries))
-        rows = [(str(entry.fate), entry.executions, entry.submissions) for entry in entries]
-        self.say("executions  submissions")
-        for what, executions, submissions in [*rows, total]:
-            self.say(f"{executions:>10,}  {submissions:>11,}  {what}")
+    def state_counts(self, counts: Sequence[StateCount]) -> None:
+        """Write how many executions and submissions have each state, and the totals."""
+        rows = [(str(one.state), one.executions, one.submissions) for one in counts]
+        total = ("in the log", sum(one.executions for one in counts), sum(one.submissions for one in counts))
+        self.line("executions  submissions")
+        for state, executions, submissions in [*rows, total]:
+            self.line(f"{executions:>10,}  {submissions:>11,}  {state}")
 
     @contextmanager
-    def busy(self, text: str) -> Iterator[None]:
-        """Say what takes a while."""
+    def status(self, text: str) -> Iterator[None]:
+        """Show the text while something takes long."""
         if not self._console.is_terminal:
-            self.say(text)
+            self.line(text)
             yield
             return
         with self._console.status(Text(text)):
             yield
 
     @contextmanager
-    def watching(self, total: int, clock: Callable[[], float]) -> Iterator["Watching"]:
-        """Show how many tickets have ended, and how long the rest may take."""
+    def progress(self, total: int, clock: Callable[[], float]) -> Iterator["ProgressDisplay"]:
+        """Show how many of the tickets' replays have ended, and the time left."""
         columns = (
             TextColumn("Replaying"),
             BarColumn(),
@@ -112,99 +103,79 @@ class Report:
         )
         disabled = not self._console.is_terminal
         with ProgressBar(*columns, console=self._console, transient=True, disable=disabled) as bar:
-            yield Watching(self, Progress(total, clock), bar, bar.add_task("", total=total))
+            yield ProgressDisplay(self, Progress(total, clock), bar, bar.add_task("", total=total))
 
-    def summary(self, results: Sequence[Result], seconds: float) -> bool:
-        """Say in one line how it ended; return whether no ticket failed again."""
-        again = [result for result in results if result.outcome is Outcome.FAILED_AGAIN]
-        waiting = [result for result in results if result.outcome is Outcome.WAITING]
-        done = len(results) - len(again) - len(waiting)
-        text = f"{done:,} of {len(results):,} processed."
-        if again:
-            ids = ", ".join(harmless(result.failed.ticket_id) for result in again)
+    def replay_summary(self, results: Sequence[ReplayResult], seconds: float) -> None:
+        """Write in one line how many replays ended in which way within so many seconds."""
+        failed = [result for result in results if result.outcome is ReplayOutcome.FAILED_AGAIN]
+        waiting = [result for result in results if result.outcome is ReplayOutcome.WAITING]
+        processed = len(results) - len(failed) - len(waiting)
+        text = f"{processed:,} of {len(results):,} processed."
+        if failed:
+            ids = ", ".join(sanitize(result.ticket.ticket_id) for result in failed)
             text += f" Failed again: {ids}."
         if waiting:
-            reasons = _reasons(result.reason for result in waiting if result.reason)
-            why = f" ({reasons})" if reasons else ""
-            goes = "it goes on by itself" if len(waiting) == 1 else "they go on by themselves"
-            text += f" {len(waiting):,} still waiting after {seconds:.0f} s{why}: {goes}."
-        self.say(text, "red" if again else "yellow" if waiting else "green")
-        return not again
+            text += f" {_still_waiting(waiting, seconds)}"
+        self.line(text, "red" if failed else "yellow" if waiting else "green")
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
-    """What is shown while tickets are watched: a bar on a terminal, a line now and then elsewhere."""
+class ProgressDisplay:
+    """A progress bar on a terminal, and a line every 15 seconds elsewhere."""
 
     report: Report
     progress: Progress
     bar: ProgressBar
     task: TaskID
 
-    def end(self, result: Result) -> None:
-        """Say how one ended. What still waits is only counted, at the end."""
-        if result.outcome is Outcome.WAITING:
+    def show_result(self, result: ReplayResult) -> None:
+        """Show how one replay ended. Waiting tickets appear only in the summary."""
+        if result.outcome is ReplayOutcome.WAITING:
             return
-        self.progress.end(is_processed=result.outcome is not Outcome.FAILED_AGAIN)
-        self.report.say(_line(result), _COLOURS.get(result.outcome, "green"))
+        is_processed = result.outcome is not ReplayOutcome.FAILED_AGAIN
+        self.progress.count(is_processed=is_processed)
+        text = f"{sanitize(result.ticket.ticket_id)}  {result.outcome}"
+        reason = "" if is_processed else f": {sanitize(result.reason)}"
+        self.report.line(f"{text}{reason}", "green" if is_processed else "red")
         self.bar.advance(self.task)
 
-    def tick(self) -> None:
-        """Show how long the rest may take."""
-        self.bar.update(self.task, description=self.progress.estimate())
-        if self.bar.disable and (news := self.progress.news()):
-            self.report.say(news)
+    def refresh(self) -> None:
+        """Show the time left."""
+        self.bar.update(self.task, description=self.progress.time_left())
+        if self.bar.disable and (line := self.progress.line()):
+            self.report.line(line)
 
 
-def count(number: int, noun: str) -> str:
-    """`1 ticket`, `2,000 tickets`."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def harmless(name: str) -> str:
-    """An id or an error's name, without what could steer a terminal or be somebody's words."""
-    return re.sub(r"[^A-Za-z0-9_.:/-]", "?", name[:_MAX_NAME]) or "-"
-
-
-def age(of: timedelta) -> str:
-    """About how long, in a table: `45s`, `12m`, `3h`, `5d`."""
-    number, unit = _rounded(of)
-    return f"{number}{unit[0]}"
-
-
-def duration(of: timedelta) -> str:
-    """About how long, in a sentence: `45 s`, `12 min`, `3 h`, `5 d`."""
-    return " ".join(map(str, _rounded(of)))
-
-
-def _rounded(of: timedelta) -> tuple[int, str]:
-    seconds = max(0, int(of.total_seconds()))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return seconds // size, unit
-    return seconds, "s"
-
-
-def _reasons(reasons: Iterable[str]) -> str:
-    """`9 for ModelThrottled, 3 for Replay`."""
-    counted = Counter(map(harmless, reasons)).most_common()
-    return ", ".join(f"{number:,} for {reason}" for reason, number in counted)
-
-
-def _row(failed: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, str]:
-    note = "dismissed" if failed.is_dismissed else "processed since" if failed.is_processed else ""
+def _cells(ticket: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, str]:
+    note = "dismissed" if ticket.is_dismissed else "already processed" if ticket.is_processed else ""
     return (
-        harmless(failed.ticket_id),
-        harmless(failed.error),
-        age(now - failed.failed_at),
-        str(failed.attempts or "-"),
-        "+".join(failed.found),
+        sanitize(ticket.ticket_id),
+        sanitize(ticket.error),
+        short_duration(now - ticket.failed_at),
+        str(ticket.attempts or "-"),
+        "+".join(ticket.found_in),
         note,
     )
 
 
-def _line(result: Result) -> str:
-    text = f"{harmless(result.failed.ticket_id)}  {result.outcome}"
-    if result.outcome is Outcome.FAILED_AGAIN:
-        return f"{text}: {harmless(result.reason)}"
-    return text
+def _table(rows: Sequence[tuple[str, ...]]) -> Table:
+    # Ids are never wrapped, so that they can be copied.
+    id_width = max((len(row[0]) for row in rows), default=0)
+    table = Table(box=None, pad_edge=False)
+    for index, title in enumerate(_COLUMNS):
+        table.add_column(
+            title,
+            min_width=id_width if index == 0 else None,
+            overflow="fold",
+            justify="right" if title in _NUMBERS else "left",
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _still_waiting(waiting: Sequence[ReplayResult], seconds: float) -> str:
+    reasons = count_reasons(result.reason for result in waiting if result.reason)
+    details = f" ({reasons})" if reasons else ""
+    continues = "it continues" if len(waiting) == 1 else "they continue"
+    return f"{len(waiting):,} still waiting after {seconds:.0f} s{details}: {continues} automatically."

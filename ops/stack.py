@@ -1,4 +1,4 @@
-"""A deployed stack, on this machine or in an AWS account: both are read from CloudFormation."""
+"""A deployed stack, local or in an AWS account, as CloudFormation describes it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.errors import UsageError
+from ops.options import UsageError
 
-# FilterLogEvents allows few calls a second, and a person waits: patient. Read above SQS's long poll.
+# Many attempts, because FilterLogEvents allows only a few calls per second. The read timeout must exceed
+# SQS's long poll.
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
 
 
@@ -22,19 +23,19 @@ _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempt
 class Resource:
     """A resource of a stack: its type, its name in the template, and its name or ARN in the account."""
 
-    kind: str
+    type: str
     logical_id: str
     physical_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedStack:
-    """A stack's name, its outputs and parameters, and clients for it: `client("sqs")`.
+    """A stack's name, outputs and parameters, and its AWS clients: `client("sqs")`.
 
-    `front_door_url` is the API's address when it is not the one that AWS gave it.
+    `label` describes the stack in messages. `front_door_url` replaces the API's address in the outputs.
     """
 
-    title: str
+    label: str
     name: str
     client: Callable[[str], Any]
     outputs: Mapping[str, str]
@@ -43,15 +44,17 @@ class DeployedStack:
 
     @property
     def api_url(self) -> str:
-        """Where requests are sent to. Raises UsageError: the stack has no API."""
+        """The base URL of the API. Raises UsageError: the stack has no API."""
         return self.front_door_url or self.output("ApiUrl")
 
     def resources(self) -> Iterator[Resource]:
-        """All its resources."""
+        """All resources of the stack."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
         for page in pages.paginate(StackName=self.name):
-            for one in page["StackResourceSummaries"]:
-                yield Resource(one["ResourceType"], one["LogicalResourceId"], one["PhysicalResourceId"])
+            for resource in page["StackResourceSummaries"]:
+                yield Resource(
+                    resource["ResourceType"], resource["LogicalResourceId"], resource["PhysicalResourceId"]
+                )
 
     def output(self, key: str) -> str:
         """The value of an output.
@@ -65,16 +68,16 @@ class DeployedStack:
 
 
 def local_stack(environment: Mapping[str, str]) -> DeployedStack:
-    """The stack that `make run` started, as it is described in stack.json (in STACK_DIR, `.local`).
+    """The stack that `make run` started, as stack.json in STACK_DIR (default `.local`) describes it.
 
     Raises:
-        UsageError: none is running, or it does not answer.
+        UsageError: no local stack is running, or it does not answer.
     """
     try:
         local = json.loads((Path(environment.get("STACK_DIR") or ".local") / "stack.json").read_text())
     except FileNotFoundError:
         raise UsageError(
-            "No local stack is running. Start one with `make run`, or name a deployed one: STACK=…."
+            "No local stack is running. Start one with `make run`, or set STACK to a deployed one."
         ) from None
     session = boto3.Session(local["accessKeyId"], local["secretAccessKey"], region_name=local["region"])
 
@@ -88,7 +91,7 @@ def deployed_stack(name: str, profile: str | None) -> DeployedStack:
     """A stack in an AWS account.
 
     Raises:
-        UsageError: the credentials, the region or the stack is missing.
+        UsageError: the profile, the credentials, the region or the stack does not exist.
     """
     try:
         session = boto3.Session(profile_name=profile)
@@ -102,14 +105,14 @@ def deployed_stack(name: str, profile: str | None) -> DeployedStack:
 
 
 def _read(
-    title: str, name: str, client: Callable[[str], Any], front_door_url: str | None = None
+    label: str, name: str, client: Callable[[str], Any], front_door_url: str | None = None
 ) -> DeployedStack:
     try:
         (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
         raise UsageError(f"Stack {name} cannot be read: {error}") from error
     return DeployedStack(
-        title=title,
+        label=label,
         name=name,
         client=client,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},

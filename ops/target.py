@@ -1,4 +1,4 @@
-"""What the commands need of a stack to work on its failed tickets."""
+"""The resources of a stack that the commands use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The clients and names of one stack; `ticket_retention_days` 0 keeps tickets for ever."""
+    """The clients and resource names of one stack; with `ticket_retention_days` 0 tickets never expire."""
 
-    title: str
+    label: str
     dynamodb: DynamoDBClient
     sqs: SQSClient
     logs: CloudWatchLogsClient
@@ -38,14 +38,14 @@ class Target:
     long_poll_seconds: int = 1
 
     @classmethod
-    def of(cls, stack: DeployedStack) -> Self:
-        """The target that is a deployed stack.
+    def from_stack(cls, stack: DeployedStack) -> Self:
+        """The target that a stack's outputs describe.
 
         Raises:
-            UsageError: one of the outputs is missing.
+            UsageError: an output is missing.
         """
         return cls(
-            title=stack.title,
+            label=stack.label,
             tickets_table=stack.output("TicketsTable"),
             failed_tickets_queue_url=stack.output("FailedTicketsQueueUrl"),
             waiting_room_url=stack.output("WaitingRoomQueueUrl"),
@@ -61,30 +61,30 @@ class Target:
 
     @property
     def table(self) -> TicketTable:
-        """The tickets."""
+        """The tickets table."""
         return TicketTable(self.dynamodb, self.tickets_table)
 
     @property
     def pending_tickets(self) -> PendingTickets:
-        """Which tickets wait, and for what."""
+        """The pending and waiting tickets."""
         return PendingTickets(self.dynamodb, self.tickets_table)
 
     @property
-    def failed_tickets(self) -> Queue:
-        """The queue that keeps failed tickets."""
+    def failed_tickets_queue(self) -> Queue:
+        """The failed-tickets queue."""
         return Queue(self.sqs, self.failed_tickets_queue_url, wait_seconds=self.long_poll_seconds)
 
     @property
     def waiting_room(self) -> Queue:
-        """The queue from which tickets are started again, at the pace of its consumer."""
+        """The waiting room for tickets without priority."""
         return Queue(self.sqs, self.waiting_room_url, wait_seconds=self.long_poll_seconds)
 
     def waiting_room_for(self, submission: Mapping[str, Any]) -> Queue:
-        """The queue from which this submission's ticket is started again: its own for one with priority."""
+        """The waiting room for this submission's ticket, depending on its priority."""
         if not has_priority(submission):
             return self.waiting_room
         return Queue(self.sqs, self.priority_waiting_room_url, wait_seconds=self.long_poll_seconds)
 
-    def operator(self) -> str:
-        """The ARN of whoever runs the command. Raises botocore's errors."""
+    def operator_arn(self) -> str:
+        """The ARN of the identity that runs the command. Raises botocore's errors."""
         return self.sts.get_caller_identity()["Arn"]

@@ -1,112 +1,121 @@
-"""What becomes of replayed tickets: announced, failed again, or still waiting at a deadline."""
+"""Watches replayed tickets until they are processed or fail again, or until the deadline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Protocol
 
-from ops.failed import FailedTicket, Identity, from_message, lookup
-from ops.outcome import Outcome, Result
+from ops.context import CommandContext
+from ops.failed_tickets import FailedTicket, Identity, find_stored, read_messages
+from ops.progress import ReplayOutcome, ReplayResult
 from ops.queue import Queue
-from ops.run import Run
-from support.domain.errors import InvalidTicket
+from ops.report import ProgressDisplay
 from support.domain.ticket import Ticket
 
 _POLL_SECONDS = 1
-_READ_QUEUE_EVERY = 10
+_POLLS_PER_QUEUE_READ = 10
 
 
-class Listener(Protocol):
-    """Hears of what is watched."""
-
-    def end(self, result: Result) -> None:
-        """One was processed, or failed."""
-
-    def tick(self) -> None:
-        """About a second has passed."""
-
-
-def watch(tickets: Sequence[FailedTicket], run: Run, listener: Listener) -> list[Result]:
-    """Watch tickets until each has ended, at most for the run's deadline; the others go on by themselves.
+def watch_replay(context: CommandContext, tickets: Sequence[FailedTicket]) -> bool:
+    """Watch replayed tickets and report the outcome of each; whether none failed again.
 
     Raises:
         StoreUnavailable, StoreRejected: the table cannot be read.
     """
-    target = run.target
-    results: list[Result] = []
-    waiting = list(tickets)
-    began = run.clock()
-    for turn in count(1):
-        late = run.clock() - began >= run.deadline
-        stored = lookup(target.table, [failed.ticket for failed in waiting])
-        hidden = _hidden(waiting, stored) if late or turn % _READ_QUEUE_EVERY == 0 else []
-        errors = _new_failures(hidden, target.failed_tickets)
-        still_waiting = []
-        for failed in waiting:
-            result = _result(failed, stored.get(failed.ticket.identity), errors, late=late)
-            if result:
-                results.append(result)
-                listener.end(result)
-            else:
-                still_waiting.append(failed)
-        waiting = still_waiting
-        if not waiting:
+    if not tickets:
+        return True
+    with context.report.progress(len(tickets), context.clock) as display:
+        results = _watch(context, tickets, display)
+    context.report.replay_summary(results, context.deadline)
+    return all(result.outcome is not ReplayOutcome.FAILED_AGAIN for result in results)
+
+
+def _watch(
+    context: CommandContext, tickets: Sequence[FailedTicket], display: ProgressDisplay
+) -> list[ReplayResult]:
+    results: list[ReplayResult] = []
+    remaining = list(tickets)
+    started_at = context.clock()
+    for poll in count(1):
+        is_late = context.clock() - started_at >= context.deadline
+        reads_queue = is_late or poll % _POLLS_PER_QUEUE_READ == 0
+        new = _poll(context, remaining, reads_queue=reads_queue, is_late=is_late)
+        for result in new:
+            display.show_result(result)
+        results += new
+        ended = {result.ticket.identity for result in new}
+        remaining = [ticket for ticket in remaining if ticket.identity not in ended]
+        if not remaining:
             break
-        listener.tick()
-        run.pause(_POLL_SECONDS)
+        display.refresh()
+        context.sleep(_POLL_SECONDS)
     return results
 
 
+def _poll(
+    context: CommandContext, tickets: Sequence[FailedTicket], *, reads_queue: bool, is_late: bool
+) -> list[ReplayResult]:
+    """The results that are known now; at the deadline, a result for every ticket."""
+    stored = find_stored(context.target.table, tickets)
+    only_in_queue = _failing_only_in_queue(tickets, stored) if reads_queue else []
+    errors = _new_failures(only_in_queue, context.target.failed_tickets_queue)
+    results = (
+        _result(ticket, stored.get(ticket.identity), errors.get(ticket.identity), is_late=is_late)
+        for ticket in tickets
+    )
+    return [result for result in results if result]
+
+
 def _result(
-    failed: FailedTicket, stored: Ticket | None, errors: dict[Identity, str], *, late: bool
-) -> Result | None:
-    before = failed.stored
-    if stored and stored.notified_at:
-        known = before is not None and before.notified_at is not None
-        return Result(failed=failed, outcome=Outcome.PROCESSED_BEFORE if known else Outcome.PROCESSED)
-    if stored and stored.needs_replay and (before is None or _ran_since(before, stored)):
-        error = stored.failure["error"] if stored.failure else ""
-        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, reason=error)
-    if again := errors.get(failed.ticket.identity):
-        return Result(failed=failed, outcome=Outcome.FAILED_AGAIN, reason=again)
-    if late:
-        reason = stored.waiting_for if stored else None
-        return Result(failed=failed, outcome=Outcome.WAITING, reason=reason or "")
+    ticket: FailedTicket, now: Ticket | None, queued_error: str | None, *, is_late: bool
+) -> ReplayResult | None:
+    """The outcome of a replay, from the ticket as it is stored now and its new error in the queue."""
+    before = ticket.stored
+    if now and now.notified_at:
+        outcome = ReplayOutcome.ALREADY_PROCESSED if ticket.is_processed else ReplayOutcome.PROCESSED
+        return ReplayResult(ticket=ticket, outcome=outcome)
+    if now and now.needs_replay and (before is None or _was_executed(before, now)):
+        error = now.failure["error"] if now.failure else ""
+        return ReplayResult(ticket=ticket, outcome=ReplayOutcome.FAILED_AGAIN, reason=error)
+    if queued_error:
+        return ReplayResult(ticket=ticket, outcome=ReplayOutcome.FAILED_AGAIN, reason=queued_error)
+    if is_late:
+        reason = now.waiting_for if now else None
+        return ReplayResult(ticket=ticket, outcome=ReplayOutcome.WAITING, reason=reason or "")
     return None
 
 
-def _ran_since(before: Ticket, now: Ticket) -> bool:
-    # One that was being processed when we looked first has not failed yet in this attempt. One that is given
-    # up before it was claimed has another failure, though no more attempts.
+def _was_executed(before: Ticket, now: Ticket) -> bool:
+    # A ticket that was being processed before has not failed yet. A ticket that fails in the waiting room has
+    # a new failure but no new attempt.
     return now.attempts > before.attempts or not before.needs_replay or now.failure != before.failure
 
 
-def _hidden(waiting: Sequence[FailedTicket], stored: dict[Identity, Ticket]) -> list[FailedTicket]:
-    """Those whose next failure the table would not show: never stored, or processed but not announced."""
+def _failing_only_in_queue(
+    tickets: Sequence[FailedTicket], stored: dict[Identity, Ticket]
+) -> list[FailedTicket]:
+    """The tickets whose failure the table may not show: those not stored, and those with an analysis."""
     return [
-        failed
-        for failed in waiting
-        if (ticket := stored.get(failed.ticket.identity)) is None or ticket.analysis is not None
+        ticket
+        for ticket in tickets
+        if (found := stored.get(ticket.identity)) is None or found.analysis is not None
     ]
 
 
-def _new_failures(tickets: Sequence[FailedTicket], failed_tickets: Queue) -> dict[Identity, str]:
-    """The error of those, by identity, of which the queue holds a failure of another execution."""
+def _new_failures(tickets: Sequence[FailedTicket], queue: Queue) -> dict[Identity, str]:
+    """The errors of those tickets for which the queue contains a failure of another execution."""
     if not tickets:
         return {}
-    known = {failed.ticket.identity: _executions(failed) for failed in tickets}
-    errors: dict[Identity, str] = {}
-    with failed_tickets.held() as messages:
-        for message in messages:
-            try:
-                again = from_message(message)
-            except InvalidTicket:
-                continue
-            if again.execution not in known.get(again.ticket.identity, {again.execution}):
-                errors[again.ticket.identity] = again.error
-    return errors
+    known = {ticket.identity: _known_executions(ticket) for ticket in tickets}
+    with queue.receive_all() as messages:
+        queued, _ = read_messages(messages)
+    return {
+        failed.identity: failed.error
+        for failed in queued
+        if failed.identity in known and failed.execution not in known[failed.identity]
+    }
 
 
-def _executions(failed: FailedTicket) -> set[str]:
-    return {failed.execution, *(from_message(message).execution for message in failed.messages)}
+def _known_executions(ticket: FailedTicket) -> set[str]:
+    earlier, _ = read_messages(ticket.messages)
+    return {ticket.execution, *(failed.execution for failed in earlier)}

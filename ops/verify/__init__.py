@@ -1,1 +1,1 @@
-"""The first-deployment check: whether a stack does on AWS what it does in the tests."""
+"""The first-deployment check: whether AWS behaves as the tests assume."""

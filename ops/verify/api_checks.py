@@ -1,14 +1,15 @@
-"""Is the API deployed as docs/security.md says?"""
+"""Checks that the API is deployed as docs/security.md describes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ops.verify.finding import Finding, failed, judged, ok
-from ops.verify.site import Site
+from ops.verify.check_result import DEPLOY_ADVICE, CheckResult, failed, ok, ok_unless
+from ops.verify.context import CheckContext
 
-# By the columns "nobody" of docs/security.md: what a method asks for, and how it refuses who has nothing.
+# The columns "nobody" of docs/security.md: which authorization a method requires, whether it requires an API
+# key, and the status without credentials.
 CUSTOMER = ("COGNITO_USER_POOLS", False)
 SERVICE = ("AWS_IAM", True)
 OPEN = ("NONE", False)
@@ -24,65 +25,74 @@ METHODS = {
     "ANY /{proxy+}": OPEN,
 }
 REFUSALS = {CUSTOMER: 401, SERVICE: 403, OPEN: 404}
-DEPLOY = "Deploy again (make deploy); if it stays, compare with docs/security.md."
+API_ADVICE = f"{DEPLOY_ADVICE} If this remains, compare with docs/security.md."
 
 
-def one_stage(site: Site) -> Finding:
-    """SAM makes a second public stage where OpenApiVersion is missing."""
-    stages = site.stack.client("apigateway").get_stages(restApiId=site.stack.output("ApiId"))["item"]
+def one_stage(context: CheckContext) -> CheckResult:
+    """The API has one stage: without OpenApiVersion, SAM creates a second public one."""
+    stages = context.stack.client("apigateway").get_stages(restApiId=context.stack.output("ApiId"))["item"]
     names = sorted(stage["stageName"] for stage in stages)
-    if names == [site.id_of("ApiStage")]:
+    if names == [context.physical_id("ApiStage")]:
         return ok(f"The API has one stage, {names[0]}.")
     return failed(
-        f"The API has the stages {', '.join(names)}: each is public, without the limits and alarms of ours.",
-        "Delete every stage but that of the stack (API Gateway → Stages).",
+        f"The API has the stages {', '.join(names)}: each is public, but only the stack's has limits.",
+        "Delete every stage except the stack's (API Gateway → Stages).",
     )
 
 
-def methods(site: Site) -> Finding:
-    """Who may call each method. A stage serves a copy, which the next check asks itself."""
-    found = {name: _protection(method) for name, method, _ in deployed_methods(site)}
+def methods(context: CheckContext) -> CheckResult:
+    """Every method requires the right authorization. Stages serve a copy, which `no credentials` checks."""
+    found = {name: _authorization(method) for name, method, _ in deployed_methods(context)}
     problems = [f"{name} is missing" for name in METHODS.keys() - found.keys()]
-    for name, protection in found.items():
+    for name, authorization in found.items():
         expected = OPEN if name.startswith("OPTIONS ") else METHODS.get(name)
         if expected is None:
             problems.append(f"{name} is not in docs/security.md")
-        elif protection != expected:
-            problems.append(f"{name} asks for {_asked(protection)} in place of {_asked(expected)}")
-    return judged(sorted(problems), f"All {len(found)} methods ask for what docs/security.md says.", DEPLOY)
+        elif authorization != expected:
+            problems.append(f"{name} requires {_describe(authorization)} instead of {_describe(expected)}")
+    return ok_unless(
+        sorted(problems), f"All {len(found)} methods require what docs/security.md says.", API_ADVICE
+    )
 
 
-def authorizer(site: Site) -> Finding:
-    """The user pool whose tokens the API takes."""
-    items = site.stack.client("apigateway").get_authorizers(restApiId=site.stack.output("ApiId"))["items"]
-    pools = {arn.rpartition("/")[2] for one in items for arn in one.get("providerARNs", [])}
-    expected = {site.stack.output("UserPoolId")}
-    if pools == expected:
-        return ok("The API takes tokens of the stack's user pool alone.")
-    return failed(f"The API takes tokens of {', '.join(sorted(pools)) or 'no user pool'}.", DEPLOY)
+def authorizer(context: CheckContext) -> CheckResult:
+    """The API accepts tokens of the stack's user pool only."""
+    client, api = context.stack.client("apigateway"), context.stack.output("ApiId")
+    authorizers = client.get_authorizers(restApiId=api)["items"]
+    pools = {arn.rpartition("/")[2] for one in authorizers for arn in one.get("providerARNs", [])}
+    if pools == {context.stack.output("UserPoolId")}:
+        return ok("The API accepts tokens of the stack's user pool only.")
+    return failed(f"The API accepts tokens of {', '.join(sorted(pools)) or 'no user pool'}.", API_ADVICE)
 
 
-def deployed_methods(site: Site) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Each method of the API as `GET /tickets`, with its settings and its integration."""
-    pages = site.stack.client("apigateway").get_paginator("get_resources")
-    for page in pages.paginate(restApiId=site.stack.output("ApiId"), embed=["methods"]):
+def deployed_methods(context: CheckContext) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """The name of each method, such as `GET /tickets`, its settings and its integration."""
+    pages = context.stack.client("apigateway").get_paginator("get_resources")
+    for page in pages.paginate(restApiId=context.stack.output("ApiId"), embed=["methods"]):
         for resource in page["items"]:
             for verb, method in resource.get("resourceMethods", {}).items():
                 yield f"{verb} {resource['path']}", method, method.get("methodIntegration", {})
 
 
-def _protection(method: Mapping[str, Any]) -> tuple[str, bool]:
+def _authorization(method: Mapping[str, Any]) -> tuple[str, bool]:
     return method["authorizationType"], method.get("apiKeyRequired", False)
 
 
-def _asked(protection: tuple[str, bool]) -> str:
-    kind, needs_key = protection
-    return f"{kind} and an API key" if needs_key else kind
+def _describe(authorization: tuple[str, bool]) -> str:
+    kind, requires_key = authorization
+    return f"{kind} and an API key" if requires_key else kind
 
 
-def limits(site: Site) -> Finding:
-    """The stage's throttles, and those of service clients."""
-    parameters, settings = site.stack.parameters, _stage(site).get("methodSettings", {})
+def limits(context: CheckContext) -> CheckResult:
+    """The stage and its service clients have the rates of the stack's parameters."""
+    problems = _throttling_problems(context) + _usage_plan_problems(context)
+    return ok_unless(
+        problems, "The stage and its service clients have the rates of the parameters.", API_ADVICE
+    )
+
+
+def _throttling_problems(context: CheckContext) -> list[str]:
+    parameters, settings = context.stack.parameters, _stage(context).get("methodSettings", {})
     by_path = {key.replace("~1", "/").lstrip("/"): value for key, value in settings.items()}
     problems = []
     for path, name in (
@@ -90,55 +100,61 @@ def limits(site: Site) -> Finding:
         ("support-request/POST", "Submit"),
         ("service/support-request/POST", "Submit"),
     ):
-        given = by_path.get(path, {})
+        actual = by_path.get(path, {})
         for kind, key in (("RateLimit", "throttlingRateLimit"), ("BurstLimit", "throttlingBurstLimit")):
             expected = float(parameters.get(f"{name}{kind}", "nan"))
-            if given.get(key) != expected:
-                problems.append(f"{path} has {key} {given.get(key)} in place of {name}{kind} {expected:g}")
-    plan = site.stack.client("apigateway").get_usage_plan(usagePlanId=site.stack.output("UsagePlanId"))
+            if actual.get(key) != expected:
+                problems.append(f"{path} has {key} {actual.get(key)} instead of {name}{kind} {expected:g}")
+    return problems
+
+
+def _usage_plan_problems(context: CheckContext) -> list[str]:
+    stack = context.stack
+    plan = stack.client("apigateway").get_usage_plan(usagePlanId=stack.output("UsagePlanId"))
     stages = {(one["apiId"], one["stage"]) for one in plan.get("apiStages", [])}
-    if (site.stack.output("ApiId"), site.id_of("ApiStage")) not in stages:
-        problems.append("the usage plan of service clients does not cover the stage")
+    problems = []
+    if (stack.output("ApiId"), context.physical_id("ApiStage")) not in stages:
+        problems.append("the usage plan of service clients does not include the stage")
     if not plan.get("throttle", {}).get("rateLimit") or not plan.get("quota", {}).get("limit"):
         problems.append("the usage plan of service clients has no rate or no quota")
-    return judged(problems, "The stage and its service clients have the rates of the parameters.", DEPLOY)
+    return problems
 
 
-def firewall(site: Site) -> Finding:
-    """The web application firewall, when one is asked for."""
-    if site.stack.parameters.get("WafMode", "off") == "off":
-        return ok("None is asked for (WafMode=off).")
-    if _stage(site).get("webAclArn"):
+def firewall(context: CheckContext) -> CheckResult:
+    """The stage has a web ACL, if WafMode asks for it."""
+    if context.stack.parameters.get("WafMode", "off") == "off":
+        return ok("The firewall is off (WafMode=off).")
+    if _stage(context).get("webAclArn"):
         return ok("The stage is behind the firewall.")
-    return failed("WafMode is on, but the stage has no web ACL.", DEPLOY)
+    return failed("WafMode is on, but the stage has no web ACL.", API_ADVICE)
 
 
-def access_log(site: Site) -> Finding:
-    """The stage's access log, and in it a request that the API refused."""
-    destination = _stage(site).get("accessLogSettings", {}).get("destinationArn", "")
+def access_log(context: CheckContext) -> CheckResult:
+    """The stage's access log contains a request that the API refused."""
+    destination = _stage(context).get("accessLogSettings", {}).get("destinationArn", "")
     if not destination:
-        return failed("The stage has no access log.", DEPLOY)
-    group = destination.partition(":log-group:")[2].removesuffix(":*")
-    logs = site.stack.client("logs")
+        return failed("The stage has no access log.", API_ADVICE)
+    log_group = destination.partition(":log-group:")[2].removesuffix(":*")
+    logs = context.stack.client("logs")
 
-    def refused() -> bool:
+    def has_refused_request() -> bool:
         pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group,
-            startTime=round(site.began.timestamp() * 1000),
-            filterPattern=f'"support-pipeline-verify/{site.run_id}" "UNAUTHORIZED"',
+            logGroupName=log_group,
+            startTime=round(context.started_at.timestamp() * 1000),
+            filterPattern=f'"support-pipeline-verify/{context.run_id}" "UNAUTHORIZED"',
         )
         return any(page["events"] for page in pages)
 
-    if site.patience.wait_for(refused):
-        return ok(f"A refused request left its line in {group}.")
+    if context.deadline.wait_for(has_refused_request):
+        return ok(f"A refused request is in {log_group}.")
     return failed(
-        f"No request without a token is in {group}.",
-        "Run it again with DEADLINE=600; if it stays, see docs/configuration.md, The access log.",
+        f"No request without a token is in {log_group}.",
+        "Run the check again with DEADLINE=600; if this remains, see docs/configuration.md, The access log.",
     )
 
 
-def _stage(site: Site) -> Mapping[str, Any]:
-    stage: Mapping[str, Any] = site.stack.client("apigateway").get_stage(
-        restApiId=site.stack.output("ApiId"), stageName=site.id_of("ApiStage")
+def _stage(context: CheckContext) -> Mapping[str, Any]:
+    stage: Mapping[str, Any] = context.stack.client("apigateway").get_stage(
+        restApiId=context.stack.output("ApiId"), stageName=context.physical_id("ApiStage")
     )
     return stage

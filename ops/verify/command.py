@@ -1,4 +1,4 @@
-"""`make verify-aws`: runs all checks on a stack, prints the table, and removes what it made."""
+"""`make verify-aws`: runs the checks on a stack, prints their results, and removes what they created."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from ops.report import Report, count, harmless
+from ops.formatting import count, sanitize
+from ops.report import Report
 from ops.stack import DeployedStack
-from ops.verify import api_checks, failure_checks, release_checks, request_checks, ticket_checks, watch_checks
-from ops.verify.finding import CheckError, Finding, Result, failed, judged
-from ops.verify.site import Patience, Site
+from ops.verify import (
+    api_checks,
+    failure_checks,
+    monitoring_checks,
+    release_checks,
+    request_checks,
+    ticket_checks,
+)
+from ops.verify.check_result import CheckError, CheckResult, CheckStatus, failed, ok_unless
+from ops.verify.context import CheckContext, Deadline
 
-type Check = Callable[[Site], Finding]
+type Check = Callable[[CheckContext], CheckResult]
 
-# In this order: first what only looks, then what sends, then what waits for what was sent.
+# Checks that only read come first, then those that send requests, then those that wait for the effects.
 CHECKS: Sequence[tuple[str, Check]] = (
     ("one stage", api_checks.one_stage),
     ("authorization of each method", api_checks.methods),
@@ -25,16 +33,16 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("firewall", api_checks.firewall),
     ("aliases", release_checks.aliases),
     ("callers of the aliases", release_checks.callers),
-    ("alarms", watch_checks.alarm_actions),
-    ("alarms' states", watch_checks.alarm_states),
-    ("who gets alarms", watch_checks.alarm_mail),
-    ("who gets mail about tickets", watch_checks.ticket_mail),
-    ("queues of the topics", watch_checks.queues_subscribed),
-    ("log groups", watch_checks.log_groups),
+    ("alarms", monitoring_checks.alarm_actions),
+    ("alarms' states", monitoring_checks.alarm_states),
+    ("who gets alarms", monitoring_checks.alarm_recipients),
+    ("who gets mail about tickets", monitoring_checks.mail_recipients),
+    ("queues of the topics", monitoring_checks.queue_subscriptions),
+    ("log groups", monitoring_checks.log_groups),
     ("temporary customer", ticket_checks.customer),
-    ("temporary queue", ticket_checks.inbox),
+    ("temporary queue", ticket_checks.notification_queue),
     ("failure on purpose", failure_checks.start),
-    ("no credentials", request_checks.refusals),
+    ("no credentials", request_checks.no_credentials),
     ("tokens", request_checks.tokens),
     ("unknown path", request_checks.unknown_path),
     ("invalid bodies", request_checks.invalid_bodies),
@@ -45,19 +53,19 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("idempotency-key in lower case", ticket_checks.idempotency_key),
     ("hostile x-amzn-RequestId", ticket_checks.request_id),
     ("tickets read back", ticket_checks.read_back),
-    ("announcements", ticket_checks.announced),
-    ("failure message", failure_checks.kept),
-    ("replay", failure_checks.replayed),
+    ("notifications", ticket_checks.notifications),
+    ("failure message", failure_checks.message),
+    ("replay", failure_checks.replay),
     ("security headers", request_checks.headers),
     ("access log", api_checks.access_log),
-    ("mail about tickets", watch_checks.mail_sent),
-    ("metrics of executions", watch_checks.metrics),
-    ("alarm on failed executions", watch_checks.alarm_raised),
-    ("failed-tickets queue", failure_checks.queue_left_clean),
+    ("mail about tickets", monitoring_checks.mail_sent),
+    ("metrics of executions", monitoring_checks.metrics),
+    ("alarm on failed executions", monitoring_checks.alarm_raised),
+    ("failed-tickets queue", failure_checks.queue_clean),
 )
-_CLEANING = "temporary user, queue, message"
-_WIDTH = max(len(title) for title, _ in CHECKS) + 2
-_STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAILED: "red"}
+_CLEANUP_TITLE = "temporary user, queue, message"
+_TITLE_WIDTH = max(len(title) for title, _ in CHECKS) + 2
+_STYLES = {CheckStatus.OK: "green", CheckStatus.WARNING: "yellow", CheckStatus.FAILED: "red"}
 
 
 def verify(
@@ -67,89 +75,96 @@ def verify(
 
     Raises:
         UsageError: the stack is not a support pipeline.
-        KeyboardInterrupt: it was interrupted or terminated; what it made is removed.
+        KeyboardInterrupt: the run was interrupted or terminated; the temporary resources are removed.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    site = Site.of(stack, run_id, Patience(seconds))
+    context = CheckContext.from_stack(stack, run_id, Deadline(seconds))
     table = _Table(report)
-    report.say(_introduction(site))
-    report.row(f"{'check':<{_WIDTH}}{'result':<9}", "what was found → what to do")
-    with _termination_as_interrupt():
+    report.line(_introduction(context))
+    table.write_head()
+    with _sigterm_as_interrupt():
         try:
             for title, check in checks:
-                table.add(title, _found(check, site))
+                table.add(title, _run(check, context))
         finally:
-            left = site.leftovers.remove()
-            site.api.close()
-            text = "Everything temporary is removed."
-            table.add(
-                _CLEANING, judged([f"left behind: {what}" for what in left], text, "Delete it by hand.")
-            )
-            report.say(table.summary())
-            report.say(_kept(site))
+            table.add(_CLEANUP_TITLE, _clean_up(context))
+            report.line(table.summary())
+            report.line(_remaining(context))
     return int(table.has_failed)
 
 
-def _introduction(site: Site) -> str:
-    sts = site.stack.client("sts")
+def _introduction(context: CheckContext) -> str:
+    stack, sts = context.stack, context.stack.client("sts")
     return (
-        f"Checking {site.stack.title} ({site.stack.name}) in account {sts.get_caller_identity()['Account']}, "
-        f"region {sts.meta.region_name}: {site.stack.api_url}\n"
-        f"It sends some tickets, whose subjects begin with {site.mark}, and fails one on purpose. "
-        "Whoever gets announcements, mail and alarms hears of them."
+        f"Checking {stack.label} ({stack.name}) in account {sts.get_caller_identity()['Account']}, "
+        f"region {sts.meta.region_name}: {stack.api_url}\n"
+        f"This submits tickets whose subjects begin with {context.subject_prefix}, and makes one execution "
+        "fail. The support team and the recipients of alarms are notified as usual."
     )
 
 
-def _found(check: Check, site: Site) -> Finding:
+def _run(check: Check, context: CheckContext) -> CheckResult:
     try:
-        return check(site)
+        return check(context)
     except CheckError as error:
         return failed(str(error), "See the rows above.")
-    except Exception as error:  # noqa: BLE001 - reported, because it must stop no other check
-        return failed(f"It could not be made: {type(error).__name__}: {error}", "See what the error says.")
+    except Exception as error:  # noqa: BLE001 - it must not stop the other checks
+        return failed(f"The check did not run: {type(error).__name__}: {error}", "See the error.")
 
 
-def _kept(site: Site) -> str:
-    ids = ", ".join(harmless(sent.ticket_id) for sent in site.tickets) or "no tickets"
-    failing = f" The execution that failed on purpose is {site.failing.ticket_id}." if site.failing else ""
-    return f"Stays behind, marked {site.mark}: {ids}.{failing}"
+def _clean_up(context: CheckContext) -> CheckResult:
+    problems = [f"not removed: {failure}" for failure in context.cleanup.run()]
+    context.api.close()
+    return ok_unless(problems, "Everything temporary is removed.", "Delete it manually.")
+
+
+def _remaining(context: CheckContext) -> str:
+    ids = ", ".join(sanitize(ticket.ticket_id) for ticket in context.tickets) or "none"
+    failing = context.failing
+    execution = f" The execution that failed on purpose is {failing.ticket_id}." if failing else ""
+    return f"Remaining tickets, marked {context.subject_prefix}: {ids}.{execution}"
 
 
 class _Table:
-    """The rows, written as they come."""
+    """The rows of the results, written as they are added."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._results: list[Result] = []
+        self._statuses: list[CheckStatus] = []
 
-    def add(self, title: str, finding: Finding) -> None:
-        self._results.append(finding.result)
-        text = f"{finding.text} → {finding.advice}" if finding.advice else finding.text
-        # Some of it came from AWS: no control characters, in one line.
-        plain = "".join(c if c.isprintable() else " " for c in text)
-        head = f"{title:<{_WIDTH}}{finding.result:<9}"
-        self._report.row(head, " ".join(plain.split()), _STYLES[finding.result])
+    def write_head(self) -> None:
+        self._report.row(self._head("check", "result"), "what was found → what to do")
+
+    def add(self, title: str, result: CheckResult) -> None:
+        self._statuses.append(result.status)
+        text = f"{result.text} → {result.advice}" if result.advice else result.text
+        # The text may contain words of AWS: write them without control characters and in one line.
+        printable = "".join(c if c.isprintable() else " " for c in text)
+        head = self._head(title, result.status)
+        self._report.row(head, " ".join(printable.split()), _STYLES[result.status])
+
+    def _head(self, title: str, status: str) -> str:
+        return f"{title:<{_TITLE_WIDTH}}{status:<9}"
 
     @property
     def has_failed(self) -> bool:
-        return Result.FAILED in self._results
+        return CheckStatus.FAILED in self._statuses
 
     def summary(self) -> str:
-        ok, warnings, failures = (self._results.count(result) for result in Result)
-        return (
-            f"{count(len(self._results), 'check')}: {ok} ok, {count(warnings, 'warning')}, {failures} failed."
-        )
+        ok, warnings, failures = (self._statuses.count(status) for status in CheckStatus)
+        total = count(len(self._statuses), "check")
+        return f"{total}: {ok} ok, {count(warnings, 'warning')}, {failures} failed."
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does, so that it removes what it made."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C, so that the temporary resources are removed."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

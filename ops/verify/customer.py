@@ -1,4 +1,4 @@
-"""A temporary customer: a user of the pool who may submit tickets for as long as the check runs."""
+"""A temporary customer: a user of the pool that exists only during the check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from ops.stack import DeployedStack
-from ops.verify.leftovers import Leftovers
+from ops.verify.cleanup import Cleanup
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Customer:
-    """Who the check is: the `subject` is the user's `sub`, as tickets name it."""
+class TemporaryCustomer:
+    """A signed-in user; `subject` is the `sub` claim, which is the customer id in tickets."""
 
     name: str
     subject: str
     id_token: str = field(repr=False)
     access_token: str = field(repr=False)
-    is_known_in_capitals: bool
+    can_sign_in_with_capitals: bool
 
     @classmethod
-    def create(cls, stack: DeployedStack, run_id: str, leftovers: Leftovers) -> Self:
-        """Create the user with a random password that nobody keeps, and sign in. Raises botocore's errors."""
+    def create(cls, stack: DeployedStack, run_id: str, cleanup: Cleanup) -> Self:
+        """Create the user with a random password and sign in. Raises botocore's errors."""
         cognito: CognitoIdentityProviderClient = stack.client("cognito-idp")
         pool, name = stack.output("UserPoolId"), f"verify-{run_id}@example.com"
         password = secrets.token_urlsafe(24) + "aA1"
@@ -38,7 +38,7 @@ class Customer:
             with suppress(cognito.exceptions.UserNotFoundException):
                 cognito.admin_delete_user(UserPoolId=pool, Username=name)
 
-        leftovers.add(f"user {name}", delete)
+        cleanup.add(f"user {name}", delete)
         cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
         cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=password, Permanent=True)
 
@@ -53,14 +53,18 @@ class Customer:
         tokens = sign_in(name)
         try:
             sign_in(name.upper())
-            is_known_in_capitals = True
+            can_sign_in_with_capitals = True
         except (cognito.exceptions.NotAuthorizedException, cognito.exceptions.UserNotFoundException):
-            is_known_in_capitals = False
-        claims = tokens["IdToken"].split(".")[1]
+            can_sign_in_with_capitals = False
         return cls(
             name=name,
-            subject=json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"],
+            subject=_subject(tokens["IdToken"]),
             id_token=tokens["IdToken"],
             access_token=tokens["AccessToken"],
-            is_known_in_capitals=is_known_in_capitals,
+            can_sign_in_with_capitals=can_sign_in_with_capitals,
         )
+
+
+def _subject(id_token: str) -> str:
+    claims = id_token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"])

@@ -1,10 +1,10 @@
-"""One execution fails on purpose: its message is kept, and a replay of it gets through.
+"""Checks with an execution that fails on purpose: its message is kept, and its replay succeeds.
 
-Nothing is changed in the stack for it. The execution is started with an input that Store Ticket refuses,
-because `receivedAt` is missing. So nothing is stored, the model is not asked, and the failure goes where
-every failure goes: Catch, failure topic, subscription, queue policy, queue. Then the check does what an
-operator would do: it adds what the message's input lacks, and moves the message to the waiting room. Trigger,
-function, alias, model and announcement are those of every replay. Whoever gets the alarms hears of it once.
+The stack is not changed. The execution starts with an input that Store Ticket refuses, because `receivedAt`
+is missing. So no ticket is stored, the model is not called, and the failure takes the path of every failure:
+Catch, failure topic, subscription, queue policy, queue. Then the check acts like an operator: it adds the
+missing field to the input, and moves the message to the waiting room. From there it takes the path of every
+replay: trigger, function, alias, model and notification. The failure raises an alarm once.
 """
 
 from __future__ import annotations
@@ -14,133 +14,143 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ops.logs import Execution
-from ops.queue import Held, Message
-from ops.report import harmless
-from ops.verify.finding import CheckError, Finding, failed, ok, warning
-from ops.verify.site import Patience, Sent, Site
-from ops.verify.ticket_checks import unlike
+from ops.execution_log import execution_name
+from ops.formatting import sanitize
+from ops.queue import Message, ReceivedMessages
+from ops.verify.check_result import CheckError, CheckResult, failed, ok, warning
+from ops.verify.context import CheckContext, Deadline, SubmittedTicket
+from ops.verify.ticket_checks import find_problem
 
-_CONTENT = (
-    "This ticket failed on purpose: make verify-aws checks that a replay mends it. Nothing has to be done."
-)
-# How long a replay may take though the deadline has come: it begins after everything else.
+_CONTENT = "This ticket failed on purpose: make verify-aws checks that a replay processes it. Nothing to do."
+# A replay gets at least this time, even after the deadline, because it starts after everything else.
 _REPLAY_SECONDS = 60
-# How long the end waits for a message that it has to remove: an execution that fails takes seconds.
-_REMOVAL_SECONDS = 30
+# The cleanup waits this long for the failure message; an execution fails within seconds.
+_CLEANUP_SECONDS = 30
 
 
-def start(site: Site) -> Finding:
-    """Start what will fail."""
+def start(context: CheckContext) -> CheckResult:
+    """Start the execution that fails."""
     ticket_id = str(uuid.uuid4())
-    request = {"subject": f"{site.mark} nothing to do", "content": _CONTENT}
-    caller = {"subject": site.customer.subject, "groups": ""}
+    request = {"subject": f"{context.subject_prefix} nothing to do", "content": _CONTENT}
+    caller = {"subject": context.customer.subject, "groups": ""}
     submission = {"ticketId": ticket_id, "channel": "web", "caller": caller, "request": request}
-    site.leftovers.add(f"failure message of ticket {ticket_id}", lambda: _remove(site))
-    site.stack.client("stepfunctions").start_execution(
-        stateMachineArn=site.id_of("TicketPipelineAliaslive"), name=ticket_id, input=json.dumps(submission)
+    context.cleanup.add(f"failure message of ticket {ticket_id}", lambda: _delete_message(context))
+    context.stack.client("stepfunctions").start_execution(
+        stateMachineArn=context.physical_id("TicketPipelineAliaslive"),
+        name=ticket_id,
+        input=json.dumps(submission),
     )
-    site.failing = Sent(ticket_id, request)
-    return ok(f"Execution {ticket_id} has begun, without receivedAt.")
+    context.failing = SubmittedTicket(ticket_id, request)
+    return ok(f"Execution {ticket_id} was started without receivedAt.")
 
 
-def kept(site: Site) -> Finding:
-    """The failure is in the failed-tickets queue, with all that a replay needs."""
-    ours = _failing(site)
+def message(context: CheckContext) -> CheckResult:
+    """The failed-tickets queue contains the failure, with everything that a replay needs."""
+    failing = _failing(context)
 
-    def look() -> Mapping[str, Any] | None:
-        with site.target.failed_tickets.held() as messages:
-            return next((body for _, body in _of(ours, messages)), None)
+    def find() -> Mapping[str, Any] | None:
+        with context.target.failed_tickets_queue.receive_all() as messages:
+            return next((body for _, body in _messages_of(failing, messages)), None)
 
-    body = site.patience.wait_for(look)
+    body = context.deadline.wait_for(find)
     if body is None:
         return failed(
-            f"Execution {ours.ticket_id} left no message in the failed-tickets queue.",
+            f"Execution {failing.ticket_id} left no message in the failed-tickets queue.",
             "Read the execution in the console; see TicketPipelineRole and the topic's subscription.",
         )
-    if body.get("error") != "InvalidTicket":
+    error, execution = str(body.get("error")), str(body.get("execution"))
+    if error != "InvalidTicket":
         return failed(
-            f"It failed by {harmless(str(body.get('error')))} in place of InvalidTicket.",
+            f"The execution failed with {sanitize(error)} instead of InvalidTicket.",
             "See docs/runbook.md, What a failure looks like.",
         )
-    if Execution(str(body.get("execution"))).name != ours.ticket_id:
+    if execution_name(execution) != failing.ticket_id:
         return warning(
-            f"Its execution is {harmless(str(body.get('execution')))}: make recover cannot read its name.",
-            "Correct ops/logs.py, and note it in docs/aws.md.",
+            f"The message's execution is {sanitize(execution)}: make recover cannot read its name.",
+            "Correct ops/execution_log.py, and add it to docs/aws.md.",
         )
     return ok(
         "The failure is in the failed-tickets queue: InvalidTicket, with the execution's name and input."
     )
 
 
-def replayed(site: Site) -> Finding:
-    """Mended and moved to the waiting room, the same ticket gets through."""
-    ours, moved = _failing(site), False
-    with site.target.failed_tickets.held() as messages:
-        for message, body in _of(ours, messages):
-            received = round(site.began.timestamp() * 1000)
-            mended = body | {"input": body["input"] | {"receivedAt": received}}
-            site.target.waiting_room.send(json.dumps(mended))
-            messages.delete(message)
-            moved = True
-    if not moved:
-        raise CheckError("There is no failure message to replay.")
-    site.tickets.append(ours)
-    site.patience.allow(_REPLAY_SECONDS)
-    if problem := unlike(site, ours):
+def replay(context: CheckContext) -> CheckResult:
+    """The ticket is processed after its message is corrected and moved to the waiting room."""
+    failing = _failing(context)
+    _move_to_waiting_room(context, failing)
+    context.tickets.append(failing)
+    context.deadline.extend_to(_REPLAY_SECONDS)
+    if problem := find_problem(context, failing):
         return failed(
-            f"Replayed ticket {ours.ticket_id} {problem}.",
-            "Read the log of ResumeFunction; what it cannot start comes back to the failed-tickets queue.",
+            f"Replayed ticket {failing.ticket_id} {problem}.",
+            "Read the log of ResumeFunction; what it cannot start returns to the failed-tickets queue.",
         )
-    if not site.patience.wait_for(lambda: site.inbox.announcements()[ours.ticket_id]):
-        return failed(f"Replayed ticket {ours.ticket_id} is not announced.", "See docs/runbook.md.")
-    return ok(f"Ticket {ours.ticket_id} was replayed: processed and announced.")
+    if not context.deadline.wait_for(lambda: context.notifications.counts()[failing.ticket_id]):
+        return failed(f"No notification for replayed ticket {failing.ticket_id}.", "See docs/runbook.md.")
+    return ok(f"Ticket {failing.ticket_id} was replayed and processed, and its notification has arrived.")
 
 
-def queue_left_clean(site: Site) -> Finding:
-    """Nothing of the check's stays in the failed-tickets queue."""
-    ids = {sent.ticket_id for sent in site.tickets} | ({site.failing.ticket_id} if site.failing else set())
-    with site.target.failed_tickets.held() as messages:
-        left = [message.id for message in messages if _ticket_id(_body(message)) in ids]
-    if not left:
+def queue_clean(context: CheckContext) -> CheckResult:
+    """The failed-tickets queue contains no message of the check's tickets."""
+    ids = {ticket.ticket_id for ticket in context.tickets}
+    if context.failing:
+        ids.add(context.failing.ticket_id)
+    with context.target.failed_tickets_queue.receive_all() as messages:
+        number = sum(_ticket_id(_parse(message)) in ids for message in messages)
+    if not number:
         return ok("No message of the check is in the failed-tickets queue.")
     return failed(
-        f"Of the check's tickets, {len(left)} left a message in the failed-tickets queue.",
-        "Mend what the other rows name, then make replay; or make dismiss.",
+        f"{number} of the check's tickets have a message in the failed-tickets queue.",
+        "Fix the problems in the other rows, then use make replay or make dismiss.",
     )
 
 
-def _remove(site: Site) -> None:
-    """Take the failure message out of the queue; it may still be on its way."""
-    if site.failing is None or site.failing in site.tickets:
-        return
-    ours = site.failing
+def _move_to_waiting_room(context: CheckContext, failing: SubmittedTicket) -> None:
+    received_at = round(context.started_at.timestamp() * 1000)
+    is_moved = False
+    with context.target.failed_tickets_queue.receive_all() as messages:
+        for message, body in _messages_of(failing, messages):
+            corrected = body | {"input": body["input"] | {"receivedAt": received_at}}
+            context.target.waiting_room.send(json.dumps(corrected))
+            messages.delete(message)
+            is_moved = True
+    if not is_moved:
+        raise CheckError("There is no failure message to replay.")
 
-    def removed() -> bool:
-        with site.target.failed_tickets.held() as messages:
-            found = [message for message, _ in _of(ours, messages)]
+
+def _delete_message(context: CheckContext) -> None:
+    """Delete the failure message, which may not have arrived yet."""
+    failing = context.failing
+    if failing is None or failing in context.tickets:
+        return
+
+    def delete() -> bool:
+        with context.target.failed_tickets_queue.receive_all() as messages:
+            found = [message for message, _ in _messages_of(failing, messages)]
             for message in found:
                 messages.delete(message)
             return bool(found)
 
-    if not Patience(_REMOVAL_SECONDS).wait_for(removed):
-        raise CheckError("it did not arrive; should it still come, make dismiss it")
+    if not Deadline(_CLEANUP_SECONDS).wait_for(delete):
+        raise CheckError("it did not arrive; if it arrives later, make dismiss removes it")
 
 
-def _failing(site: Site) -> Sent:
-    if site.failing is None:
-        raise CheckError("No execution was started that could fail.")
-    return site.failing
+def _failing(context: CheckContext) -> SubmittedTicket:
+    if context.failing is None:
+        raise CheckError("The execution that fails was not started.")
+    return context.failing
 
 
-def _of(ours: Sent, messages: Held) -> Iterator[tuple[Message, dict[str, Any]]]:
+def _messages_of(
+    ticket: SubmittedTicket, messages: ReceivedMessages
+) -> Iterator[tuple[Message, dict[str, Any]]]:
     for message in messages:
-        body = _body(message)
-        if _ticket_id(body) == ours.ticket_id:
+        body = _parse(message)
+        if _ticket_id(body) == ticket.ticket_id:
             yield message, body
 
 
-def _body(message: Message) -> dict[str, Any]:
+def _parse(message: Message) -> dict[str, Any]:
     try:
         body = json.loads(message.body)
     except (ValueError, RecursionError):

@@ -1,12 +1,13 @@
-"""Does the API refuse what it has to refuse, and how?"""
+"""Checks that the API refuses invalid requests, and how it does."""
 
 from __future__ import annotations
 
 import uuid
 
-from ops.verify.api_checks import DEPLOY, METHODS, REFUSALS
-from ops.verify.finding import CheckError, Finding, failed, judged, ok, warning
-from ops.verify.site import Site, answered
+from ops.verify.api_checks import API_ADVICE, METHODS, REFUSALS
+from ops.verify.api_client import describe
+from ops.verify.check_result import CheckError, CheckResult, failed, ok, ok_unless, warning
+from ops.verify.context import CheckContext
 
 SECURITY_HEADERS = {
     "strict-transport-security": "max-age=63072000; includeSubDomains",
@@ -17,101 +18,108 @@ SECURITY_HEADERS = {
 }
 
 
-def refusals(site: Site) -> Finding:
-    """What the stage itself answers to who has no credentials, on every method."""
+def no_credentials(context: CheckContext) -> CheckResult:
+    """The deployed stage refuses requests without credentials, on every method."""
     problems = []
-    for name, protection in METHODS.items():
+    for name, authorization in METHODS.items():
         verb, path = name.split()
-        answer = site.api.send(
+        response = context.api.send(
             "DELETE" if verb == "ANY" else verb,
             path.replace("{ticketId}", str(uuid.uuid4())).replace("{proxy+}", "no/such/path"),
             body={} if verb in ("POST", "PATCH") else None,
         )
-        if answer.status_code != REFUSALS[protection]:
-            problems.append(f"{name} answered {answered(answer)} in place of {REFUSALS[protection]}")
-    return judged(problems, "Without credentials every method refuses, as docs/security.md says.", DEPLOY)
-
-
-def headers(site: Site) -> Finding:
-    """The headers of every answer that the check has got, errors too."""
-    expected = SECURITY_HEADERS | {"access-control-allow-origin": site.stack.parameters["AllowedOrigin"]}
-    if not site.api.answers:
-        raise CheckError("The API has not answered at all.")
-    missing = {
-        f"{name} on {answer.status_code}"
-        for answer in site.api.answers
-        for name, value in expected.items()
-        if answer.headers.get(name) != value
-    }
-    forms = {
-        f"application/problem+json on {answer.status_code}"
-        for answer in site.api.answers
-        if answer.status_code >= 400 and answer.headers.get("content-type") != "application/problem+json"
-    }
-    errors = sum(answer.status_code >= 400 for answer in site.api.answers)
-    return judged(
-        [f"without {what}" for what in sorted(missing | forms)],
-        f"All {len(site.api.answers)} answers, {errors} of them errors, have the security headers.",
-        DEPLOY,
+        if response.status_code != REFUSALS[authorization]:
+            problems.append(f"{name} returned {describe(response)} instead of {REFUSALS[authorization]}")
+    return ok_unless(
+        problems,
+        "Without credentials every method refuses requests as docs/security.md says.",
+        API_ADVICE,
     )
 
 
-def unknown_path(site: Site) -> Finding:
-    """API Gateway quotes a token that it takes for a signature, where a path is not in the contract."""
+def headers(context: CheckContext) -> CheckResult:
+    """All responses so far have the security headers, including errors."""
+    responses = context.api.responses
+    if not responses:
+        raise CheckError("The API has not responded at all.")
+    expected = SECURITY_HEADERS | {"access-control-allow-origin": context.stack.parameters["AllowedOrigin"]}
+    errors = [response for response in responses if response.status_code >= 400]
+    missing = {
+        f"{name} on {response.status_code}"
+        for response in responses
+        for name, value in expected.items()
+        if response.headers.get(name) != value
+    }
+    wrong_types = {
+        f"application/problem+json on {response.status_code}"
+        for response in errors
+        if response.headers.get("content-type") != "application/problem+json"
+    }
+    return ok_unless(
+        [f"missing: {what}" for what in sorted(missing | wrong_types)],
+        f"All {len(responses)} responses, including {len(errors)} errors, have the security headers.",
+        API_ADVICE,
+    )
+
+
+def unknown_path(context: CheckContext) -> CheckResult:
+    """The response for an unknown path does not quote the token, as API Gateway's default response does."""
     secret = f"not-a-token-{uuid.uuid4()}"
-    answer = site.api.send("GET", f"/{secret}", token=secret)
-    if secret in answer.text or secret in str(answer.headers):
-        return failed("The answer for an unknown path quotes the caller's token.", DEPLOY)
-    if answer.status_code != 404:
-        return failed(f"An unknown path with a token is answered {answered(answer)}.", DEPLOY)
-    return ok("An unknown path with a token is 404, and the answer quotes nothing.")
+    response = context.api.send("GET", f"/{secret}", token=secret)
+    if secret in response.text or secret in str(response.headers):
+        return failed("The response for an unknown path quotes the caller's token.", API_ADVICE)
+    if response.status_code != 404:
+        return failed(f"An unknown path with a token returned {describe(response)}.", API_ADVICE)
+    return ok("An unknown path with a token returns 404, and the response does not quote the token.")
 
 
-def tokens(site: Site) -> Finding:
-    """Only an ID token of the pool opens something."""
-    given = {
+def tokens(context: CheckContext) -> CheckResult:
+    """The API accepts only ID tokens of the user pool."""
+    invalid_tokens = {
         "text that is not a token": "not.a.token",
-        "an access token": site.customer.access_token,
-        "an ID token with another signature": f"{site.customer.id_token.rpartition('.')[0]}.{'A' * 342}",
+        "an access token": context.customer.access_token,
+        "an ID token with another signature": f"{context.customer.id_token.rpartition('.')[0]}.{'A' * 342}",
     }
     problems = [
-        f"{what} is answered {answered(answer)}"
-        for what, token in given.items()
-        if (answer := site.api.send("GET", "/tickets", token=token)).status_code != 401
+        f"{name} returned {describe(response)}"
+        for name, token in invalid_tokens.items()
+        if (response := context.api.send("GET", "/tickets", token=token)).status_code != 401
     ]
     if problems:
-        return failed("; ".join(problems) + ".", DEPLOY)
-    own = site.api.send("GET", "/tickets", token=site.customer.id_token)
-    if own.status_code != 200:
-        return failed(f"The customer's own ID token is answered {answered(own)}.", DEPLOY)
-    return ok("Access tokens and forged tokens are 401, an ID token opens the customer's tickets.")
+        return failed("; ".join(problems) + ".", API_ADVICE)
+    response = context.api.send("GET", "/tickets", token=context.customer.id_token)
+    if response.status_code != 200:
+        return failed(f"The customer's own ID token returned {describe(response)}.", API_ADVICE)
+    return ok("Access tokens and forged tokens return 401; an ID token returns the customer's tickets.")
 
 
-def invalid_bodies(site: Site) -> Finding:
-    """What the contract does not allow is refused before anything starts."""
-    token = site.customer.id_token
+def invalid_bodies(context: CheckContext) -> CheckResult:
+    """The API refuses bodies that the contract does not allow."""
+    token, subject = context.customer.id_token, context.subject_prefix
     problems = [
-        f"{what} is answered {answered(answer)}"
-        for what, body in (
-            ("a ticket without content", {"subject": site.mark}),
-            ("content that is a number", {"subject": site.mark, "content": 1}),
-            ("content of 8,001 characters", {"subject": site.mark, "content": "x" * 8001}),
+        f"{name} returned {describe(response)}"
+        for name, body in (
+            ("a ticket without content", {"subject": subject}),
+            ("content that is a number", {"subject": subject, "content": 1}),
+            ("content of 8,001 characters", {"subject": subject, "content": "x" * 8001}),
         )
-        if (answer := site.api.send("POST", "/support-request", token=token, body=body)).status_code != 400
+        if (response := context.api.send("POST", "/support-request", token=token, body=body)).status_code
+        != 400
     ]
-    return judged(problems, "Tickets without content, of a wrong type or too long are 400.", DEPLOY)
+    return ok_unless(problems, "Tickets without content, of a wrong type or too long return 400.", API_ADVICE)
 
 
-def media_type(site: Site) -> Finding:
-    """What is not JSON."""
-    answer = site.api.send(
+def media_type(context: CheckContext) -> CheckResult:
+    """The API refuses a body that is not JSON."""
+    response = context.api.send(
         "POST",
         "/support-request",
-        token=site.customer.id_token,
-        body={"subject": site.mark, "content": "x"},
+        token=context.customer.id_token,
+        body={"subject": context.subject_prefix, "content": "x"},
         headers={"Content-Type": "text/plain"},
     )
-    if answer.status_code == 415:
-        return ok("A body that is not JSON is 415.")
-    advice = "AWS looks for a template in another way than the tests assume; see docs/aws.md."
-    return (failed if answer.status_code < 300 else warning)(f"It is answered {answered(answer)}.", advice)
+    if response.status_code == 415:
+        return ok("A body that is not JSON returns 415.")
+    advice = "AWS selects mapping templates differently from what the tests assume; see docs/aws.md."
+    is_accepted = response.status_code < 300
+    return (failed if is_accepted else warning)(f"It returned {describe(response)}.", advice)

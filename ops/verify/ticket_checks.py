@@ -1,4 +1,4 @@
-"""Tickets, as customers send them: accepted, announced, and read back as they were written."""
+"""Checks with valid tickets: they are accepted, processed, notified, and read back as they were sent."""
 
 from __future__ import annotations
 
@@ -9,171 +9,184 @@ from typing import Any
 
 import httpx
 
-from ops.report import count, harmless
-from ops.verify.finding import CheckError, Finding, failed, judged, ok, warning
-from ops.verify.site import Sent, Site, answered
+from ops.formatting import count, sanitize
+from ops.verify.api_client import describe
+from ops.verify.check_result import CheckError, CheckResult, failed, ok, ok_unless, warning
+from ops.verify.context import CheckContext, SubmittedTicket
 
-_CALM = "This ticket was sent by make verify-aws to check the deployment: nothing to do."
-# What ends strings and starts templates where it is not escaped. No known attack: a firewall may block it.
-HOSTILE = (
+_CONTENT = "This ticket was sent by make verify-aws to check the deployment: nothing to do."
+# Characters that end strings and start templates if they are not escaped. Without a known attack, which a
+# firewall may block.
+HOSTILE_TEXT = (
     'He said "no\\" and it\'s {{broken}} ${x} #set($ticketId = 1)$context.apiId $util.escapeJavaScript("y")'
     '\r\n\t\\","ticketId":"x"},"caller":{"subject":"victim","groups":"admins"} \\u0022 \u2028 \U0001f600 é'
 )
-_RUNBOOK = "See docs/runbook.md, What a failure looks like; the ticket's execution has the same name."
+_ADVICE = "See docs/runbook.md, What a failure looks like. The execution's name is the ticket's id."
 
 
 def submit(
-    site: Site, content: str = _CALM, *, headers: Mapping[str, str] | None = None, **more: Any
+    context: CheckContext,
+    content: str = _CONTENT,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **fields: Any,
 ) -> httpx.Response:
-    """Submit a ticket as the temporary customer, and remember it when it was accepted."""
-    body = {"subject": f"{site.mark} nothing to do", "content": content} | more
-    answer = site.api.send(
-        "POST", "/support-request", token=site.customer.id_token, body=body, headers=headers
+    """Submit a ticket as the temporary customer; add it to the context's tickets if it is accepted."""
+    body = {"subject": f"{context.subject_prefix} nothing to do", "content": content} | fields
+    response = context.api.send(
+        "POST", "/support-request", token=context.customer.id_token, body=body, headers=headers
     )
-    if answer.status_code == 202:
-        text = {name: body[name] for name in ("subject", "content")}
-        site.tickets.append(Sent(str(answer.json()["ticketId"]), text))
-    return answer
+    if response.status_code == 202:
+        request = {name: body[name] for name in ("subject", "content")}
+        context.tickets.append(SubmittedTicket(_accepted_id(response), request))
+    return response
 
 
-def customer(site: Site) -> Finding:
-    """A temporary user of the pool."""
-    customer = site.create_customer()
-    if customer.is_known_in_capitals:
+def customer(context: CheckContext) -> CheckResult:
+    """A temporary user of the pool can sign in."""
+    customer = context.create_customer()
+    if customer.can_sign_in_with_capitals:
         return ok(f"{customer.name} signed in, also with the name in capitals.")
     return failed(
         f"{customer.name} signed in, but not with the name in capitals.",
-        "No pool can be changed in this: before it has users, delete it and deploy again.",
+        "An existing user pool cannot be changed: delete it while it has no users, and deploy again.",
     )
 
 
-def inbox(site: Site) -> Finding:
-    """A temporary subscriber of the support topic."""
-    site.create_inbox()
+def notification_queue(context: CheckContext) -> CheckResult:
+    """A temporary queue can subscribe to the support topic."""
+    context.create_notification_queue()
     return ok("A temporary queue is subscribed to the support topic.")
 
 
-def hostile_text(site: Site) -> Finding:
-    """A ticket that would break out of what it is put into."""
-    return _accepted(site, submit(site, HOSTILE, subject=f'{site.mark} nothing to do ","x":"'))
+def hostile_text(context: CheckContext) -> CheckResult:
+    """A ticket is accepted although its text would break an unescaped template."""
+    subject = f'{context.subject_prefix} nothing to do ","x":"'
+    return _accepted(context, submit(context, HOSTILE_TEXT, subject=subject))
 
 
-def charset(site: Site) -> Finding:
-    """Many HTTP clients name the charset."""
-    return _accepted(site, submit(site, headers={"Content-Type": "application/json; charset=utf-8"}))
+def charset(context: CheckContext) -> CheckResult:
+    """A content type with a charset is accepted, because many HTTP clients send one."""
+    return _accepted(context, submit(context, headers={"Content-Type": "application/json; charset=utf-8"}))
 
 
-def idempotency_key(site: Site) -> Finding:
-    """HTTP/2 clients send header names in lower case."""
+def idempotency_key(context: CheckContext) -> CheckResult:
+    """The header Idempotency-Key is found in lower case, as HTTP/2 clients send it."""
     key = str(uuid.uuid4())
-    answer = submit(site, headers={"idempotency-key": key})
-    if answer.status_code == 202 and answer.json()["ticketId"] != key:
+    response = submit(context, headers={"idempotency-key": key})
+    if response.status_code == 202 and _accepted_id(response) != key:
         return failed(
             "API Gateway does not find the header idempotency-key: a repeated request is a second ticket.",
-            "Correct the mapping templates in api/openapi.source.yaml; docs/aws.md says what they rest on.",
+            "Correct the mapping templates in api/openapi.source.yaml; see their assumptions in docs/aws.md.",
         )
-    return _accepted(site, answer)
+    return _accepted(context, response)
 
 
-def request_id(site: Site) -> Finding:
-    """A caller may choose the request id, and must not get anything into the execution by it."""
-    answer = submit(site, headers={"x-amzn-RequestId": '","name":"x","input":"{}'})
-    if answer.status_code != 202:
-        return _accepted(site, answer)
-    ticket_id = str(answer.json()["ticketId"])
+def request_id(context: CheckContext) -> CheckResult:
+    """A request id that the caller chooses cannot inject anything into the execution."""
+    response = submit(context, headers={"x-amzn-RequestId": '","name":"x","input":"{}'})
+    if response.status_code != 202:
+        return _accepted(context, response)
+    ticket_id = _accepted_id(response)
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", ticket_id):
-        return failed("The ticket's id is not of the form that ids have.", "Correct the mapping templates.")
-    own = re.sub("[^A-Za-z0-9_-]", "-", answer.headers.get("x-amz-apigw-id", ""))
-    source = "API Gateway's own (x-amz-apigw-id)" if ticket_id == own else "a UUID that replaced it"
-    return ok(f"Ticket {ticket_id}: a request id that is not a UUID is not used; the id is {source}.")
+        return failed("The ticket's id has an invalid format.", "Correct the mapping templates.")
+    extended_id = re.sub("[^A-Za-z0-9_-]", "-", response.headers.get("x-amz-apigw-id", ""))
+    source = "API Gateway's own id (x-amz-apigw-id)" if ticket_id == extended_id else "a new UUID"
+    return ok(f"Ticket {ticket_id}: a request id that is not a UUID is replaced by {source}.")
 
 
-def unknown_field(site: Site) -> Finding:
-    """API Gateway's validator may pass over additionalProperties."""
-    answer = submit(site, urgency="CRITICAL")
-    if answer.status_code == 400:
-        return ok("A field that the contract does not know is 400.")
-    if answer.status_code == 202:
+def unknown_field(context: CheckContext) -> CheckResult:
+    """The API refuses unknown fields; API Gateway's validator may ignore additionalProperties."""
+    response = submit(context, urgency="CRITICAL")
+    if response.status_code == 400:
+        return ok("A field that is not in the contract returns 400.")
+    if response.status_code == 202:
         return warning(
-            "API Gateway's validator passes over additionalProperties. The field goes no further: the "
-            "mapping templates copy only named fields.",
-            "Nothing. Note it in docs/aws.md.",
+            "API Gateway's validator ignores additionalProperties. The field is not passed on, because the "
+            "mapping templates copy only known fields.",
+            "Nothing. Add it to docs/aws.md.",
         )
-    return _accepted(site, answer)
+    return _accepted(context, response)
 
 
-def _accepted(site: Site, answer: httpx.Response) -> Finding:
-    if answer.status_code == 202:
-        return ok(f"Accepted as ticket {harmless(str(answer.json()['ticketId']))}.")
-    firewall = " WafMode=block may have stopped it: read its log." if answer.status_code == 403 else ""
+def _accepted(context: CheckContext, response: httpx.Response) -> CheckResult:
+    if response.status_code == 202:
+        return ok(f"Accepted as ticket {sanitize(_accepted_id(response))}.")
+    firewall = " WafMode=block may have blocked it: see its log." if response.status_code == 403 else ""
     return failed(
-        f"A valid ticket is answered {answered(answer)}.",
-        f"Find {site.run_id} in the access log (userAgent); for a 503 see the role ApiRole.{firewall}",
+        f"A valid ticket returned {describe(response)}.",
+        f"Find {context.run_id} in the access log (userAgent); for a 503 see the role ApiRole.{firewall}",
     )
 
 
-def announced(site: Site) -> Finding:
-    """Every processed ticket is announced on the support topic, once."""
-    expected, inbox = [ticket for ticket in _sent(site) if ticket not in site.unprocessed], site.inbox
+def _accepted_id(response: httpx.Response) -> str:
+    return str(response.json()["ticketId"])
+
+
+def notifications(context: CheckContext) -> CheckResult:
+    """The support topic delivers one notification for every processed ticket."""
+    queue = context.notifications
+    expected = [one for one in _accepted_ids(context) if one not in context.unprocessed]
     if not expected:
         raise CheckError("No ticket was processed.")
-    site.patience.wait_for(lambda: all(inbox.announcements()[ticket] for ticket in expected))
-    seen = inbox.announcements()
-    if missing := [ticket for ticket in expected if not seen[ticket]]:
-        return failed(f"Not announced: {_names(missing)}.", _RUNBOOK)
-    if twice := [ticket for ticket in expected if seen[ticket] > 1]:
+    context.deadline.wait_for(lambda: all(queue.counts()[ticket_id] for ticket_id in expected))
+    counts = queue.counts()
+    if missing := [ticket_id for ticket_id in expected if not counts[ticket_id]]:
+        return failed(f"No notification for {_join(missing)}.", _ADVICE)
+    if repeated := [ticket_id for ticket_id in expected if counts[ticket_id] > 1]:
         return warning(
-            f"Announced more than once: {_names(twice)}.", "Nothing: at least once is what is promised."
+            f"More than one notification for {_join(repeated)}.", "Nothing: delivery is at least once."
         )
-    return ok(f"{count(len(expected), 'ticket')} announced, each once.")
+    return ok(f"{count(len(expected), 'ticket')}, with one notification each.")
 
 
-def read_back(site: Site) -> Finding:
-    """Every ticket is processed, is the customer's, and has the text that was sent."""
+def read_back(context: CheckContext) -> CheckResult:
+    """Every ticket is processed, belongs to the customer, and has the text that was sent."""
+    number = len(_accepted_ids(context))
     problems = []
-    number = len(_sent(site))
-    for sent in site.tickets:
-        if problem := unlike(site, sent):
-            problems.append(f"ticket {harmless(sent.ticket_id)} {problem}")
-            site.unprocessed.add(sent.ticket_id)
-    return judged(problems, f"{count(number, 'ticket')} processed, with the text as sent.", _RUNBOOK)
+    for ticket in context.tickets:
+        if problem := find_problem(context, ticket):
+            problems.append(f"ticket {sanitize(ticket.ticket_id)} {problem}")
+            context.unprocessed.add(ticket.ticket_id)
+    return ok_unless(problems, f"{count(number, 'ticket')} processed, with the text as sent.", _ADVICE)
 
 
-def unlike(site: Site, sent: Sent) -> str:
-    """What is wrong with a ticket that should be processed; nothing when all is right."""
+def find_problem(context: CheckContext, submitted: SubmittedTicket) -> str:
+    """Wait until the ticket is processed; return what is wrong with it, or an empty text."""
+    ticket: dict[str, Any] = {}
 
-    def look() -> Mapping[str, Any]:
-        answer = site.api.send("GET", f"/tickets/{sent.ticket_id}", token=site.customer.id_token)
-        return answer.json() if answer.status_code == 200 else {"status": answered(answer)}
-
-    def ended() -> bool:
-        ticket.update(look())
+    def has_ended() -> bool:
+        ticket.update(_read(context, submitted.ticket_id))
         return "notifiedAt" in ticket or ticket["status"] == "FAILED"
 
-    ticket: dict[str, Any] = {}
-    if not site.patience.wait_for(ended):
-        return f"is {ticket['status']}{_waits(site, sent.ticket_id)}"
+    if not context.deadline.wait_for(has_ended):
+        return f"is {ticket['status']}{_wait_reason(context, submitted.ticket_id)}"
     if ticket["status"] != "PROCESSED":
-        return f"is {ticket['status']}: {harmless(ticket.get('failure', {}).get('error', ''))}"
-    if ticket["customerId"] != site.customer.subject:
-        return "belongs to somebody else"
-    if {name: ticket.get(name) for name in sent.request} != sent.request:
+        return f"is {ticket['status']}: {sanitize(ticket.get('failure', {}).get('error', ''))}"
+    if ticket["customerId"] != context.customer.subject:
+        return "belongs to another customer"
+    if {name: ticket.get(name) for name in submitted.request} != submitted.request:
         return "does not have the text that was sent"
     return "" if ticket.get("analysis") else "has no analysis"
 
 
-def _waits(site: Site, ticket_id: str) -> str:
-    stored = site.target.table.get(ticket_id)
+def _read(context: CheckContext, ticket_id: str) -> Mapping[str, Any]:
+    response = context.api.send("GET", f"/tickets/{ticket_id}", token=context.customer.id_token)
+    return response.json() if response.status_code == 200 else {"status": describe(response)}
+
+
+def _wait_reason(context: CheckContext, ticket_id: str) -> str:
+    stored = context.target.table.get(ticket_id)
     if stored is None or stored.waiting_for is None:
         return ""
-    return f" and waits for {harmless(stored.waiting_for)}; it goes on by itself"
+    return f" and waits for {sanitize(stored.waiting_for)}; it continues automatically"
 
 
-def _sent(site: Site) -> list[str]:
-    if not site.tickets:
+def _accepted_ids(context: CheckContext) -> list[str]:
+    if not context.tickets:
         raise CheckError("No ticket was accepted.")
-    return [sent.ticket_id for sent in site.tickets]
+    return [ticket.ticket_id for ticket in context.tickets]
 
 
-def _names(ids: list[str]) -> str:
-    return ", ".join(map(harmless, ids))
+def _join(ids: list[str]) -> str:
+    return ", ".join(map(sanitize, ids))

@@ -1,4 +1,4 @@
-"""What both commands are given."""
+"""The context in which a command runs."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,15 @@ from ops.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One run of a command: on which stack, whether it may change anything, and for how many seconds."""
+class CommandContext:
+    """The stack, the output and the options of a command.
+
+    `dry_run` forbids changes. `deadline` is the maximum number of seconds to watch replayed tickets.
+    """
 
     target: Target
     report: Report
     dry_run: bool = False
     deadline: float = 300
-    pause: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""A temporary queue that is subscribed to the support topic, as a tool of the support team would be."""
+"""A temporary queue that is subscribed to the support topic, like a tool of the support team."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from ops.stack import DeployedStack
-from ops.verify.leftovers import Leftovers
+from ops.verify.cleanup import Cleanup
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 
-class Inbox:
-    """Counts the announcements that arrive. Every method raises botocore's errors."""
+class NotificationQueue:
+    """Counts the notifications that arrive. Every method raises botocore's errors."""
 
     def __init__(self, sqs: SQSClient, url: str) -> None:
         self._sqs = sqs
         self._url = url
-        self._seen: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     @classmethod
-    def create(cls, stack: DeployedStack, run_id: str, leftovers: Leftovers) -> Self:
-        """Make the queue and subscribe it."""
+    def create(cls, stack: DeployedStack, run_id: str, cleanup: Cleanup) -> Self:
+        """Create and subscribe the queue."""
         sqs: SQSClient = stack.client("sqs")
         sns: SNSClient = stack.client("sns")
         topic, name = stack.output("SupportTopicArn"), f"support-pipeline-verify-{run_id}"
@@ -37,28 +37,28 @@ class Inbox:
 
         def unsubscribe() -> None:
             pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
-            for one in (one for page in pages for one in page["Subscriptions"]):
-                if one["Endpoint"] == arn:
-                    sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+            for subscription in (one for page in pages for one in page["Subscriptions"]):
+                if subscription["Endpoint"] == arn:
+                    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
 
-        leftovers.add(f"queue {name}", delete)
-        # The policy comes with the queue: one that is set later takes up to a minute, and SNS drops what it
-        # may not deliver. Other customers' tickets that arrive here are deleted, after an hour at most.
+        cleanup.add(f"queue {name}", delete)
+        # A policy that is set later takes up to a minute to work, and until then SNS discards the messages.
+        # Notifications for other customers' tickets also arrive; they are deleted within an hour.
         attributes = {"Policy": _policy(arn, topic), "MessageRetentionPeriod": "3600"}
         url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
-        leftovers.add(f"subscription of queue {name}", unsubscribe)
+        cleanup.add(f"subscription of queue {name}", unsubscribe)
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
         return cls(sqs, url)
 
-    def announcements(self) -> Counter[str]:
-        """How often each ticket was announced so far, by its id."""
+    def counts(self) -> Counter[str]:
+        """How many notifications have arrived so far, by ticket id."""
         while batch := self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1
         ).get("Messages"):
             for message in batch:
-                self._seen[_ticket_id(message["Body"])] += 1
+                self._counts[_ticket_id(message["Body"])] += 1
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return self._seen
+        return self._counts
 
 
 def _ticket_id(body: str) -> str:

@@ -1,0 +1,121 @@
+"""The executions in the state machine's log group: EXPRESS has no other execution history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+_END_EVENTS = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+# Two events per execution instead of about 24: CloudWatch Logs filters out those of the states.
+_FILTER_PATTERN = '{ $.type = "Execution*" }'
+# EXPRESS ends an execution after five minutes.
+_MAX_DURATION = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class LoggedExecution:
+    """One execution, as far as the log describes it.
+
+    `input` and `output` are JSON, or None when they are not logged. `end_event` is the type of the event that
+    ended the execution.
+    """
+
+    arn: str
+    started_at: datetime | None = None
+    input: str | None = None
+    is_input_truncated: bool = False
+    end_event: str | None = None
+    ended_at: datetime | None = None
+    output: str | None = None
+    error: str = ""
+    cause: str = ""
+
+    def apply(self, event: dict[str, Any]) -> None:
+        """Add what an event of the log says about the execution."""
+        details = _json_object(event.get("details"))
+        time = datetime.fromtimestamp(int(event["event_timestamp"]) / 1000, UTC)
+        if event["type"] == "ExecutionStarted":
+            self.started_at = time
+            self.input = details.get("input")
+            # A boolean today, but every other scalar is logged as text.
+            truncated = _json_object(details.get("inputDetails")).get("truncated")
+            self.is_input_truncated = str(truncated).lower() == "true"
+        else:
+            self.end_event = event["type"]
+            self.ended_at = time
+            self.output = details.get("output")
+            self.error = details.get("error") or event["type"]
+            self.cause = details.get("cause") or ""
+
+    @property
+    def is_processed(self) -> bool:
+        """Whether the execution succeeded and sent the notification; without a logged output, assume so."""
+        if self.end_event != "ExecutionSucceeded":
+            return False
+        ticket = _json_object(_json_object(self.output).get("ticket"))
+        return self.output is None or "notifiedAt" in ticket
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether the execution put its ticket into the waiting room."""
+        return self.end_event == "ExecutionSucceeded" and "failure" in _json_object(self.output)
+
+    @property
+    def is_duplicate(self) -> bool:
+        """Whether the execution ended because another one processes its ticket."""
+        return self.end_event == "ExecutionSucceeded" and _json_object(self.output).get("isDuplicate") is True
+
+
+def execution_name(arn: str) -> str:
+    """The name in an execution's ARN: `arn:…:express:MACHINE:NAME:UUID` or `arn:…:execution:MACHINE:NAME`."""
+    parts = arn.split(":")
+    return parts[7] if len(parts) > 7 else arn
+
+
+def read_executions(
+    client: CloudWatchLogsClient, log_group: str, since: datetime
+) -> Iterator[LoggedExecution]:
+    """The executions that started or ended since then. Keeps only those in memory whose end was not read yet.
+
+    Raises botocore's errors.
+    """
+    running: dict[str, LoggedExecution] = {}
+    # An earlier start, so that executions that ended just after `since` are complete.
+    for event in _read_events(client, log_group, since - _MAX_DURATION):
+        arn = event["execution_arn"]
+        execution = running.setdefault(arn, LoggedExecution(arn))
+        execution.apply(event)
+        if execution.started_at and execution.ended_at:
+            del running[arn]
+            if max(execution.started_at, execution.ended_at) >= since:
+                yield execution
+    yield from (one for one in running.values() if (one.started_at or one.ended_at or since) >= since)
+
+
+def _read_events(client: CloudWatchLogsClient, log_group: str, since: datetime) -> Iterator[dict[str, Any]]:
+    """The start and end events of executions, oldest first."""
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=log_group, startTime=round(since.timestamp() * 1000), filterPattern=_FILTER_PATTERN
+    )
+    for page in pages:
+        for log_event in page["events"]:
+            event = _json_object(log_event["message"])
+            is_start_or_end = event.get("type") == "ExecutionStarted" or event.get("type") in _END_EVENTS
+            if is_start_or_end and isinstance(event.get("execution_arn"), str):
+                yield event
+
+
+def _json_object(value: object) -> dict[str, Any]:
+    """A JSON object, or the one in a JSON text; an empty one for any other value."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}

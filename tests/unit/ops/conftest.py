@@ -1,4 +1,4 @@
-"""A stack as moto plays it, and the part of it that moto does not play: the waiting room's consumer."""
+"""A stack on moto, and a fake of what moto lacks: the waiting room's consumer."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
+from ops.context import CommandContext
 from ops.report import Report
-from ops.run import Run
 from ops.target import Target
 from support.aws.table import TicketTable
 from support.domain.execution import Execution
@@ -24,7 +24,9 @@ SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json")
 ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
 ACCOUNT = "arn:aws:states:us-east-1:123456789012:express:pipeline"
 LOG_GROUP = "/aws/vendedlogs/states/pipeline"
-OPERATIONS = "operations"
+OPERATIONS_LOG_GROUP = "operations"
+
+type ContextFactory = Callable[..., CommandContext]
 
 
 def ago(**duration: float) -> datetime:
@@ -40,39 +42,39 @@ def arn_of(execution: str) -> str:
 
 
 class Pipeline:
-    """The stack's queues and tickets, and the waiting room's consumer, which runs whenever somebody waits.
+    """The stack's queues and tickets, and a fake of the waiting room's consumer.
 
-    Every execution ends with `error` (the ticket failed) or `deferred_by` (it waits again), if it is set.
+    An execution fails with `error` or is deferred by `deferral_error`, if one of them is set.
     """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.table: TicketTable = target.table
         self.error: str | None = None
-        self.deferred_by: str | None = None
-        self.stands_still = False
-        self.stores = True
-        self.per_turn = 1_000
-        self.started: list[dict[str, Any]] = []
+        self.deferral_error: str | None = None
+        self.is_stopped = False
+        self.can_store = True
+        self.batch_size = 1_000
+        self.consumed: list[dict[str, Any]] = []
 
     def store(self, ticket_id: str, content: str = "I was charged twice.") -> Ticket:
-        """A ticket whose execution vanished: its lease is over."""
-        began = ago(minutes=6)
-        ticket = Ticket.from_submission(submission(ticket_id, content), now=began, retention_days=0)
-        return self.table.claim(ticket, execution_of(ticket_id), began)[0]
+        """Store a ticket whose execution disappeared: its lease has expired."""
+        started_at = ago(minutes=6)
+        ticket = Ticket.from_submission(submission(ticket_id, content), now=started_at, retention_days=0)
+        return self.table.claim(ticket, execution_of(ticket_id), started_at)[0]
 
     def claim(self, ticket_id: str) -> None:
-        """A new execution has begun to work on the ticket."""
+        """Start a new execution of the ticket."""
         ticket = Ticket.from_submission(submission(ticket_id), now=ago(), retention_days=0)
         self.table.claim(ticket, execution_of(f"{ticket_id}-r0"), ago())
 
     def fail(self, ticket_id: str, error: str = "ModelRejected", *, since: datetime | None = None) -> None:
-        """A ticket that is FAILED in the table, and of which nothing is in the queue."""
+        """Store a ticket that is FAILED, without a message in the queue."""
         self.store(ticket_id)
         self.record_failure(ticket_id, error, ticket_id, since or ago(minutes=1))
 
     def defer(self, ticket_id: str, error: str = "ModelThrottled", *, since: datetime | None = None) -> None:
-        """A ticket that waits, and whose message somebody has just received."""
+        """Store a ticket that waits and whose message is in flight."""
         self.store(ticket_id)
         self.table.record_deferral(
             ticket_id,
@@ -83,14 +85,14 @@ class Pipeline:
         )
 
     def wait(self, ticket_id: str, reason: str, *, since: datetime) -> None:
-        """A failed ticket that somebody has put into the waiting room."""
+        """Store a failed ticket and mark it as waiting, without a message."""
         self.fail(ticket_id)
         failed = self.table.get(ticket_id)
         assert failed
         self.table.mark_waiting(failed, reason=reason, now=since)
 
     def record_failure(self, ticket_id: str, error: str, execution: str, moment: datetime) -> None:
-        """An execution failed."""
+        """Record the failure of an execution."""
         failure: Failure = {"error": error, "cause": "no", "failedAt": timestamp(moment)}
         self.table.record_failure(
             ticket_id,
@@ -101,11 +103,12 @@ class Pipeline:
         )
 
     def process(self, ticket_id: str) -> None:
+        """Record the analysis and the notification of a stored ticket."""
         self.table.record_analysis(ticket_id, ANALYSIS, execution_name="e", now=ago())
         self.table.mark_notified(ticket_id, ago())
 
     def queue_failure(self, ticket_id: str, error: str = "ModelRejected", **changes: Any) -> None:
-        """A failure message in the failed-tickets queue."""
+        """Send a failure message to the failed-tickets queue."""
         message = {
             "input": submission(ticket_id),
             "execution": arn_of(ticket_id),
@@ -113,10 +116,10 @@ class Pipeline:
             "cause": "no",
             "failedAt": timestamp(ago(seconds=59)),
         }
-        self.queue(json.dumps(message | changes))
+        self.queue_message(json.dumps(message | changes))
 
     def queue_deferral(self, ticket_id: str, since: datetime) -> None:
-        """A message in the failed-tickets queue that SQS took out of the waiting room."""
+        """Send a deferral message to the failed-tickets queue, as SQS does after too many attempts."""
         waiting = {"since": timestamp(since), "execution": arn_of("before"), "deaths": 2}
         message = {
             "input": {**submission(ticket_id), "waiting": waiting},
@@ -125,25 +128,26 @@ class Pipeline:
             "cause": "no",
             "deferredAt": timestamp(ago(minutes=3)),
         }
-        self.queue(json.dumps(message))
+        self.queue_message(json.dumps(message))
 
-    def queue(self, body: str) -> None:
+    def queue_message(self, body: str) -> None:
+        """Send any message to the failed-tickets queue."""
         attributes = {"error": {"DataType": "String", "StringValue": "E"}}
-        self.target.failed_tickets.send(body, attributes)
+        self.target.failed_tickets_queue.send(body, attributes)
 
-    def work(self, _seconds: float = 0) -> None:
-        """What the consumer does, and the executions that it runs."""
-        if self.stands_still:
+    def consume(self, _seconds: float = 0) -> None:
+        """Consume the waiting room, tickets with priority first, and run the executions."""
+        if self.is_stopped:
             return
         urls = self.target.priority_waiting_room_url, self.target.waiting_room_url
-        for message in [one for url in urls for one in self._taken(url, self.per_turn)]:
-            self.started.append(json.loads(message["Body"]))
+        for message in [one for url in urls for one in self._receive(url, self.batch_size)]:
+            self.consumed.append(json.loads(message["Body"]))
             waiting = WaitingTicket.from_message(message["Body"], ago())
             self._execute(f"{waiting.submission['ticketId']}-r{message['MessageId'][:8]}", waiting.to_input())
 
     def _execute(self, name: str, execution_input: dict[str, Any]) -> None:
         submitted = Ticket.from_submission(execution_input, now=ago(), retention_days=0)
-        if not self.stores:
+        if not self.can_store:
             self.queue_failure(submitted.ticket_id, "StoreRejected", execution=arn_of(name))
             return
         ticket, is_claimed = self.table.claim(
@@ -151,31 +155,29 @@ class Pipeline:
         )
         if not is_claimed:
             return
-        if self.deferred_by:
-            since = waiting_since(execution_input, ago())
-            self.table.record_deferral(
-                ticket.ticket_id, error=self.deferred_by, since=since, execution_arn=arn_of(name), now=ago()
-            )
-            self.target.waiting_room.send(
-                json.dumps(
-                    {
-                        "input": execution_input,
-                        "execution": arn_of(name),
-                        "error": self.deferred_by,
-                        "deferredAt": timestamp(ago()),
-                    }
-                )
-            )
+        if self.deferral_error:
+            self._defer(ticket.ticket_id, name, execution_input, self.deferral_error)
         elif self.error:
             self.record_failure(ticket.ticket_id, self.error, name, ago())
         else:
             self.process(ticket.ticket_id)
 
-    def take(self, url: str) -> list[str]:
-        """Take all visible messages out of a queue."""
-        return [message["Body"] for message in self._taken(url, 1_000)]
+    def _defer(self, ticket_id: str, name: str, execution_input: dict[str, Any], error: str) -> None:
+        since = waiting_since(execution_input, ago())
+        self.table.record_deferral(ticket_id, error=error, since=since, execution_arn=arn_of(name), now=ago())
+        message = {
+            "input": execution_input,
+            "execution": arn_of(name),
+            "error": error,
+            "deferredAt": timestamp(ago()),
+        }
+        self.target.waiting_room.send(json.dumps(message))
 
-    def _taken(self, url: str, limit: int) -> Iterator[Any]:
+    def receive(self, url: str) -> list[str]:
+        """Receive and delete all visible messages of a queue."""
+        return [message["Body"] for message in self._receive(url, 1_000)]
+
+    def _receive(self, url: str, limit: int) -> Iterator[Any]:
         for _ in range(limit):
             batch = self.target.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1).get("Messages")
             if not batch:
@@ -184,31 +186,31 @@ class Pipeline:
             yield batch[0]
 
     def failed_messages(self) -> list[dict[str, Any]]:
-        """Take out what is in the failed-tickets queue."""
-        return [json.loads(body) for body in self.take(self.target.failed_tickets_queue_url)]
+        """Receive and delete the messages in the failed-tickets queue."""
+        return [json.loads(body) for body in self.receive(self.target.failed_tickets_queue_url)]
 
     def waiting_messages(self) -> list[dict[str, Any]]:
-        """Take out what is in the waiting room."""
-        return [json.loads(body) for body in self.take(self.target.waiting_room_url)]
+        """Receive and delete the messages in the waiting room."""
+        return [json.loads(body) for body in self.receive(self.target.waiting_room_url)]
 
 
 def execution_of(execution: str, *, after: str | None = None) -> Execution:
     return Execution(name=execution, arn=arn_of(execution), entered_at=timestamp(ago()), predecessor=after)
 
 
-class Sqs:
-    """An SQS client that moves messages, which moto's does not; or that refuses, as the emulator's does."""
+class MovingSqs:
+    """An SQS client that can move messages, unlike moto's, or rejects the move, like the emulator's."""
 
-    def __init__(self, client: Any, *, moves: bool) -> None:
+    def __init__(self, client: Any, *, can_move: bool) -> None:
         self._client = client
-        self._moves = moves
+        self._can_move = can_move
         self.tasks: list[dict[str, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def list_message_move_tasks(self, **_: Any) -> dict[str, Any]:
-        if not self._moves:
+        if not self._can_move:
             self._client.get_queue_url(QueueName="no-such-operation")
         return {"Results": self.tasks}
 
@@ -226,16 +228,16 @@ class Sqs:
 
 @pytest.fixture
 def sqs(aws: None) -> Any:
-    return Sqs(boto3.client("sqs"), moves=False)
+    return MovingSqs(boto3.client("sqs"), can_move=False)
 
 
 @pytest.fixture
 def target(sqs: Any) -> Target:
     logs = boto3.client("logs")
     logs.create_log_group(logGroupName=LOG_GROUP)
-    logs.create_log_group(logGroupName=OPERATIONS)
+    logs.create_log_group(logGroupName=OPERATIONS_LOG_GROUP)
     return Target(
-        title="the stack",
+        label="the stack",
         dynamodb=boto3.client("dynamodb"),
         sqs=sqs,
         logs=logs,
@@ -245,7 +247,7 @@ def target(sqs: Any) -> Target:
         waiting_room_url=sqs.create_queue(QueueName="waiting-room")["QueueUrl"],
         priority_waiting_room_url=sqs.create_queue(QueueName="priority-waiting-room")["QueueUrl"],
         log_group=LOG_GROUP,
-        operations_log_group=OPERATIONS,
+        operations_log_group=OPERATIONS_LOG_GROUP,
         ticket_retention_days=0,
         long_poll_seconds=0,
     )
@@ -257,11 +259,11 @@ def pipeline(target: Target) -> Pipeline:
 
 
 @pytest.fixture
-def run(pipeline: Pipeline) -> Callable[..., Run]:
-    """A run of a command, in which the pipeline works whenever the command waits."""
+def context(pipeline: Pipeline) -> ContextFactory:
+    """Creates the context of a command; the pipeline consumes the waiting room while the command sleeps."""
 
-    def run(**options: Any) -> Run:
-        given: dict[str, Any] = {"target": pipeline.target, "report": Report(), "pause": pipeline.work}
-        return Run(**given | options)
+    def context(**options: Any) -> CommandContext:
+        defaults: dict[str, Any] = {"target": pipeline.target, "report": Report(), "sleep": pipeline.consume}
+        return CommandContext(**defaults | options)
 
-    return run
+    return context

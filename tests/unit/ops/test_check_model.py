@@ -1,10 +1,10 @@
-"""Before anything is deployed, Bedrock is asked whether the model can be called there."""
+"""The check before a deployment that the model can be called in the region."""
 
 import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,15 +14,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ops.check_model import Deployment, main
-from ops.errors import UsageError
+from ops.options import UsageError
 
 PROJECT = Path(__file__).parents[3]
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
 
 
-class Aws(ThreadingHTTPServer):
-    """STS, CloudFormation and Bedrock, as far as the check asks them."""
+class FakeAws(ThreadingHTTPServer):
+    """A fake of STS, CloudFormation and Bedrock for the calls of the check."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -43,23 +43,23 @@ class Aws(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Aws
+    server: FakeAws
 
     def do_GET(self) -> None:
         if self.server.denied:
             self.send(403, {"message": "not authorized to perform: bedrock:ListFoundationModels"})
         elif self.path.startswith("/foundation-models"):
-            models = [{"modelArn": "arn", "modelId": one} for one in self.server.models]
+            models = [{"modelArn": "arn", "modelId": model} for model in self.server.models]
             self.send(200, {"modelSummaries": models})
         else:
-            self.send(200, self.page())
+            self.send(200, self.profiles_page())
 
-    def page(self) -> dict[str, Any]:
-        """One profile a page."""
+    def profiles_page(self) -> dict[str, Any]:
+        """A page of one profile."""
         start = int(parse_qs(urlsplit(self.path).query).get("nextToken", ["0"])[0])
-        found = [{"inferenceProfileId": one, "status": "ACTIVE"} for one in self.server.profiles]
-        more = {"nextToken": str(start + 1)} if start + 1 < len(found) else {}
-        return {"inferenceProfileSummaries": found[start : start + 1], **more}
+        profiles = [{"inferenceProfileId": one, "status": "ACTIVE"} for one in self.server.profiles]
+        more = {"nextToken": str(start + 1)} if start + 1 < len(profiles) else {}
+        return {"inferenceProfileSummaries": profiles[start : start + 1], **more}
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
@@ -87,12 +87,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    with Aws() as server:
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    with FakeAws() as server:
         Thread(target=server.serve_forever, daemon=True).start()
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             monkeypatch.delenv(name)
@@ -106,11 +106,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 @dataclass
-class Said:
-    capsys: Any
-    arguments: list[str] = field(default_factory=list)
+class Command:
+    """Runs the check with arguments and returns its output."""
 
-    def refusal(self, *arguments: str) -> str:
+    capsys: Any
+
+    def fail(self, *arguments: str) -> str:
         assert main(arguments) == 1
         output = self.capsys.readouterr()
         assert output.out == ""
@@ -118,7 +119,7 @@ class Said:
         assert output.err.endswith(" Nothing was deployed.\n")
         return str(output.err)
 
-    def answer(self, *arguments: str) -> str:
+    def succeed(self, *arguments: str) -> str:
         assert main(arguments) == 0
         output = self.capsys.readouterr()
         assert output.err == ""
@@ -126,85 +127,84 @@ class Said:
 
 
 @pytest.fixture
-def check(aws: Aws, capsys: Any) -> Said:
-    return Said(capsys)
+def check(aws: FakeAws, capsys: Any) -> Command:
+    return Command(capsys)
 
 
-def test_where_the_stack_goes_is_said_with_the_model(aws: Aws, check: Said) -> None:
-    said = check.answer()
-    assert said == (
+def test_the_account_the_region_and_the_model_are_printed(aws: FakeAws, check: Command) -> None:
+    assert check.succeed() == (
         f"Deploying support-pipeline-dev to account 123456789012, region us-east-1, with the model {NOVA}.\n"
     )
-    assert "support-pipeline-prod" in check.answer("--config-env", "prod")
+    assert "support-pipeline-prod" in check.succeed("--config-env", "prod")
 
 
-def test_the_profile_that_the_region_needs_is_looked_for_on_every_page(aws: Aws, check: Said) -> None:
+def test_the_inference_profile_is_searched_on_every_page(aws: FakeAws, check: Command) -> None:
     aws.models, aws.profiles = [], [f"eu.{CLAUDE}", f"eu.{NOVA}", "eu.amazon.nova-pro-v1:0"]
-    assert f"the model eu.{NOVA}." in check.answer("--region", "eu-west-1")
+    assert f"the model eu.{NOVA}." in check.succeed("--region", "eu-west-1")
     aws.profiles = [f"eu.{CLAUDE}"]
-    assert f"Bedrock does not offer {NOVA} in eu-west-1" in check.refusal("--region", "eu-west-1")
+    assert f"Bedrock does not offer {NOVA} in eu-west-1" in check.fail("--region", "eu-west-1")
 
 
-def test_in_a_region_that_the_mapping_does_not_know_it_says_what_bedrock_offers_there(
-    aws: Aws, check: Said
+def test_in_a_region_that_is_not_in_the_mapping_the_available_profiles_are_named(
+    aws: FakeAws, check: Command
 ) -> None:
     aws.models, aws.profiles = [], [f"ca.{NOVA}", f"us.{NOVA}"]
-    said = check.refusal("--region", "ca-central-1")
-    assert f"{NOVA} cannot be called in ca-central-1 with InferenceProfile=auto: set it to ca or us" in said
-    named = ["--region", "ca-central-1", "--parameter-overrides", "InferenceProfile=ca"]
-    assert f"the model ca.{NOVA}." in check.answer(*named)
+    output = check.fail("--region", "ca-central-1")
+    assert f"{NOVA} cannot be called in ca-central-1 with InferenceProfile=auto: set it to ca or us" in output
+    with_profile = ["--region", "ca-central-1", "--parameter-overrides", "InferenceProfile=ca"]
+    assert f"the model ca.{NOVA}." in check.succeed(*with_profile)
 
 
-def test_another_model_needs_a_named_profile(aws: Aws, check: Said) -> None:
+def test_another_model_requires_an_explicit_profile(aws: FakeAws, check: Command) -> None:
     aws.profiles = [f"us.{CLAUDE}"]
-    said = check.refusal("--parameter-overrides", f"ModelId={CLAUDE}")
-    assert "InferenceProfile=auto: set it to us," in said
-    assert "set it to us," in check.refusal(
-        "--parameter-overrides", f"ModelId={CLAUDE} InferenceProfile=none"
+    output = check.fail("--parameter-overrides", f"ModelId={CLAUDE}")
+    assert "InferenceProfile=auto: set it to us," in output
+    assert "set it to us," in check.fail("--parameter-overrides", f"ModelId={CLAUDE} InferenceProfile=none")
+    output = check.succeed("--parameter-overrides", f"ModelId={CLAUDE}", "InferenceProfile=us", "Stage=dev")
+    assert f"the model us.{CLAUDE}." in output
+
+
+def test_the_fallback_model_is_checked_too(aws: FakeAws, check: Command) -> None:
+    aws.profiles = [f"us.{CLAUDE}"]
+    with_fallback = ["--parameter-overrides", f"FallbackModelId={CLAUDE}"]
+    output = check.fail(*with_fallback)
+    assert (
+        f"{CLAUDE} cannot be called in us-east-1 with FallbackInferenceProfile=none: set it to us," in output
     )
-    both = check.answer("--parameter-overrides", f"ModelId={CLAUDE}", "InferenceProfile=us", "Stage=dev")
-    assert f"the model us.{CLAUDE}." in both
-
-
-def test_the_second_model_is_looked_for_as_well_when_there_is_to_be_one(aws: Aws, check: Said) -> None:
-    aws.profiles = [f"us.{CLAUDE}"]
-    chosen = ["--parameter-overrides", f"FallbackModelId={CLAUDE}"]
-    said = check.refusal(*chosen)
-    assert f"{CLAUDE} cannot be called in us-east-1 with FallbackInferenceProfile=none: set it to us," in said
-    both = check.answer(*chosen, "FallbackInferenceProfile=us")
-    assert f"with the model {NOVA}, and us.{CLAUDE} when that is throttled or unavailable." in both
+    output = check.succeed(*with_fallback, "FallbackInferenceProfile=us")
+    assert f"with the model {NOVA} and the fallback model us.{CLAUDE}." in output
     aws.profiles = []
-    assert "or another FallbackModelId and FallbackInferenceProfile." in check.refusal(*chosen)
+    assert "or another FallbackModelId and FallbackInferenceProfile." in check.fail(*with_fallback)
 
 
-def test_a_deployed_stack_keeps_its_parameters_as_sam_does(aws: Aws, check: Said) -> None:
+def test_a_deployed_stack_keeps_its_parameters(aws: FakeAws, check: Command) -> None:
     aws.stack = {"ModelId": CLAUDE, "InferenceProfile": "us"}
     aws.profiles = [f"us.{CLAUDE}"]
-    assert f"the model us.{CLAUDE}." in check.answer()
-    given = ["--parameter-overrides", f"ModelId={NOVA} InferenceProfile=none"]
-    assert f"the model {NOVA}." in check.answer(*given)
+    assert f"the model us.{CLAUDE}." in check.succeed()
+    overrides = ["--parameter-overrides", f"ModelId={NOVA} InferenceProfile=none"]
+    assert f"the model {NOVA}." in check.succeed(*overrides)
 
 
-def test_without_a_region_credentials_or_permission_it_says_so(
-    aws: Aws, check: Said, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_region_credentials_or_permission_is_reported(
+    aws: FakeAws, check: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.denied = True
-    assert "bedrock:ListFoundationModels" in check.refusal()
+    assert "bedrock:ListFoundationModels" in check.fail()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "no AWS credentials" in check.refusal()
+    assert "no AWS credentials" in check.fail()
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert "No region is chosen" in check.refusal()
-    assert "no section staging" in check.refusal("--config-env", "staging")
-    assert "nobody" in check.refusal("--profile", "nobody")
+    assert "No region is set" in check.fail()
+    assert "no section staging" in check.fail("--config-env", "staging")
+    assert "nobody" in check.fail("--profile", "nobody")
 
 
-def test_a_region_without_bedrock_is_named_as_the_cause(
-    aws: Aws, check: Said, monkeypatch: pytest.MonkeyPatch
+def test_a_region_without_bedrock_is_reported(
+    aws: FakeAws, check: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    assert "does not have the service" in check.refusal()
+    assert "does not offer the service" in check.fail()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_region_without_bedrock_is_named_as_the_cause(
         (["--parameter-overrides", "c=2", "ParameterKey=d,ParameterValue=3=4"], {"c": "2", "d": "3=4"}),
     ],
 )
-def test_parameters_are_read_as_sam_reads_them(
+def test_parameters_are_read_like_sam_does(
     tmp_path: Path, arguments: list[str], expected: Mapping[str, str]
 ) -> None:
     samconfig = tmp_path / "samconfig.toml"
@@ -223,13 +223,13 @@ def test_parameters_are_read_as_sam_reads_them(
         '[prod.global.parameters]\nstack_name = "s"\nregion = "eu-west-1"\n'
         "[prod.deploy.parameters]\nparameter_overrides = \"a=1 b='x y'\"\n"
     )
-    found = Deployment.read(samconfig, ["--config-env", "prod", "--no-confirm-changeset", *arguments])
-    assert found == Deployment(stack_name="s", region="eu-west-1", profile=None, parameters=expected)
+    deployment = Deployment.read(samconfig, ["--config-env", "prod", "--no-confirm-changeset", *arguments])
+    assert deployment == Deployment(stack_name="s", region="eu-west-1", profile=None, parameters=expected)
     with pytest.raises(UsageError):
         Deployment.read(samconfig, ["--config-env", "dev"])
 
 
-def test_make_deploy_ends_before_it_builds_anything(aws: Aws) -> None:
+def test_make_deploy_stops_before_the_build(aws: FakeAws) -> None:
     aws.models = []
     done = subprocess.run(
         ["make", "-s", "deploy", "STAGE=prod", "ARGS=--region eu-west-1"],

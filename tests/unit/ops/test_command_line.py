@@ -1,4 +1,4 @@
-"""The command, its options in the environment, and where the stack is found."""
+"""The command line: commands, options, the selection of the stack, and exit codes."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,8 @@ OUTPUTS = (
 )
 
 
-def one_sentence(capsys: Any) -> str:
+def error_message(capsys: Any) -> str:
+    """The only line that was written to standard error; nothing was written to standard output."""
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
@@ -34,24 +35,36 @@ def one_sentence(capsys: Any) -> str:
         ([], {}, "Usage: python -m ops replay|recover|dismiss|rollback|verify"),
         (["repeat"], {}, "Usage: python -m ops replay|"),
         (["replay", "extra"], {}, "Usage: python -m ops replay|"),
-        (["replay"], {"SINCE": "2"}, "SINCE=2 is not a duration: give it as 30m, 2h or 7d."),
-        (["replay"], {"SINCE": "yesterday"}, "SINCE=yesterday is not a duration"),
-        (["recover"], {"SINCE": "0d"}, "SINCE=0d is not a duration"),
-        (["replay"], {"SINCE": "99999999d"}, "is not a duration"),
-        (["replay"], {"DRY_RUN": "maybe"}, "DRY_RUN=maybe is neither yes nor no"),
-        (["replay"], {"DEADLINE": "-1"}, "DEADLINE=-1 is not a number of seconds"),
-        (["replay"], {"DEADLINE": "soon"}, "DEADLINE=soon is not a number of seconds"),
-        (["dismiss"], {"TICKET": "t-1"}, "Say why in 1 to 500 characters, without the customer's words"),
-        (["dismiss"], {"TICKET": "t-1", "REASON": "x" * 501}, "Say why in 1 to 500 characters"),
-        (["dismiss"], {"TICKET": "t-1", "REASON": "\x1b[2J"}, "Say why in 1 to 500 characters"),
+        (["replay"], {"SINCE": "2"}, "SINCE must be a duration such as 30m, 2h or 7d, not 2."),
+        (
+            ["replay"],
+            {"SINCE": "yesterday"},
+            "SINCE must be a duration such as",
+        ),
+        (["recover"], {"SINCE": "0d"}, "7d, not 0d."),
+        (["replay"], {"SINCE": "99999999d"}, "7d, not 99999999d."),
+        (["replay"], {"DRY_RUN": "maybe"}, "DRY_RUN must be 1, or left out, not maybe."),
+        (["replay"], {"DEADLINE": "-1"}, "DEADLINE must be a number of seconds from 1 to"),
+        (["replay"], {"DEADLINE": "soon"}, "to 99999, not soon."),
+        (["dismiss"], {"TICKET": "t-1"}, "REASON must have 1 to 500 printable characters"),
+        (
+            ["dismiss"],
+            {"TICKET": "t-1", "REASON": "x" * 501},
+            "REASON must have 1 to 500 printable characters",
+        ),
+        (
+            ["dismiss"],
+            {"TICKET": "t-1", "REASON": "\x1b[2J"},
+            "REASON must have 1 to 500 printable characters",
+        ),
         (
             ["dismiss"],
             {"REASON": "answered", "SINCE": "1d"},
-            "dismiss takes no SINCE: name one TICKET or one",
+            "dismiss does not accept SINCE: set TICKET or MESSAGE.",
         ),
-        (["replay"], {"PROFILE": "prod"}, "PROFILE is for a deployed stack"),
-        (["rollback"], {"PROFILE": "prod"}, "PROFILE is for a deployed stack"),
-        (["verify"], {"DEADLINE": "0"}, "DEADLINE=0 is not a number of seconds"),
+        (["replay"], {"PROFILE": "prod"}, "PROFILE requires STACK, the name of a deployed stack."),
+        (["rollback"], {"PROFILE": "prod"}, "PROFILE requires STACK, the name of a deployed stack."),
+        (["verify"], {"DEADLINE": "0"}, "to 99999, not 0."),
         (
             ["verify"],
             {"STACK": "s", "AWS_ENDPOINT_URL": "http://x"},
@@ -62,12 +75,12 @@ def one_sentence(capsys: Any) -> str:
         (["replay"], {}, "No local stack is running. Start one with `make run`"),
     ],
 )
-def test_a_command_that_cannot_be_run_ends_with_2_and_one_sentence(
+def test_an_invalid_command_exits_with_2_and_one_line(
     arguments: list[str], environment: dict[str, str], expected: str, tmp_path: Path, capsys: Any
 ) -> None:
     assert main(arguments, environment | {"STACK_DIR": str(tmp_path)}) == 2
 
-    assert expected in one_sentence(capsys)
+    assert expected in error_message(capsys)
 
 
 @pytest.fixture
@@ -89,7 +102,7 @@ def deploy(name: str, outputs: dict[str, str]) -> None:
     boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
 
-def test_a_deployed_stack_is_found_by_its_name(deployed: dict[str, str], capsys: Any) -> None:
+def test_a_deployed_stack_is_selected_by_its_name(deployed: dict[str, str], capsys: Any) -> None:
     assert main(["replay"], {"STACK": "pipeline"}) == 0
     assert main(["replay"], {"STACK": "pipeline", "DRY_RUN": "1"}) == 0
     assert main(["recover"], {"STACK": "pipeline", "SINCE": "30m"}) == 0
@@ -97,73 +110,73 @@ def test_a_deployed_stack_is_found_by_its_name(deployed: dict[str, str], capsys:
     assert "Nothing failed in stack pipeline in us-east-1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("handles", [{}, {"TICKET": "t-1", "MESSAGE": "m-1"}])
-def test_dismiss_takes_a_ticket_or_a_message(
-    deployed: dict[str, str], capsys: Any, handles: dict[str, str]
+@pytest.mark.parametrize("ids", [{}, {"TICKET": "t-1", "MESSAGE": "m-1"}])
+def test_dismiss_requires_either_a_ticket_or_a_message(
+    deployed: dict[str, str], capsys: Any, ids: dict[str, str]
 ) -> None:
-    assert main(["dismiss"], {"STACK": "pipeline", "REASON": "answered"} | handles) == 2
+    assert main(["dismiss"], {"STACK": "pipeline", "REASON": "answered"} | ids) == 2
 
-    assert one_sentence(capsys).startswith(
-        "Name what to dismiss: TICKET=<ticket id>, or MESSAGE=<message id>."
+    assert error_message(capsys).startswith(
+        "Set what to dismiss: either TICKET=<ticket id> or MESSAGE=<message id>."
     )
 
 
-def test_dismiss_names_what_it_does_not_find(deployed: dict[str, str], capsys: Any) -> None:
+def test_dismissing_an_unknown_message_exits_with_2(deployed: dict[str, str], capsys: Any) -> None:
     assert main(["dismiss"], {"STACK": "pipeline", "REASON": "answered", "MESSAGE": "m-1"}) == 2
 
-    assert "There is no failed message m-1 in stack pipeline in us-east-1" in one_sentence(capsys)
+    assert "There is no failed message m-1 in stack pipeline in us-east-1" in error_message(capsys)
 
 
-def test_empty_variables_are_as_if_not_given(deployed: dict[str, str]) -> None:
+def test_empty_variables_are_ignored(deployed: dict[str, str]) -> None:
     unset = dict.fromkeys(("TICKET", "SINCE", "ERROR", "DRY_RUN", "PROFILE", "DEADLINE"), "")
 
     assert main(["replay"], {"STACK": "pipeline"} | unset) == 0
 
 
 @pytest.mark.parametrize("name", ["TICKET", "ERROR"])
-def test_recover_refuses_what_it_would_have_to_ignore(
+def test_recover_rejects_options_that_it_would_ignore(
     deployed: dict[str, str], capsys: Any, name: str
 ) -> None:
     assert main(["recover"], {"STACK": "pipeline", name: "x"}) == 2
 
-    assert f"recover takes no {name}" in one_sentence(capsys)
+    assert f"recover does not accept {name}: " in error_message(capsys)
 
 
-def test_an_unknown_ticket_ends_with_2(deployed: dict[str, str], capsys: Any) -> None:
+def test_replaying_an_unknown_ticket_exits_with_2(deployed: dict[str, str], capsys: Any) -> None:
     assert main(["replay"], {"STACK": "pipeline", "TICKET": "nobody"}) == 2
 
-    assert "Ticket nobody is unknown in stack pipeline in us-east-1" in one_sentence(capsys)
+    assert "Ticket nobody does not exist in stack pipeline in us-east-1" in error_message(capsys)
 
 
-def test_a_stack_that_does_not_exist_ends_with_2(aws: None, capsys: Any) -> None:
+def test_a_stack_that_does_not_exist_exits_with_2(aws: None, capsys: Any) -> None:
     assert main(["replay"], {"STACK": "nowhere"}) == 2
 
-    assert "Stack nowhere cannot be read: " in one_sentence(capsys)
+    assert "Stack nowhere cannot be read: " in error_message(capsys)
 
 
-def test_a_stack_of_another_kind_ends_with_2(aws: None, capsys: Any) -> None:
+def test_a_stack_of_another_kind_exits_with_2(aws: None, capsys: Any) -> None:
     deploy("other", {"Url": "u"})
 
     assert main(["replay"], {"STACK": "other"}) == 2
 
-    assert "Stack other has no output 'TicketsTable': is it a support pipeline?" in one_sentence(capsys)
+    assert "Stack other has no output 'TicketsTable': is it a support pipeline?" in error_message(capsys)
 
 
-def test_an_unknown_profile_ends_with_2(aws: None, capsys: Any) -> None:
+def test_an_unknown_profile_exits_with_2(aws: None, capsys: Any) -> None:
     assert main(["replay"], {"STACK": "pipeline", "PROFILE": "no-such-profile"}) == 2
 
-    assert "no-such-profile" in one_sentence(capsys)
+    assert "no-such-profile" in error_message(capsys)
 
 
-def test_a_failing_aws_ends_with_1_and_one_sentence(deployed: dict[str, str], capsys: Any) -> None:
+def test_an_aws_error_exits_with_1_and_one_line(deployed: dict[str, str], capsys: Any) -> None:
     boto3.client("dynamodb").delete_table(TableName="tickets")
 
     assert main(["replay"], {"STACK": "pipeline"}) == 1
 
-    assert "Ended early by AWS, with nothing lost: " in one_sentence(capsys)
+    assert "A call to AWS failed; no ticket was lost: " in error_message(capsys)
 
 
-def test_without_a_stack_name_the_local_stack_is_meant(
+def test_without_a_stack_name_the_local_stack_is_selected(
     tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -174,10 +187,10 @@ def test_without_a_stack_name_the_local_stack_is_meant(
     with moto.mock_aws():
         assert main(["replay"], {"STACK_DIR": str(tmp_path)}) == 2
 
-    assert "127.0.0.1:9" in one_sentence(capsys)
+    assert "127.0.0.1:9" in error_message(capsys)
 
 
-def test_interrupted_it_says_that_what_was_replayed_goes_on(
+def test_an_interrupted_command_exits_with_130(
     deployed: dict[str, str], capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> int:
@@ -187,4 +200,4 @@ def test_interrupted_it_says_that_what_was_replayed_goes_on(
 
     assert main(["replay"], {"STACK": "pipeline"}) == 130
 
-    assert one_sentence(capsys) == "Stopped. What was replayed goes on by itself.\n"
+    assert error_message(capsys) == "Stopped. Replayed tickets continue automatically.\n"

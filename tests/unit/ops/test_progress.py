@@ -1,4 +1,4 @@
-"""How far a command has come, and how long the rest may take."""
+"""The progress of a replay and the estimate of the time left."""
 
 import pytest
 
@@ -13,17 +13,17 @@ class Clock:
         return self.now
 
 
-def test_there_is_no_estimate_before_there_is_a_pace() -> None:
+def test_there_is_no_estimate_before_there_is_a_rate() -> None:
     clock = Clock()
     progress = Progress(2_000, clock)
 
     clock.now = 60
-    assert progress.news() == "0 of 2,000 processed"
-    progress.end(is_processed=True)
+    assert progress.line() == "0 of 2,000 processed"
+    progress.count(is_processed=True)
     clock.now = 70
-    assert progress.news() == ""
+    assert progress.line() == ""
     clock.now = 80
-    assert progress.news().startswith("1 of 2,000 processed, about ")
+    assert progress.line().startswith("1 of 2,000 processed, about ")
 
 
 @pytest.mark.parametrize(
@@ -39,47 +39,47 @@ def test_the_estimate_is_rounded(total: int, left: str) -> None:
     clock = Clock()
     progress = Progress(total, clock)
     for _ in range(30):
-        progress.end(is_processed=True)
+        progress.count(is_processed=True)
     clock.now = 60
 
-    assert progress.estimate() == left
+    assert progress.time_left() == left
 
 
-def test_only_the_last_minutes_count() -> None:
+def test_the_estimate_uses_only_the_last_three_minutes() -> None:
     clock = Clock()
     progress = Progress(1_000, clock)
     for _ in range(60):
         clock.now += 10
-        progress.end(is_processed=True)
-        progress.estimate()
-    assert progress.estimate() == "about 3 h left"
+        progress.count(is_processed=True)
+        progress.time_left()
+    assert progress.time_left() == "about 3 h left"
     for _ in range(18):
         clock.now += 10
         for _ in range(10):
-            progress.end(is_processed=True)
-        progress.estimate()
+            progress.count(is_processed=True)
+        progress.time_left()
 
-    assert progress.estimate() == "about 13 min left"
+    assert progress.time_left() == "about 13 min left"
 
 
-def test_while_nothing_ends_there_is_no_estimate() -> None:
+def test_there_is_no_estimate_while_nothing_ends() -> None:
     clock = Clock()
     progress = Progress(10, clock)
-    progress.end(is_processed=True)
+    progress.count(is_processed=True)
     clock.now = 40
-    assert progress.estimate()
+    assert progress.time_left()
 
     for _ in range(30):
         clock.now += 10
-        progress.estimate()
+        progress.time_left()
 
-    assert progress.estimate() == ""
+    assert progress.time_left() == ""
 
 
-def test_what_failed_again_has_ended_but_was_not_processed() -> None:
+def test_a_ticket_that_failed_again_has_ended_but_is_not_processed() -> None:
     clock = Clock()
     progress = Progress(2, clock)
-    progress.end(is_processed=False)
+    progress.count(is_processed=False)
     clock.now = 60
 
-    assert progress.news() == "0 of 2 processed, about 1 min left"
+    assert progress.line() == "0 of 2 processed, about 1 min left"

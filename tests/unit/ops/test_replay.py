@@ -1,36 +1,34 @@
-"""Replay: every failed ticket once, wherever it is held; what cannot be replayed stays where it is."""
+"""Replay: every failed ticket is restarted once; what cannot be replayed stays in the queue."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ops.errors import UsageError
+from ops.options import UsageError
 from ops.replay import Selection, replay
-from ops.run import Run
 from support.domain.ticket import timestamp
 from support.domain.waiting import WaitingTicket
-from tests.unit.ops.conftest import Pipeline, Sqs, ago, submission
+from tests.unit.ops.conftest import ContextFactory, MovingSqs, Pipeline, ago, submission
 
 EVERYTHING = Selection()
 
 
-def test_where_nothing_failed_there_is_nothing_to_do(run: Callable[..., Run], capsys: Any) -> None:
-    assert replay(run(), EVERYTHING) == 0
+def test_without_failed_tickets_there_is_nothing_to_replay(context: ContextFactory, capsys: Any) -> None:
+    assert replay(context(), EVERYTHING) == 0
 
     assert capsys.readouterr().out == "Nothing failed in the stack: there is nothing to replay.\n"
 
 
-def test_a_failed_ticket_and_its_message_are_one_line_and_one_replay(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_failed_ticket_with_a_message_is_listed_and_replayed_once(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.queue_failure("t-1")
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
     assert capsys.readouterr().out.splitlines() == [
         "1 failed ticket in the stack:",
@@ -38,18 +36,18 @@ def test_a_failed_ticket_and_its_message_are_one_line_and_one_replay(
         "t-1  processed",
         "1 of 1 processed.",
     ]
-    assert len(pipeline.started) == 1
+    assert len(pipeline.consumed) == 1
     assert pipeline.failed_messages() == pipeline.waiting_messages() == []
 
 
 def test_a_failed_ticket_without_a_message_is_replayed_from_the_table(
-    run: Callable[..., Run], pipeline: Pipeline
+    context: ContextFactory, pipeline: Pipeline
 ) -> None:
     pipeline.fail("t-1")
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
-    (message,) = pipeline.started
+    (message,) = pipeline.consumed
     assert message["input"]["request"] == {"content": "I was charged twice."}
     assert message["error"] == "ModelRejected"
     assert message["execution"] == "t-1"
@@ -60,11 +58,11 @@ def test_a_failed_ticket_without_a_message_is_replayed_from_the_table(
 
 
 def test_a_ticket_that_was_never_stored_is_replayed_from_its_message(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.queue_failure("t-1", "StoreRejected")
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
     assert "t-1  StoreRejected  59s ago  attempts -  in queue\n" in capsys.readouterr().out
     ticket = pipeline.table.get("t-1")
@@ -72,24 +70,24 @@ def test_a_ticket_that_was_never_stored_is_replayed_from_its_message(
     assert ticket.notified_at
 
 
-def test_several_messages_of_one_ticket_start_it_once(run: Callable[..., Run], pipeline: Pipeline) -> None:
+def test_several_messages_of_one_ticket_restart_it_once(context: ContextFactory, pipeline: Pipeline) -> None:
     pipeline.fail("t-1")
     for number in range(3):
         pipeline.queue_failure("t-1", execution=f"arn:{number}", failedAt=timestamp(ago(minutes=number)))
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
-    assert [message["execution"] for message in pipeline.started] == ["arn:0"]
+    assert [message["execution"] for message in pipeline.consumed] == ["arn:0"]
     assert pipeline.failed_messages() == []
 
 
-def test_a_ticket_that_fails_again_is_named_with_its_error(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_ticket_that_fails_again_is_reported_with_its_error(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.error = "ModelThrottled"
 
-    assert replay(run(), EVERYTHING) == 1
+    assert replay(context(), EVERYTHING) == 1
 
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "t-1  failed again: ModelThrottled",
@@ -97,65 +95,65 @@ def test_a_ticket_that_fails_again_is_named_with_its_error(
     ]
 
 
-def test_a_ticket_that_cannot_be_stored_again_is_seen_to_fail_in_the_queue(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_failure_that_only_the_queue_contains_is_reported(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
-    pipeline.queue("no JSON")
+    pipeline.queue_message("not JSON")
     pipeline.queue_failure("t-1", "StoreUnavailable")
-    pipeline.stores = False
+    pipeline.can_store = False
 
-    assert replay(run(), EVERYTHING) == 1
+    assert replay(context(), EVERYTHING) == 1
 
     assert "t-1  failed again: StoreRejected\n" in capsys.readouterr().out
-    assert len(pipeline.take(pipeline.target.failed_tickets_queue_url)) == 2
+    assert len(pipeline.receive(pipeline.target.failed_tickets_queue_url)) == 2
 
 
-def test_a_ticket_that_is_given_up_before_it_was_claimed_has_failed_again(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_ticket_that_fails_in_the_waiting_room_has_failed_again(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
 
-    def give_up(_seconds: float) -> None:
+    def fail_in_waiting_room(_seconds: float) -> None:
         pipeline.record_failure("t-1", "WaitedTooLong", "t-1-rabcdef12", ago())
 
-    assert replay(run(pause=give_up), EVERYTHING) == 1
+    assert replay(context(sleep=fail_in_waiting_room), EVERYTHING) == 1
 
     assert "t-1  failed again: WaitedTooLong\n" in capsys.readouterr().out
 
 
-def test_what_still_waits_at_the_deadline_goes_on_by_itself(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_ticket_that_is_waiting_at_the_deadline_continues_automatically(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.queue_failure("t-2")
-    pipeline.stands_still = True
+    pipeline.is_stopped = True
 
-    assert replay(run(deadline=0), EVERYTHING) == 0
+    assert replay(context(deadline=0), EVERYTHING) == 0
 
     out = capsys.readouterr().out
     assert out.endswith(
-        "\n0 of 2 processed. 2 still waiting after 0 s (1 for Replay): they go on by themselves.\n"
+        "\n0 of 2 processed. 2 still waiting after 0 s (1 for Replay): they continue automatically.\n"
     )
     assert "fail again" not in out
 
 
-def test_a_ticket_that_is_deferred_again_is_not_called_failed(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_ticket_that_is_deferred_again_has_not_failed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
-    pipeline.deferred_by = "ModelThrottled"
+    pipeline.deferral_error = "ModelThrottled"
     clock = Clock(pipeline, seconds=100)
 
-    assert replay(run(deadline=250, clock=clock, pause=clock.pause), EVERYTHING) == 0
+    assert replay(context(deadline=250, clock=clock, sleep=clock.sleep), EVERYTHING) == 0
 
-    assert capsys.readouterr().out.endswith(
-        "\n0 of 1 processed. 1 still waiting after 250 s (1 for ModelThrottled): it goes on by itself.\n"
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "0 of 1 processed. 1 still waiting after 250 s (1 for ModelThrottled): it continues automatically."
     )
-    assert len(pipeline.started) == 3
+    assert len(pipeline.consumed) == 3
 
 
 class Clock:
-    """A clock that goes on by so many seconds whenever somebody waits; the pipeline works meanwhile."""
+    """A clock that advances by so many seconds per sleep, during which the pipeline consumes messages."""
 
     def __init__(self, pipeline: Pipeline, seconds: float) -> None:
         self._pipeline = pipeline
@@ -165,23 +163,23 @@ class Clock:
     def __call__(self) -> float:
         return self._now
 
-    def pause(self, _seconds: float) -> None:
+    def sleep(self, _seconds: float) -> None:
         self._now += self._seconds
-        self._pipeline.work()
+        self._pipeline.consume()
 
 
-def test_while_it_watches_it_says_now_and_then_how_far_it_is_and_how_long_the_rest_may_take(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_the_progress_is_written_periodically_with_the_time_left(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     for number in range(8):
         pipeline.fail(f"t-{number}")
-    pipeline.per_turn = 1
+    pipeline.batch_size = 1
     clock = Clock(pipeline, seconds=25)
 
-    assert replay(run(clock=clock, pause=clock.pause), EVERYTHING) == 0
+    assert replay(context(clock=clock, sleep=clock.sleep), EVERYTHING) == 0
 
-    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("t-")][1:]
-    assert said == [
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("t-")][1:]
+    assert lines == [
         "1 of 8 processed",
         "2 of 8 processed, about 2 min left",
         "3 of 8 processed, about 2 min left",
@@ -194,61 +192,63 @@ def test_while_it_watches_it_says_now_and_then_how_far_it_is_and_how_long_the_re
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_it_says_first_how_many_tickets_wait_for_what_and_how_long(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any, dry_run: bool
+def test_the_waiting_tickets_are_listed_first(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any, dry_run: bool
 ) -> None:
     for number in range(3):
         pipeline.defer(f"d-{number}", since=ago(minutes=14, seconds=30))
     pipeline.wait("w", "Replay", since=ago(minutes=2))
 
-    assert replay(run(dry_run=dry_run), EVERYTHING) == 0
+    assert replay(context(dry_run=dry_run), EVERYTHING) == 0
 
     assert capsys.readouterr().out.splitlines() == [
-        "4 tickets wait: 3 for ModelThrottled, 1 for Replay; the oldest for 14 min.",
+        "4 tickets are waiting: 3 for ModelThrottled, 1 for Replay; the oldest for 14 min.",
         "Nothing failed in the stack: there is nothing to replay.",
     ]
 
 
-def test_a_second_replay_starts_nothing_twice(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_second_replay_restarts_nothing_twice(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.queue_failure("t-1")
     pipeline.fail("t-2")
-    pipeline.stands_still = True
-    replay(run(deadline=0), EVERYTHING)
+    pipeline.is_stopped = True
+    replay(context(deadline=0), EVERYTHING)
     capsys.readouterr()
 
-    assert replay(run(deadline=0), EVERYTHING) == 0
+    assert replay(context(deadline=0), EVERYTHING) == 0
 
     assert capsys.readouterr().out.splitlines() == [
-        "2 tickets wait: 2 for Replay; the oldest for 0 s.",
+        "2 tickets are waiting: 2 for Replay; the oldest for 0 s.",
         "Nothing failed in the stack: there is nothing to replay.",
     ]
     assert len(pipeline.waiting_messages()) == 2
 
 
-def test_a_waiting_ticket_is_called_waiting(run: Callable[..., Run], pipeline: Pipeline, capsys: Any) -> None:
+def test_a_selected_ticket_that_is_waiting_is_not_replayed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
+) -> None:
     pipeline.defer("t-1", since=ago(minutes=14))
 
-    assert replay(run(), Selection(ticket_id="t-1")) == 0
+    assert replay(context(), Selection(ticket_id="t-1")) == 0
 
     assert capsys.readouterr().out.endswith(
-        "\nTicket t-1 has been in the waiting room for 14 min (ModelThrottled): it goes on by itself.\n"
+        "\nTicket t-1 has been in the waiting room for 14 min (ModelThrottled): it continues automatically.\n"
     )
 
 
 @pytest.mark.parametrize("moves", [True, False])
-def test_what_sqs_took_out_of_the_waiting_room_is_replayed_as_a_failure_and_its_wait_begins_anew(
-    run: Callable[..., Run], pipeline: Pipeline, sqs: Any, capsys: Any, moves: bool
+def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed_with_a_new_waiting_time(
+    context: ContextFactory, pipeline: Pipeline, sqs: Any, capsys: Any, moves: bool
 ) -> None:
-    client: Any = Sqs(sqs, moves=moves)
+    client: Any = MovingSqs(sqs, can_move=moves)
     pipeline.defer("t-1", since=ago(hours=30))
     pipeline.queue_deferral("t-1", since=ago(hours=30))
     pipeline.queue_failure("t-2")
-    pipeline.stands_still = True
+    pipeline.is_stopped = True
 
-    assert replay(run(target=replace(pipeline.target, sqs=client), deadline=0), EVERYTHING) == 0
+    assert replay(context(target=replace(pipeline.target, sqs=client), deadline=0), EVERYTHING) == 0
 
     assert "t-1  ModelThrottled  3m ago  attempts 1  in queue\n" in capsys.readouterr().out
     messages = pipeline.waiting_messages()
@@ -262,30 +262,32 @@ def test_what_sqs_took_out_of_the_waiting_room_is_replayed_as_a_failure_and_its_
     assert pipeline.failed_messages() == []
 
 
-def test_a_message_that_the_consumer_would_refuse_is_completed(
-    run: Callable[..., Run], pipeline: Pipeline
+def test_a_message_without_an_error_is_completed_for_the_consumer(
+    context: ContextFactory, pipeline: Pipeline
 ) -> None:
-    pipeline.queue(json.dumps({"input": submission("t-1"), "execution": "by hand"}))
+    pipeline.queue_message(json.dumps({"input": submission("t-1"), "execution": "by hand"}))
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
-    assert [message["execution"] for message in pipeline.started] == ["by hand"]
+    assert [message["execution"] for message in pipeline.consumed] == ["by hand"]
     assert pipeline.failed_messages() == []
 
 
-def test_a_ticket_that_went_on_meanwhile_is_not_marked(run: Callable[..., Run], pipeline: Pipeline) -> None:
+def test_a_ticket_that_is_already_processed_is_not_marked_as_waiting(
+    context: ContextFactory, pipeline: Pipeline
+) -> None:
     pipeline.fail("t-1")
-    moving: Any = Sqs(pipeline.target.sqs, moves=True)
+    moving: Any = MovingSqs(pipeline.target.sqs, can_move=True)
     start = moving.start_message_move_task
 
-    def move_and_work(**arns: str) -> None:
+    def move_and_consume(**arns: str) -> None:
         start(**arns)
-        pipeline.work()
+        pipeline.consume()
 
-    moving.start_message_move_task = move_and_work
+    moving.start_message_move_task = move_and_consume
     pipeline.queue_failure("t-1")
 
-    assert replay(run(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
+    assert replay(context(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
 
     ticket = pipeline.table.get("t-1")
     assert ticket
@@ -293,17 +295,17 @@ def test_a_ticket_that_went_on_meanwhile_is_not_marked(run: Callable[..., Run], 
     assert ticket.waiting_since is None
 
 
-def test_a_dry_run_lists_and_changes_nothing(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_dry_run_lists_the_tickets_and_changes_nothing(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.queue_failure("t-2")
     before = pipeline.table.get("t-1")
 
-    assert replay(run(dry_run=True), EVERYTHING) == 0
+    assert replay(context(dry_run=True), EVERYTHING) == 0
 
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "No ticket waits in the waiting room."
+    assert out[0] == "No tickets are waiting."
     assert [line.split()[0] for line in out[1:]] == ["2", "t-1", "t-2", "Dry"]
     assert pipeline.table.get("t-1") == before
     assert [message["input"]["ticketId"] for message in pipeline.failed_messages()] == ["t-2"]
@@ -319,8 +321,8 @@ def test_a_dry_run_lists_and_changes_nothing(
         (Selection(since=timedelta(hours=2), error="ModelThrottled"), ["t-2"]),
     ],
 )
-def test_a_filter_replays_what_fits_and_gives_the_rest_back(
-    run: Callable[..., Run], pipeline: Pipeline, selection: Selection, expected: list[str]
+def test_only_the_tickets_that_match_the_filters_are_replayed(
+    context: ContextFactory, pipeline: Pipeline, selection: Selection, expected: list[str]
 ) -> None:
     failures = {
         "t-1": ("ModelRejected", ago(minutes=10)),
@@ -331,107 +333,107 @@ def test_a_filter_replays_what_fits_and_gives_the_rest_back(
         pipeline.fail(ticket_id, error, since=since)
         pipeline.queue_failure(ticket_id, error, failedAt=timestamp(since))
 
-    assert replay(run(), selection) == 0
+    assert replay(context(), selection) == 0
 
-    started = sorted(message["input"]["ticketId"] for message in pipeline.started)
+    started = sorted(message["input"]["ticketId"] for message in pipeline.consumed)
     left = sorted(message["input"]["ticketId"] for message in pipeline.failed_messages())
     assert started == expected
     assert sorted(started + left) == ["t-1", "t-2", "t-3"]
 
 
-def test_everything_is_moved_by_sqs_itself_where_it_can(
-    run: Callable[..., Run], pipeline: Pipeline, sqs: Any
+def test_sqs_moves_all_messages_itself_if_it_can(
+    context: ContextFactory, pipeline: Pipeline, sqs: Any
 ) -> None:
-    moving: Any = Sqs(sqs, moves=True)
+    moving: Any = MovingSqs(sqs, can_move=True)
     pipeline.fail("t-1")
     pipeline.queue_failure("t-1")
     pipeline.queue_failure("t-2")
     pipeline.fail("t-3")
 
-    assert replay(run(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
+    assert replay(context(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
 
     assert len(moving.tasks) == 1
-    assert sorted(message["input"]["ticketId"] for message in pipeline.started) == ["t-1", "t-2", "t-3"]
+    assert sorted(message["input"]["ticketId"] for message in pipeline.consumed) == ["t-1", "t-2", "t-3"]
 
 
 @pytest.mark.parametrize("moves", [True, False])
-def test_tickets_with_priority_are_started_before_the_others(
-    run: Callable[..., Run], pipeline: Pipeline, sqs: Any, moves: bool
+def test_tickets_with_priority_are_restarted_first(
+    context: ContextFactory, pipeline: Pipeline, sqs: Any, moves: bool
 ) -> None:
-    moving: Any = Sqs(sqs, moves=moves)
+    moving: Any = MovingSqs(sqs, can_move=moves)
     pipeline.queue_failure("t-1")
     urgent = submission("t-2")
     urgent["request"]["priority"] = "high"
     pipeline.queue_failure("t-2", input=urgent)
 
-    assert replay(run(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
+    assert replay(context(target=replace(pipeline.target, sqs=moving)), EVERYTHING) == 0
 
-    assert [message["input"]["ticketId"] for message in pipeline.started] == ["t-2", "t-1"]
+    assert [message["input"]["ticketId"] for message in pipeline.consumed] == ["t-2", "t-1"]
     assert len(moving.tasks) == int(moves)
 
 
-def test_a_filter_is_never_left_to_sqs(run: Callable[..., Run], pipeline: Pipeline, sqs: Any) -> None:
-    moving: Any = Sqs(sqs, moves=True)
+def test_sqs_does_not_move_all_messages_when_a_filter_is_set(
+    context: ContextFactory, pipeline: Pipeline, sqs: Any
+) -> None:
+    moving: Any = MovingSqs(sqs, can_move=True)
     pipeline.queue_failure("t-1")
 
-    assert replay(run(target=replace(pipeline.target, sqs=moving)), Selection(ticket_id="t-1")) == 0
+    assert replay(context(target=replace(pipeline.target, sqs=moving)), Selection(ticket_id="t-1")) == 0
 
     assert moving.tasks == []
 
 
-def test_a_move_that_sqs_gave_up_is_told(
-    run: Callable[..., Run], pipeline: Pipeline, sqs: Any, capsys: Any
+def test_a_move_that_failed_is_reported(
+    context: ContextFactory, pipeline: Pipeline, sqs: Any, capsys: Any
 ) -> None:
-    class Broken(Sqs):
+    class FailingSqs(MovingSqs):
         def start_message_move_task(self, *, SourceArn: str, DestinationArn: str) -> None:  # noqa: N803
             self.tasks = [{"Status": "FAILED", "FailureReason": "AccessDenied"}]
 
     pipeline.queue_failure("t-1")
-    broken: Any = Broken(sqs, moves=True)
+    failing: Any = FailingSqs(sqs, can_move=True)
 
-    assert replay(run(target=replace(pipeline.target, sqs=broken), deadline=0), EVERYTHING) == 1
+    assert replay(context(target=replace(pipeline.target, sqs=failing), deadline=0), EVERYTHING) == 1
 
-    assert "SQS stopped moving messages: AccessDenied; run this again.\n" in capsys.readouterr().out
-
-
-def test_an_unknown_ticket_is_called_unknown(run: Callable[..., Run]) -> None:
-    with pytest.raises(UsageError, match=r"^Ticket t-1 is unknown in the stack"):
-        replay(run(), Selection(ticket_id="t-1"))
+    assert "SQS stopped moving messages: AccessDenied. Run this command again.\n" in capsys.readouterr().out
 
 
-def test_a_processed_ticket_is_called_processed(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
-) -> None:
+def test_an_unknown_ticket_is_an_error(context: ContextFactory) -> None:
+    with pytest.raises(UsageError, match=r"^Ticket t-1 does not exist in the stack"):
+        replay(context(), Selection(ticket_id="t-1"))
+
+
+def test_a_processed_ticket_is_not_replayed(context: ContextFactory, pipeline: Pipeline, capsys: Any) -> None:
     pipeline.store("t-1")
     pipeline.process("t-1")
 
-    assert replay(run(), Selection(ticket_id="t-1")) == 0
+    assert replay(context(), Selection(ticket_id="t-1")) == 0
 
-    assert capsys.readouterr().out.startswith("Ticket t-1 is already processed (announced at 20")
+    assert capsys.readouterr().out.startswith("Ticket t-1 is already processed (notification sent at 20")
 
 
-def test_a_ticket_in_the_works_is_left_to_its_execution(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_ticket_that_is_being_processed_is_not_replayed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.store("t-1")
 
-    assert replay(run(), Selection(ticket_id="t-1")) == 0
+    assert replay(context(), Selection(ticket_id="t-1")) == 0
 
-    assert capsys.readouterr().out.startswith("Ticket t-1 has not failed, it is RECEIVED")
+    assert capsys.readouterr().out.startswith("Ticket t-1 has not failed, its status is RECEIVED")
 
 
-def test_a_ticket_that_the_other_filters_leave_out_is_said_to_have_failed(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_a_selected_ticket_that_the_other_filters_exclude_is_reported(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
 
-    assert replay(run(), Selection(ticket_id="t-1", error="ModelThrottled")) == 0
+    assert replay(context(), Selection(ticket_id="t-1", error="ModelThrottled")) == 0
 
-    assert "does not fit the other filters" in capsys.readouterr().out
+    assert "the other filters exclude it" in capsys.readouterr().out
 
 
-def test_a_processed_ticket_that_nobody_announced_is_replayed_by_its_id(
-    run: Callable[..., Run], pipeline: Pipeline
+def test_a_processed_ticket_without_a_notification_is_replayed_by_its_id(
+    context: ContextFactory, pipeline: Pipeline
 ) -> None:
     pipeline.store("t-1")
     pipeline.process("t-1")
@@ -441,23 +443,23 @@ def test_a_processed_ticket_that_nobody_announced_is_replayed_by_its_id(
         UpdateExpression="REMOVE notifiedAt",
     )
 
-    assert replay(run(), Selection(ticket_id="t-1")) == 0
+    assert replay(context(), Selection(ticket_id="t-1")) == 0
 
-    assert len(pipeline.started) == 1
+    assert len(pipeline.consumed) == 1
 
 
-def test_the_stale_message_of_a_processed_ticket_is_cleared_away(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_the_stale_message_of_a_processed_ticket_is_removed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.store("t-1")
     pipeline.process("t-1")
     pipeline.queue_failure("t-1")
     before = pipeline.table.get("t-1")
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
     out = capsys.readouterr().out
-    assert "attempts 1  in queue  processed since\n" in out
+    assert "attempts 1  in queue  already processed\n" in out
     assert "t-1  already processed\n" in out
     assert pipeline.failed_messages() == []
     assert pipeline.table.get("t-1") == before
@@ -466,7 +468,7 @@ def test_the_stale_message_of_a_processed_ticket_is_cleared_away(
 @pytest.mark.parametrize(
     "body",
     [
-        "no JSON",
+        "not JSON",
         "[]",
         "null",
         '{"input": []}',
@@ -476,22 +478,22 @@ def test_the_stale_message_of_a_processed_ticket_is_cleared_away(
         "[" * 100_000,
     ],
 )
-def test_a_message_from_which_nothing_can_be_started_stays_and_is_told(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any, body: str
+def test_an_unreadable_message_is_reported_and_stays_in_the_queue(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any, body: str
 ) -> None:
-    pipeline.queue(body)
+    pipeline.queue_message(body)
     pipeline.queue_failure("t-1")
 
-    assert replay(run(), EVERYTHING) == 1
+    assert replay(context(), EVERYTHING) == 1
 
     out = capsys.readouterr().out
-    assert "s old) stays: " in out
+    assert "s old) is skipped: " in out
     assert "t-1  processed\n" in out
-    assert pipeline.take(pipeline.target.failed_tickets_queue_url) == [body]
+    assert pipeline.receive(pipeline.target.failed_tickets_queue_url) == [body]
 
 
-def test_an_item_that_is_not_a_ticket_keeps_nobody_from_replaying_the_others(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_an_unreadable_ticket_does_not_prevent_the_replay_of_the_others(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.fail("t-2")
@@ -502,20 +504,20 @@ def test_an_item_that_is_not_a_ticket_keeps_nobody_from_replaying_the_others(
         ExpressionAttributeValues={":broken": {"S": "yesterday"}},
     )
 
-    assert replay(run(), EVERYTHING) == 1
+    assert replay(context(), EVERYTHING) == 1
 
-    assert "Ticket t-2 stays: updatedAt is not a time.\n" in capsys.readouterr().out
-    assert [message["input"]["ticketId"] for message in pipeline.started] == ["t-1"]
+    assert "Ticket t-2 is skipped: updatedAt is not a time.\n" in capsys.readouterr().out
+    assert [message["input"]["ticketId"] for message in pipeline.consumed] == ["t-1"]
 
 
-def test_several_submissions_under_one_id_are_all_replayed(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_all_submissions_with_the_same_id_are_replayed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     pipeline.fail("t-1")
     pipeline.queue_failure("t-1")
     pipeline.queue_failure("t-1", "StoreRejected", input=submission("t-1", "Something else."))
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
     assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 processed."
     stored = pipeline.target.dynamodb.scan(TableName=pipeline.target.tickets_table)["Items"]
@@ -523,19 +525,19 @@ def test_several_submissions_under_one_id_are_all_replayed(
     assert pipeline.failed_messages() == []
 
 
-def test_where_nothing_can_be_replayed_nothing_is_watched(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_without_a_readable_ticket_nothing_is_replayed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
-    pipeline.queue("no JSON")
+    pipeline.queue_message("not JSON")
 
-    assert replay(run(), EVERYTHING) == 1
-    assert replay(run(dry_run=True), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 1
+    assert replay(context(dry_run=True), EVERYTHING) == 0
 
     assert "processed" not in capsys.readouterr().out
 
 
-def test_nothing_that_a_customer_wrote_is_printed(
-    run: Callable[..., Run], pipeline: Pipeline, capsys: Any
+def test_the_customers_text_is_never_printed(
+    context: ContextFactory, pipeline: Pipeline, capsys: Any
 ) -> None:
     secret = "\x1b[31mMy password is hunter2"
     pipeline.queue_failure(
@@ -547,7 +549,7 @@ def test_nothing_that_a_customer_wrote_is_printed(
     pipeline.queue_failure("t-2", input={"ticketId": "t-2", "request": {"content": secret}}, cause=secret)
     pipeline.queue_failure("t-3", input=submission("t-\x1b[1m[red]3", secret))
 
-    replay(run(), EVERYTHING)
+    replay(context(), EVERYTHING)
 
     output = capsys.readouterr()
     assert "hunter2" not in output.out + output.err
@@ -555,26 +557,26 @@ def test_nothing_that_a_customer_wrote_is_printed(
     assert "t-1  ??31mEr?ror" in output.out
 
 
-def test_a_failure_without_a_usable_time_counts_from_when_it_was_sent(
-    run: Callable[..., Run], pipeline: Pipeline
+def test_a_failure_without_a_valid_time_has_the_time_of_its_message(
+    context: ContextFactory, pipeline: Pipeline
 ) -> None:
     for number, moment in enumerate(["yesterday", None, "2020-01-01T00:00:00"]):
         pipeline.queue_failure(f"t-{number}", failedAt=moment)
 
-    assert replay(run(), Selection(since=timedelta(minutes=1))) == 0
+    assert replay(context(), Selection(since=timedelta(minutes=1))) == 0
 
-    assert len(pipeline.started) == 3
+    assert len(pipeline.consumed) == 3
 
 
-def test_the_index_is_read_page_by_page(run: Callable[..., Run], pipeline: Pipeline) -> None:
+def test_all_pages_of_the_index_are_read(context: ContextFactory, pipeline: Pipeline) -> None:
     for number in range(5):
         pipeline.fail(f"t-{number}")
     pipeline.target.dynamodb.meta.events.register(
         "provide-client-params.dynamodb.Query", lambda params, **_: params | {"Limit": 2}
     )
 
-    assert replay(run(), EVERYTHING) == 0
+    assert replay(context(), EVERYTHING) == 0
 
-    assert sorted(message["input"]["ticketId"] for message in pipeline.started) == [
+    assert sorted(message["input"]["ticketId"] for message in pipeline.consumed) == [
         f"t-{number}" for number in range(5)
     ]

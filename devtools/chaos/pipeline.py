@@ -36,7 +36,7 @@ class Pipeline(pipeline.Pipeline):
         """Whether no execution runs, and no ticket is in the waiting room."""
         # In this order: what comes out of the waiting room meanwhile is in flight until its execution ends.
         waiting_room = Queue(self._stack.client("sqs"), self._stack.waiting_room_url)
-        return not self.executions("RUNNING") and not waiting_room.waiting()
+        return not self.executions("RUNNING") and not waiting_room.size()
 
     def receive_again_after(self, seconds: int) -> None:
         """Let a message whose consumer was killed come back so soon: nobody waits for five minutes here."""

@@ -176,7 +176,7 @@ class RunningStack:
         running = self.stack.client("stepfunctions").list_executions(
             stateMachineArn=self.stack.state_machine_arn, statusFilter="RUNNING", maxResults=1
         )["executions"]
-        return not running and not Queue(self.stack.client("sqs"), self.stack.waiting_room_url).waiting()
+        return not running and not Queue(self.stack.client("sqs"), self.stack.waiting_room_url).size()
 
     def stored(self) -> int:
         """How many tickets the table holds."""

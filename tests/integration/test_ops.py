@@ -148,7 +148,7 @@ def test_replaying_a_processed_ticket_changes_nothing(stack: RunningStack) -> No
     done = ops(stack, "replay", TICKET=ticket_id)
 
     assert done.returncode == 0
-    assert done.stdout.startswith(f"Ticket {ticket_id} is already processed (announced at ")
+    assert done.stdout.startswith(f"Ticket {ticket_id} is already processed (notification sent at ")
     assert stack.get(ticket_id).json() == before
     assert len(stack.announcements()) == 1
 
@@ -187,7 +187,7 @@ def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: RunningStack) ->
     done = ops(stack, "replay", DRY_RUN="1")
 
     assert done.returncode == 0
-    assert done.stdout.startswith("No ticket waits in the waiting room.\n")
+    assert done.stdout.startswith("No tickets are waiting.\n")
     assert f"\n{ticket_id}  ModelRejected  " in done.stdout
     assert SUBMISSION["content"] not in done.stdout
     assert stack.get(ticket_id).json() == before
@@ -219,7 +219,7 @@ def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: RunningSt
     done = ops(stack, "replay", ERROR="ModelThrottled", SINCE="4h")
 
     assert (nothing.returncode, nothing.stdout.count("\n")) == (0, 1)
-    assert "No failed ticket fits" in nothing.stdout
+    assert "matches the filters" in nothing.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{old}  ModelThrottled  3h ago  attempts -  in queue\n{old}  processed\n" in done.stdout
     assert stack.get(other).json()["status"] == "FAILED"
@@ -242,7 +242,7 @@ def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_i
     again = ops(stack, "replay", TICKET=ticket_id)
     # Not while an execution tries it again.
     assert wait_for(
-        lambda: "1 ticket waits: 1 for ModelThrottled;" in ops(stack, "replay", DRY_RUN="1").stdout, 60
+        lambda: "1 ticket is waiting: 1 for ModelThrottled;" in ops(stack, "replay", DRY_RUN="1").stdout, 60
     )
     stack.fail_model()
 

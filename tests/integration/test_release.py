@@ -55,7 +55,7 @@ def second_release(stack: RunningStack) -> Iterator[Any]:
     """The stack, deployed again with another log level. At its end the first release is live again."""
     refused = stack.command("ops", "rollback")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "There is no version from before" in refused.stderr
+    assert "No version was published before" in refused.stderr
     deploy(stack, LogLevel="WARNING")
     yield stack
     stack.command("ops", "rollback")

@@ -11,9 +11,9 @@ import pytest
 
 from local.processes import wait_for
 from ops.stack import DeployedStack, local_stack
-from ops.verify import api_checks, failure_checks, release_checks, ticket_checks, watch_checks
-from ops.verify.finding import Finding, Result
-from ops.verify.site import Patience, Sent, Site
+from ops.verify import api_checks, failure_checks, monitoring_checks, release_checks, ticket_checks
+from ops.verify.check_result import CheckResult, CheckStatus
+from ops.verify.context import CheckContext, Deadline, SubmittedTicket
 from tests.helpers.running_stack import PROJECT, RunningStack
 
 ALARMS = "alarms' states"  # earlier tests raise some
@@ -87,25 +87,25 @@ def deployed(stack: RunningStack) -> DeployedStack:
 
 
 @pytest.fixture
-def site(deployed: DeployedStack) -> Iterator[Site]:
-    site = Site.of(deployed, "test", Patience(0))
-    yield site
-    assert site.leftovers.remove() == []
-    site.api.close()
+def context(deployed: DeployedStack) -> Iterator[CheckContext]:
+    context = CheckContext.from_stack(deployed, "test", Deadline(0))
+    yield context
+    assert context.cleanup.run() == []
+    context.api.close()
 
 
 @contextmanager
-def second_stage(site: Site) -> Iterator[None]:
-    client, api = site.stack.client("apigateway"), site.stack.output("ApiId")
-    deployment = client.get_stage(restApiId=api, stageName=site.id_of("ApiStage"))["deploymentId"]
+def second_stage(context: CheckContext) -> Iterator[None]:
+    client, api = context.stack.client("apigateway"), context.stack.output("ApiId")
+    deployment = client.get_stage(restApiId=api, stageName=context.physical_id("ApiStage"))["deploymentId"]
     client.create_stage(restApiId=api, stageName="Stage", deploymentId=deployment)
     yield
     client.delete_stage(restApiId=api, stageName="Stage")
 
 
 @contextmanager
-def method_without_authorization(site: Site) -> Iterator[None]:
-    client, api = site.stack.client("apigateway"), site.stack.output("ApiId")
+def method_without_authorization(context: CheckContext) -> Iterator[None]:
+    client, api = context.stack.client("apigateway"), context.stack.output("ApiId")
     (resource,) = [r["id"] for r in client.get_resources(restApiId=api)["items"] if r["path"] == "/tickets"]
     method = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
     change = {"op": "replace", "path": "/authorizationType"}
@@ -115,9 +115,9 @@ def method_without_authorization(site: Site) -> Iterator[None]:
 
 
 @contextmanager
-def stage_without_limits(site: Site) -> Iterator[None]:
-    client = site.stack.client("apigateway")
-    stage = {"restApiId": site.stack.output("ApiId"), "stageName": site.id_of("ApiStage")}
+def stage_without_limits(context: CheckContext) -> Iterator[None]:
+    client = context.stack.client("apigateway")
+    stage = {"restApiId": context.stack.output("ApiId"), "stageName": context.physical_id("ApiStage")}
     before = client.get_stage(**stage)["methodSettings"]["*/*"]["throttlingRateLimit"]
     change = {"op": "replace", "path": "/*/*/throttling/rateLimit"}
     client.update_stage(**stage, patchOperations=[change | {"value": "10000"}])
@@ -126,9 +126,9 @@ def stage_without_limits(site: Site) -> Iterator[None]:
 
 
 @contextmanager
-def alias_of_the_latest(site: Site) -> Iterator[None]:
-    client = site.stack.client("lambda")
-    alias = {"FunctionName": site.id_of("SweepFunction"), "Name": "live"}
+def alias_of_the_latest(context: CheckContext) -> Iterator[None]:
+    client = context.stack.client("lambda")
+    alias = {"FunctionName": context.physical_id("SweepFunction"), "Name": "live"}
     before = client.get_alias(**alias)["FunctionVersion"]
     client.update_alias(**alias, FunctionVersion="$LATEST")
     yield
@@ -136,33 +136,35 @@ def alias_of_the_latest(site: Site) -> Iterator[None]:
 
 
 @contextmanager
-def trigger_that_is_off(site: Site) -> Iterator[None]:
-    client, mapping = site.stack.client("lambda"), site.id_of("ResumeFunctionWaitingRoomQueue")
+def trigger_that_is_off(context: CheckContext) -> Iterator[None]:
+    client, mapping = context.stack.client("lambda"), context.physical_id("ResumeFunctionWaitingRoomQueue")
     client.update_event_source_mapping(UUID=mapping, Enabled=False)
     yield
     client.update_event_source_mapping(UUID=mapping, Enabled=True)
 
 
 @contextmanager
-def alarm_that_tells_nobody(site: Site) -> Iterator[None]:
-    client, name = site.stack.client("cloudwatch"), site.id_of("SweepErrorsAlarm")
+def alarm_that_tells_nobody(context: CheckContext) -> Iterator[None]:
+    client, name = context.stack.client("cloudwatch"), context.physical_id("SweepErrorsAlarm")
     client.disable_alarm_actions(AlarmNames=[name])
     yield
     client.enable_alarm_actions(AlarmNames=[name])
 
 
 @contextmanager
-def log_group_for_ever(site: Site) -> Iterator[None]:
-    client, group = site.stack.client("logs"), site.id_of("FunctionsLogGroup")
+def log_group_for_ever(context: CheckContext) -> Iterator[None]:
+    client, group = context.stack.client("logs"), context.physical_id("FunctionsLogGroup")
     client.delete_retention_policy(logGroupName=group)
     yield
     client.put_retention_policy(logGroupName=group, retentionInDays=30)
 
 
 @contextmanager
-def failures_that_nobody_keeps(site: Site) -> Iterator[None]:
-    client = site.stack.client("sns")
-    (before,) = client.list_subscriptions_by_topic(TopicArn=site.id_of("FailureTopic"))["Subscriptions"]
+def failures_that_nobody_keeps(context: CheckContext) -> Iterator[None]:
+    client = context.stack.client("sns")
+    (before,) = client.list_subscriptions_by_topic(TopicArn=context.physical_id("FailureTopic"))[
+        "Subscriptions"
+    ]
     client.unsubscribe(SubscriptionArn=before["SubscriptionArn"])
     yield
     client.subscribe(
@@ -171,51 +173,57 @@ def failures_that_nobody_keeps(site: Site) -> Iterator[None]:
     )
 
 
-BROKEN: list[tuple[Callable[[Site], AbstractContextManager[None]], Callable[[Site], Finding], str]] = [
+BROKEN: list[
+    tuple[Callable[[CheckContext], AbstractContextManager[None]], Callable[[CheckContext], CheckResult], str]
+] = [
     (second_stage, api_checks.one_stage, "the stages Stage, local"),
-    (method_without_authorization, api_checks.methods, "GET /tickets asks for NONE in place of COGNITO"),
-    (stage_without_limits, api_checks.limits, "throttlingRateLimit 10000.0 in place of RequestRateLimit 100"),
+    (method_without_authorization, api_checks.methods, "GET /tickets requires NONE instead of COGNITO"),
+    (stage_without_limits, api_checks.limits, "throttlingRateLimit 10000.0 instead of RequestRateLimit 100"),
     (alias_of_the_latest, release_checks.aliases, "points to $LATEST"),
     (trigger_that_is_off, release_checks.callers, "Queue"),
-    (alarm_that_tells_nobody, watch_checks.alarm_actions, "tells nobody"),
-    (log_group_for_ever, watch_checks.log_groups, "/aws/lambda/support-pipeline-local is kept for ever"),
-    (failures_that_nobody_keeps, watch_checks.queues_subscribed, "does not deliver to FailedTicketsQueue"),
+    (alarm_that_tells_nobody, monitoring_checks.alarm_actions, "notifies nobody"),
+    (log_group_for_ever, monitoring_checks.log_groups, "/aws/lambda/support-pipeline-local is kept for ever"),
+    (
+        failures_that_nobody_keeps,
+        monitoring_checks.queue_subscriptions,
+        "does not deliver to FailedTicketsQueue",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("broken", "check", "said"), BROKEN, ids=[one[0].__name__ for one in BROKEN])
 def test_it_sees_what_is_broken(
-    site: Site,
-    broken: Callable[[Site], AbstractContextManager[None]],
-    check: Callable[[Site], Finding],
+    context: CheckContext,
+    broken: Callable[[CheckContext], AbstractContextManager[None]],
+    check: Callable[[CheckContext], CheckResult],
     said: str,
 ) -> None:
-    assert check(site).result is Result.OK
-    with broken(site):
-        finding = check(site)
-    assert finding.result is Result.FAILED
-    assert said in finding.text
-    assert finding.advice
-    assert check(site).result is Result.OK
+    assert check(context).status is CheckStatus.OK
+    with broken(context):
+        result = check(context)
+    assert result.status is CheckStatus.FAILED
+    assert said in result.text
+    assert result.advice
+    assert check(context).status is CheckStatus.OK
 
 
-def test_it_sees_tickets_that_fail(stack: RunningStack, site: Site) -> None:
+def test_it_sees_tickets_that_fail(stack: RunningStack, context: CheckContext) -> None:
     stack.fail_model(deny=1.0)
-    ticket_checks.customer(site)
-    site.patience = Patience(30)
-    ticket_checks.hostile_text(site)
+    ticket_checks.customer(context)
+    context.deadline = Deadline(30)
+    ticket_checks.hostile_text(context)
 
-    finding = ticket_checks.read_back(site)
+    result = ticket_checks.read_back(context)
 
-    assert (finding.result, "is FAILED: ModelRejected" in finding.text) == (Result.FAILED, True)
-    assert wait_for(lambda: failure_checks.queue_left_clean(site).result is Result.FAILED, 30)
+    assert (result.status, "is FAILED: ModelRejected" in result.text) == (CheckStatus.FAILED, True)
+    assert wait_for(lambda: failure_checks.queue_clean(context).status is CheckStatus.FAILED, 30)
 
 
-def test_it_sees_announcements_that_do_not_arrive(site: Site) -> None:
-    ticket_checks.inbox(site)
-    site.tickets.append(Sent("never-announced", {}))
+def test_it_sees_announcements_that_do_not_arrive(context: CheckContext) -> None:
+    ticket_checks.notification_queue(context)
+    context.tickets.append(SubmittedTicket("never-notified", {}))
 
-    finding = ticket_checks.announced(site)
+    result = ticket_checks.notifications(context)
 
-    assert finding.result is Result.FAILED
-    assert finding.text == "Not announced: never-announced."
+    assert result.status is CheckStatus.FAILED
+    assert result.text == "No notification for never-notified."

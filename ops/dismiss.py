@@ -128,13 +128,13 @@ def _record(table: TicketTable, ticket: FailedTicket, dismissal: Dismissal, rete
         return is_new
     if stored.notified_at:  # Only its stale messages are deleted.
         return True
-    is_failed = ticket.can_be_moved or stored.needs_replay
-    current = stored if is_failed else _record_failure(table, ticket, stored)
+    # Without a failure message the ticket waits: SQS moved its deferral message to the failed-tickets queue.
+    is_waiting = not ticket.can_be_moved and not stored.needs_replay
+    current = _record_failure(table, ticket, stored) if is_waiting else stored
     return current is not None and current.needs_replay and table.dismiss(current, dismissal) is not None
 
 
 def _record_failure(table: TicketTable, ticket: FailedTicket, stored: Ticket) -> Ticket | None:
-    """Fail a ticket that is marked as waiting, although SQS moved its message out of the waiting room."""
     return table.record_failure(
         stored.ticket_id,
         ticket.failure,

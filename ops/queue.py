@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# After so many seconds a received message reappears by itself, such as when this process was killed.
+# A message that is not released is visible again after 300 seconds, such as when this process is killed.
 VISIBILITY_TIMEOUT = 300
 _BATCH_SIZE = 10
 

@@ -90,7 +90,7 @@ def replay(context: CommandContext, selection: Selection) -> int:
         if context.dry_run:
             return 0
         moves_all = _can_move_all(plan, selection, target)
-        one_by_one = [one for one in plan.to_replay if not (moves_all and _is_movable_by_sqs(one))]
+        one_by_one = [ticket for ticket in plan.to_replay if not (moves_all and _is_movable_by_sqs(ticket))]
         _send_to_waiting_room(one_by_one, messages, target)
     if moves_all:
         # After the messages are released: SQS does not move messages in flight.
@@ -114,13 +114,13 @@ def _plan(target: Target, selection: Selection, messages: Iterable[Message], now
     ticket_id = selection.ticket_id
     ids = [ticket_id] if ticket_id else failed_ticket_ids(target.dynamodb, target.tickets_table)
     tickets, unreadable = find_failed_tickets(target.table, ids, messages)
-    selected = [one for one in tickets if selection.matches(one, now)]
+    selected = [ticket for ticket in tickets if selection.matches(ticket, now)]
     # A dismissed ticket is replayed only when its id is given.
-    dismissed = [] if ticket_id else [one for one in selected if one.is_dismissed]
+    is_skipped = {ticket.identity: ticket.is_dismissed and not ticket_id for ticket in selected}
     return _Plan(
         selected=selected,
-        to_replay=selected if ticket_id else [one for one in selected if not one.is_dismissed],
-        dismissed=dismissed,
+        to_replay=[ticket for ticket in selected if not is_skipped[ticket.identity]],
+        dismissed=[ticket for ticket in selected if is_skipped[ticket.identity]],
         # Filters cannot be applied to what is unreadable.
         unreadable=unreadable if selection.is_everything else [],
     )
@@ -170,13 +170,13 @@ def _send_to_waiting_room(
 
 
 def _mark_waiting(target: Target, tickets: Sequence[FailedTicket]) -> None:
-    """Mark the stored tickets as waiting, so that they are visibly so, and are not replayed twice."""
+    """Mark the stored tickets as waiting, so that agents see it and a second replay skips them."""
     now = datetime.now(UTC)
 
     def mark(ticket: Ticket) -> None:
         target.table.mark_waiting(ticket, reason=REPLAY, now=now)
 
-    map_parallel(mark, [one.stored for one in tickets if one.stored])
+    map_parallel(mark, [ticket.stored for ticket in tickets if ticket.stored])
 
 
 def _describe(unreadable: Unreadable, now: datetime) -> str:

@@ -83,7 +83,7 @@ class Report:
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
-        """Show the text while something takes long."""
+        """Show the text while an operation runs."""
         if not self._console.is_terminal:
             self.line(text)
             yield
@@ -106,7 +106,7 @@ class Report:
             yield ProgressDisplay(self, Progress(total, clock), bar, bar.add_task("", total=total))
 
     def replay_summary(self, results: Sequence[ReplayResult], seconds: float) -> None:
-        """Write in one line how many replays ended in which way within so many seconds."""
+        """Write one line: how many tickets were processed, failed again, or are still waiting."""
         failed = [result for result in results if result.outcome is ReplayOutcome.FAILED_AGAIN]
         waiting = [result for result in results if result.outcome is ReplayOutcome.WAITING]
         processed = len(results) - len(failed) - len(waiting)

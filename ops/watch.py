@@ -67,28 +67,29 @@ def _poll(
 
 
 def _result(
-    ticket: FailedTicket, now: Ticket | None, queued_error: str | None, *, is_late: bool
+    ticket: FailedTicket, current: Ticket | None, queued_error: str | None, *, is_late: bool
 ) -> ReplayResult | None:
-    """The outcome of a replay, from the ticket as it is stored now and its new error in the queue."""
-    before = ticket.stored
-    if now and now.notified_at:
+    """The result of a replay, from the ticket in the table and the error in the queue; None if unknown."""
+    if current and current.notified_at:
         outcome = ReplayOutcome.ALREADY_PROCESSED if ticket.is_processed else ReplayOutcome.PROCESSED
         return ReplayResult(ticket=ticket, outcome=outcome)
-    if now and now.needs_replay and (before is None or _was_executed(before, now)):
-        error = now.failure["error"] if now.failure else ""
+    if current and current.needs_replay and _has_failed_since(ticket.stored, current):
+        error = current.failure["error"] if current.failure else ""
         return ReplayResult(ticket=ticket, outcome=ReplayOutcome.FAILED_AGAIN, reason=error)
     if queued_error:
         return ReplayResult(ticket=ticket, outcome=ReplayOutcome.FAILED_AGAIN, reason=queued_error)
     if is_late:
-        reason = now.waiting_for if now else None
+        reason = current.waiting_for if current else None
         return ReplayResult(ticket=ticket, outcome=ReplayOutcome.WAITING, reason=reason or "")
     return None
 
 
-def _was_executed(before: Ticket, now: Ticket) -> bool:
-    # A ticket that was being processed before has not failed yet. A ticket that fails in the waiting room has
-    # a new failure but no new attempt.
-    return now.attempts > before.attempts or not before.needs_replay or now.failure != before.failure
+def _has_failed_since(before: Ticket | None, current: Ticket) -> bool:
+    """Whether the failure in the table is new."""
+    if before is None or not before.needs_replay:
+        return True
+    # A ticket that fails in the waiting room has a new failure but no new attempt.
+    return current.attempts > before.attempts or current.failure != before.failure
 
 
 def _failing_only_in_queue(

@@ -1,8 +1,8 @@
-"""Web pages of other sites are kept out of the servers that listen on this machine.
+"""Keep web pages of other sites away from the servers that listen on this machine.
 
-A browser lets every page send requests to a port on loopback. Requests that need no preflight arrive even
-when the page may not read the answer, and a page whose host name resolves to 127.0.0.1 (DNS rebinding) may
-read it, too. Browsers name the page's origin and the host that they asked for, and no page can change that.
+A browser lets every page send requests to a port on loopback. Requests without a preflight arrive even if the
+page may not read the response, and a page whose host name resolves to 127.0.0.1 (DNS rebinding) may read it
+as well. Browsers send the page's origin and the requested host in headers that no page can change.
 """
 
 from collections.abc import Collection
@@ -17,11 +17,11 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class SameOrigin:
-    """An ASGI application around another one: it refuses requests that a page of another origin sends.
+    """ASGI middleware that rejects requests from pages of another origin.
 
-    `Host` must be a name of this machine: localhost, 127.0.0.1, [::1] or a name that ends in `.localhost`,
-    with any port. `Origin`, if there is one, must be that host or one of `origins` (`http://localhost:3000`).
-    WebSockets, which none of the servers offer, are refused altogether.
+    `Host` must be a name of this machine, with any port: localhost, 127.0.0.1, [::1] or a name that ends in
+    `.localhost`. `Origin`, if present, must be that host or one of `origins` (`http://localhost:3000`).
+    WebSocket connections, which none of the servers offers, are always rejected.
     """
 
     def __init__(self, app: ASGIApp, *, origins: Collection[str] = ()) -> None:
@@ -29,18 +29,18 @@ class SameOrigin:
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or refuse it with 403."""
+        """Pass a request on, or reject it with 403."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
-        elif reason := self._reason(Headers(scope=scope)):
+        elif reason := self._rejection(Headers(scope=scope)):
             await _forbidden(reason)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _reason(self, headers: Headers) -> str | None:
-        """Why a request is refused, if it is."""
+    def _rejection(self, headers: Headers) -> str | None:
+        """Why a request is rejected; None if it is accepted."""
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or not _is_local(hosts[0]):
             return "The Host header must name this machine: use localhost or 127.0.0.1."

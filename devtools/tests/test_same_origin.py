@@ -1,4 +1,4 @@
-"""What a browser sends for a page of another site is refused."""
+"""Requests that a browser sends for pages of other sites are rejected."""
 
 import asyncio
 from typing import Any
@@ -22,12 +22,12 @@ async def served(_: Request) -> Response:
 app = SameOrigin(Starlette(routes=[Route("/", served, methods=["GET", "POST"])]), origins=[PAGE])
 
 
-def ask(host: str, **headers: str) -> httpx.Response:
-    async def post() -> httpx.Response:
+def post(host: str, **headers: str) -> httpx.Response:
+    async def request() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
             return await http.post("/", headers={"Host": host} | headers)
 
-    return asyncio.run(post())
+    return asyncio.run(request())
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def ask(host: str, **headers: str) -> httpx.Response:
     ],
 )
 def test_names_of_this_machine_are_served(host: str) -> None:
-    assert ask(host).text == "served"
+    assert post(host).text == "served"
 
 
 @pytest.mark.parametrize(
@@ -61,16 +61,16 @@ def test_names_of_this_machine_are_served(host: str) -> None:
         "",
     ],
 )
-def test_a_name_that_was_made_to_lead_here_is_refused(host: str) -> None:
-    answer = ask(host)
-    assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
-    assert "Host" in answer.json()["detail"]
+def test_other_host_names_are_rejected(host: str) -> None:
+    response = post(host)
+    assert (response.status_code, response.headers["content-type"]) == (403, "application/problem+json")
+    assert "Host" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("host", ["localhost:4566", "127.0.0.1:4566"])
-def test_the_servers_own_pages_and_the_allowed_ones_are_served(host: str) -> None:
-    assert ask(host, Origin=f"http://{host}").text == "served"
-    assert ask(host, Origin=PAGE).text == "served"
+def test_pages_of_the_server_and_of_allowed_origins_are_served(host: str) -> None:
+    assert post(host, Origin=f"http://{host}").text == "served"
+    assert post(host, Origin=PAGE).text == "served"
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_the_servers_own_pages_and_the_allowed_ones_are_served(host: str) -> Non
         "",
     ],
 )
-def test_pages_of_another_origin_are_refused(origin: str) -> None:
-    answer = ask("localhost:4566", Origin=origin)
-    assert answer.status_code == 403
-    assert "another origin" in answer.json()["detail"]
-    assert not [name for name in answer.headers if name.startswith("access-control-")]
+def test_pages_of_other_origins_are_rejected(origin: str) -> None:
+    response = post("localhost:4566", Origin=origin)
+    assert response.status_code == 403
+    assert "another origin" in response.json()["detail"]
+    assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
-def test_websockets_are_refused() -> None:
+def test_websocket_connections_are_rejected() -> None:
     sent: list[Any] = []
 
     async def connect() -> None:

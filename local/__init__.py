@@ -1,1 +1,1 @@
-"""The local stack: the whole pipeline on one machine, on an embedded AWS, with no account."""
+"""The local stack: the whole pipeline on one machine, on an AWS emulator, without an AWS account."""

@@ -3,27 +3,19 @@
 import argparse
 import sys
 
+from local.console import echo
 from local.invoke import invoke
-from local.mail import read_mail
-from local.processes import end, registered
-from local.run import run, say
+from local.mail import print_mail
+from local.processes import running_processes, terminate
+from local.run import run
 from local.settings import Settings, StackError
-from local.state import Stack
+from local.stack import Stack
 from local.users import renew_tokens
 
 
 def main() -> int:
-    """Do what was asked; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m local")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start the stack, and stop it on Ctrl-C")
-    commands.add_parser("stop", help="end a stack that was left behind")
-    commands.add_parser("token", help="renew the demo users' tokens")
-    commands.add_parser("mail", help="show the mails that the support team would have got")
-    task = commands.add_parser("invoke", help="run one task with an event from events/")
-    task.add_argument("task")
-    task.add_argument("event")
-    arguments = parser.parse_args()
+    """Run the command that the arguments name; return the exit code."""
+    arguments = _parser().parse_args()
     try:
         settings = Settings.from_environment()
         match arguments.command:
@@ -33,9 +25,9 @@ def main() -> int:
                 _stop(settings)
             case "token":
                 renew_tokens(Stack.load(settings.folder), settings.folder)
-                say(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
+                echo(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
             case "mail":
-                read_mail(Stack.load(settings.folder))
+                print_mail(Stack.load(settings.folder))
             case "invoke":
                 return invoke(Stack.load(settings.folder), arguments.task, arguments.event)
     except StackError as error:
@@ -44,10 +36,23 @@ def main() -> int:
     return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="start the stack; Ctrl-C stops it")
+    commands.add_parser("stop", help="stop a stack that is still running")
+    commands.add_parser("token", help="renew the demo users' tokens")
+    commands.add_parser("mail", help="show the mails to the support team")
+    task = commands.add_parser("invoke", help="run one task with an event from events/")
+    task.add_argument("task")
+    task.add_argument("event")
+    return parser
+
+
 def _stop(settings: Settings) -> None:
-    running = registered(settings.folder)
-    end(running)
-    say(f"Ended {len(running)} processes." if running else "No local stack is running.")
+    running = running_processes(settings.folder)
+    terminate(running)
+    echo(f"Stopped {len(running)} processes." if running else "No local stack is running.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The embedded AWS of one stack, as its users reach it."""
+"""The AWS emulator of a local stack, as its clients reach it."""
 
 import os
 import secrets
@@ -13,24 +13,24 @@ from local.settings import REGION
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddedAws:
-    """Its address, and the key of its root user, who may do everything, as in an account."""
+class Emulator:
+    """The emulator's URL, and the access key of its root user, who may do everything."""
 
     endpoint_url: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
 
     @classmethod
-    def with_new_key(cls, endpoint_url: str) -> "EmbeddedAws":
-        """One whose key nobody can guess."""
+    def with_random_key(cls, endpoint_url: str) -> "Emulator":
+        """An emulator at this URL whose root user has a new random key."""
         return cls(endpoint_url, f"LOCAL{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
 
     def client(self, service: str) -> Any:
-        """A boto3 client, whatever AWS settings the user has."""
+        """A boto3 client of the emulator, which ignores the user's own AWS settings."""
         return _client(self, service)
 
     def variables(self) -> dict[str, str]:
-        """The variables by which AWS tools reach it."""
+        """The environment variables that make AWS tools use the emulator."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_DEFAULT_REGION": REGION,
@@ -42,14 +42,14 @@ class EmbeddedAws:
         }
 
     def environment(self) -> dict[str, str]:
-        """An environment in which AWS tools reach it, and nothing of the user's own AWS."""
+        """This process's environment, with these variables in place of the user's own AWS settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return kept | self.variables()
 
 
 @cache
-def _client(aws: EmbeddedAws, service: str) -> Any:
-    session = boto3.Session(aws.access_key_id, aws.secret_access_key, region_name=REGION)
+def _client(emulator: Emulator, service: str) -> Any:
+    session = boto3.Session(emulator.access_key_id, emulator.secret_access_key, region_name=REGION)
     return session.client(  # type: ignore[call-overload]
-        service, endpoint_url=aws.endpoint_url, config=Config(inject_host_prefix=False)
+        service, endpoint_url=emulator.endpoint_url, config=Config(inject_host_prefix=False)
     )

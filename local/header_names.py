@@ -1,7 +1,7 @@
-"""Header names as the client spelled them.
+"""Header names in their original spelling.
 
-API Gateway hands header names on as they were sent, and `$input.params()` tells them apart. In ASGI they are
-in lower case, so that the spelling has to come beside them.
+API Gateway passes header names on as the client spelled them, and `$input.params()` is case-sensitive. ASGI
+has them in lower case, so this protocol passes the original names beside them.
 """
 
 from typing import Any
@@ -13,29 +13,29 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _EXTENSION = "header-names"
 
 
-class Protocol(H11Protocol):
-    """HTTP as uvicorn speaks it, with the spelling of the header names in the scope's extensions."""
+class HeaderNameProtocol(H11Protocol):
+    """uvicorn's HTTP protocol, with the original header names in the scope's extensions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._names: list[bytes] = []
         self._next_event = self.conn.next_event
-        self.conn.next_event = self._remember_names  # type: ignore[method-assign]
+        self.conn.next_event = self._record_names  # type: ignore[method-assign]
 
-    def _remember_names(self) -> Any:
+    def _record_names(self) -> Any:
         event = self._next_event()
         if isinstance(event, h11.Request):
             self._names = [name for name, _ in event.headers.raw_items()]
         return event
 
     def handle_events(self) -> None:
-        """Take in what arrived; the application does not run before this returns."""
+        """Handle the received data; the application does not run before this returns."""
         super().handle_events()
         if self.scope:
             self.scope.setdefault("extensions", {})[_EXTENSION] = {"names": self._names}
 
 
-def as_sent(request: Request) -> list[tuple[bytes, bytes]]:
-    """The headers of a request that a Protocol received."""
+def original_headers(request: Request) -> list[tuple[bytes, bytes]]:
+    """The headers of a request that a HeaderNameProtocol received, with their original names."""
     names = request.scope["extensions"][_EXTENSION]["names"]
     return [(name, value) for name, (_, value) in zip(names, request.headers.raw, strict=True)]

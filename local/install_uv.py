@@ -1,7 +1,7 @@
-"""Install uv where Python comes without venv and pip, as on a bare Debian: from its wheel on PyPI.
+"""Install uv from its wheel on PyPI where Python has neither venv nor pip, as on a bare Debian.
 
-Run by the Makefile as `python3 local/install_uv.py VERSION TARGET`, on whatever Python 3 there is: only the
-standard library, and no syntax newer than Python 3.8.
+The Makefile runs `python3 local/install_uv.py VERSION TARGET` with any Python 3. Therefore this file uses
+only the standard library, and no syntax newer than Python 3.8.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def main() -> None:
-    """Download, check and unpack uv."""
+    """Download uv, verify its hash, and unpack it."""
     version, target = sys.argv[1], Path(sys.argv[2])
     listing = json.loads(_get("https://pypi.org/simple/uv/", accept="application/vnd.pypi.simple.v1+json"))
-    wheels = [file for file in listing["files"] if _fits(file["filename"], version)]
+    wheels = [file for file in listing["files"] if _is_for_this_machine(file["filename"], version)]
     if not wheels:
-        sys.exit("PyPI has no uv for this machine: install it from https://docs.astral.sh/uv and try again.")
+        sys.exit("PyPI has no uv for this machine. Install uv from https://docs.astral.sh/uv and try again.")
     content = _get(wheels[0]["url"], accept="*/*")
     if hashlib.sha256(content).hexdigest() != wheels[0]["hashes"]["sha256"]:
-        sys.exit("The download of uv is damaged: try again.")
+        sys.exit("The download of uv is corrupt. Try again.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         (binary,) = [name for name in archive.namelist() if name.endswith(".data/scripts/uv")]
@@ -34,12 +34,12 @@ def main() -> None:
 
 
 def _get(url: str, accept: str) -> bytes:
-    request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310 - addresses of PyPI
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
-        return bytes(answer.read())
+    request = urllib.request.Request(url, headers={"Accept": accept})  # noqa: S310 - only URLs of PyPI
+    with urllib.request.urlopen(request) as response:  # noqa: S310
+        return bytes(response.read())
 
 
-def _fits(filename: str, version: str) -> bool:
+def _is_for_this_machine(filename: str, version: str) -> bool:
     if not filename.startswith(f"uv-{version}-"):
         return False
     machine = platform.machine().lower()

@@ -1,12 +1,13 @@
-"""Tells what happens to tickets, one line per event, from the functions' own log lines."""
+"""Ticket events from the functions' log, one line for each."""
 
 import json
 from collections.abc import Iterator
 from io import SEEK_END
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-_TELLING = {
+# Log message → the fields to show.
+_EVENTS = {
     "ticket stored": ["status"],
     "ticket classified": ["urgency", "category"],
     "ticket updated": ["status"],
@@ -25,35 +26,34 @@ _TELLING = {
 
 
 class LogTail:
-    """Reads a growing log file from where it ends now, and tells of the ticket events in it."""
+    """Reads the ticket events that are appended to a log file from now on."""
 
     def __init__(self, log: Path) -> None:
         log.touch()
         self._log = log.open(encoding="utf-8", errors="replace")
         self._log.seek(0, SEEK_END)
-        self._partial = ""
+        self._partial_line = ""
 
-    def new_lines(self) -> Iterator[str]:
-        """The events since the last call, as lines for people."""
-        for line in self._complete_lines(self._log):
-            told = tell(line)
-            if told:
-                yield told
+    def new_events(self) -> Iterator[str]:
+        """The events since the last call, each formatted as a line."""
+        for line in self._complete_lines():
+            if event := format_event(line):
+                yield event
 
-    def _complete_lines(self, log: TextIO) -> Iterator[str]:
-        *complete, self._partial = (self._partial + log.read()).split("\n")
-        yield from complete
+    def _complete_lines(self) -> list[str]:
+        *lines, self._partial_line = (self._partial_line + self._log.read()).split("\n")
+        return lines
 
 
-def tell(line: str) -> str | None:
-    """A function's log line as a line for people; None when it tells of no ticket or mail."""
+def format_event(line: str) -> str | None:
+    """Format a line of a function's log for display; None if it is not about a ticket or a mail."""
     try:
         entry: dict[str, Any] = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or entry.get("message") not in _TELLING:
+    if not isinstance(entry, dict) or entry.get("message") not in _EVENTS:
         return None
-    details = " ".join(str(entry[name]) for name in _TELLING[entry["message"]] if entry.get(name))
+    details = " ".join(str(entry[name]) for name in _EVENTS[entry["message"]] if entry.get(name))
     time = str(entry.get("timestamp", ""))[11:19]
     ticket = entry.get("ticketId", "-")
     return f"{time}  {ticket}  {entry['message'].removeprefix('ticket ')}  {details}".rstrip()

@@ -1,13 +1,13 @@
-"""`make mail`: the mails that the support team would have got, each shown once."""
+"""`make mail`: show the mails to the support team, each of them once."""
 
 import json
 import sys
 
-from local.state import Stack
+from local.stack import Stack
 
 
-def read_mail(stack: Stack) -> None:
-    """Take all mails out of the local mailbox and print them."""
+def print_mail(stack: Stack) -> None:
+    """Print all mails in the local mailbox, and delete them there."""
     sqs, mailbox = stack.client("sqs"), stack.mailbox_queue_url
     shown = 0
     while messages := sqs.receive_message(QueueUrl=mailbox, MaxNumberOfMessages=10).get("Messages"):
@@ -17,4 +17,4 @@ def read_mail(stack: Stack) -> None:
             sqs.delete_message(QueueUrl=mailbox, ReceiptHandle=message["ReceiptHandle"])
         shown += len(messages)
     if not shown:
-        sys.stdout.write("No new mail. Tickets that can wait come with the next digest.\n")
+        sys.stdout.write("No new mail. Tickets that are not urgent come with the next digest.\n")

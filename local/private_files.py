@@ -6,12 +6,12 @@ from typing import BinaryIO
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Make a new file of mode 600, whatever was there before, and open it for writing."""
+    """Replace the file, if there is one, by a new one of mode 600, and open it for writing."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file of mode 600."""
+    """Write the text to a new file of mode 600."""
     with open_private(path) as file:
         file.write(text.encode())

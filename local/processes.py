@@ -1,4 +1,4 @@
-"""The processes of a stack: started together, ended together, and found again when one was left behind."""
+"""The processes of a stack: start and stop them together, and find those that are still running."""
 
 import json
 import signal
@@ -21,9 +21,9 @@ _GRACE_SECONDS = 10
 
 
 class ProcessGroup:
-    """The processes of one stack. Each leads a session of its own, so that Ctrl-C reaches the stack alone.
+    """The processes of one stack, which `processes.json` in the stack's folder lists for `make stop`.
 
-    `processes.json` in the stack's folder lists them, for `make stop`.
+    Each process leads its own session, so that Ctrl-C reaches only the process that owns the group.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,13 +41,13 @@ class ProcessGroup:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        register(self._folder, self._children[name].pid)
+        record_process(self._folder, self._children[name].pid)
 
     def wait_until_healthy(self, name: str, url: str, seconds: float = 30) -> None:
-        """Wait until the process answers its health URL with 200.
+        """Wait until a process answers its health URL with 200.
 
         Raises:
-            StackError: it ended, or did not answer in time.
+            StackError: a process has exited, or this one did not become healthy in time.
         """
 
         def healthy() -> bool:
@@ -61,19 +61,19 @@ class ProcessGroup:
             raise StackError(f"The {name} did not become healthy in {seconds:.0f} s: see {self._log(name)}.")
 
     def check(self) -> None:
-        """Make sure that every process is alive.
+        """Check that every process is running.
 
         Raises:
-            StackError: one has ended by itself.
+            StackError: a process has exited.
         """
         for name, child in self._children.items():
             if child.poll() is not None:
-                raise StackError(f"The {name} {_how_it_ended(child.returncode, self._log(name))}")
+                raise StackError(f"The {name} {_exit_reason(child.returncode, self._log(name))}")
 
     def stop(self) -> None:
-        """End every process, the last started first, and what they started."""
+        """Stop every process and its descendants, in reverse order of their start."""
         for child in reversed(self._children.values()):
-            end([psutil.Process(child.pid)] if child.poll() is None else [])
+            terminate([psutil.Process(child.pid)] if child.poll() is None else [])
             child.wait()
         self._children.clear()
 
@@ -81,28 +81,34 @@ class ProcessGroup:
         return self._folder / f"{name}.log"
 
 
-def _how_it_ended(code: int, log: Path) -> str:
-    """What ended a server. Only an exit code of its own has to do with what its log says last."""
+def _exit_reason(code: int, log: Path) -> str:
+    """Why a server exited. The last line of its log is the reason only if the server itself failed."""
     if code < 0:
-        return f"was ended by signal {-code} ({signal.strsignal(-code)}). Its log is {log}."
+        return f"was killed by signal {-code} ({signal.strsignal(-code)}). Its log is {log}."
     if code == 0:
-        return f"stopped as if it had been asked to. Its log is {log}."
-    return f"ended with code {code}: {(_lines(log) or ['it said nothing'])[-1]} (all of it in {log})"
+        return f"exited with code 0, as after a request to stop. Its log is {log}."
+    return f"exited with code {code}: {_last(_lines(log))} (see {log})"
 
 
-def error_of(log: Path) -> str:
-    """What a failed command gave as its error, else what it said last, and where the rest is."""
+def last_error(log: Path) -> str:
+    """The last line of a failed command's log that mentions an error, or else its last line."""
     lines = _lines(log)
     errors = [line for line in lines if "error" in line.lower()]
-    return f"{(errors or lines or ['it said nothing'])[-1]} (all of it in {log})"
+    return f"{_last(errors or lines)} (see {log})"
 
 
 def _lines(log: Path) -> list[str]:
     return [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
 
 
-def run_to_end(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: BinaryIO) -> int:
-    """Run a command, with all that it starts, and return its exit code; end it when this is interrupted."""
+def _last(lines: Sequence[str]) -> str:
+    return lines[-1] if lines else "no output"
+
+
+def run_command(
+    command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], output: BinaryIO
+) -> int:
+    """Run a command and return its exit code; on an exception, such as Ctrl-C, terminate it."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -115,41 +121,38 @@ def run_to_end(command: Sequence[str], *, cwd: Path, environment: Mapping[str, s
     try:
         return process.wait()
     except BaseException:
-        end([psutil.Process(process.pid)])
+        terminate([psutil.Process(process.pid)])
         process.wait()
         raise
 
 
-def register(folder: Path, pid: int) -> None:
-    """Note a process of the stack, with the time that it began: process ids are used again."""
+def record_process(folder: Path, pid: int) -> None:
+    """Add a process to processes.json, with its start time, because process ids are reused."""
     path = folder / "processes.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    known[str(pid)] = psutil.Process(pid).create_time()
-    path.write_text(json.dumps(known))
+    recorded = json.loads(path.read_text()) if path.exists() else {}
+    recorded[str(pid)] = psutil.Process(pid).create_time()
+    path.write_text(json.dumps(recorded))
 
 
-def registered(folder: Path) -> list[psutil.Process]:
-    """The noted processes that still run."""
+def running_processes(folder: Path) -> list[psutil.Process]:
+    """The recorded processes that are still running."""
     path = folder / "processes.json"
     if not path.exists():
         return []
-    return [
-        process for pid, began in json.loads(path.read_text()).items() if (process := _same(int(pid), began))
-    ]
+    recorded = json.loads(path.read_text())
+    return [process for pid, started in recorded.items() if (process := _find(int(pid), started))]
 
 
-def _same(pid: int, began: float) -> psutil.Process | None:
-    try:
+def _find(pid: int, started: float) -> psutil.Process | None:
+    with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        return (
-            process if process.create_time() == began and process.status() != psutil.STATUS_ZOMBIE else None
-        )
-    except psutil.NoSuchProcess:
-        return None
+        if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
 
 
-def end(processes: Sequence[psutil.Process]) -> None:
-    """End processes and their descendants: asked first, forced when they do not go."""
+def terminate(processes: Sequence[psutil.Process]) -> None:
+    """Terminate processes and their descendants, and kill those that do not exit in time."""
     family = [*processes]
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -163,7 +166,7 @@ def end(processes: Sequence[psutil.Process]) -> None:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether the condition came true before the deadline."""
+    """Wait until the condition is true; return False if it is not within so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -172,26 +175,26 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def require_free(port: int, variable: str) -> None:
-    """Make sure that nobody listens on the port.
+def require_free_port(port: int, variable: str) -> None:
+    """Check that no process listens on the port, which the environment variable chooses.
 
     Raises:
-        StackError: somebody does.
+        StackError: the port is in use.
     """
     with socket.socket() as probe:
-        # As the servers do: a connection that a stopped stack left in TIME_WAIT does not hold the port.
+        # As the servers do: connections of a stopped stack in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
             raise StackError(
-                f"Port {port} is taken: end what uses it (`make stop` if it is an earlier stack), "
-                f"or choose another with `{variable}=… make run`."
+                f"Port {port} is in use: stop the process that uses it (`make stop` for a local stack), "
+                f"or choose another port with `{variable}=… make run`."
             ) from None
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
+    """A port that no process listens on right now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

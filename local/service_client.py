@@ -1,20 +1,20 @@
-"""The demo service of a local stack: an IAM user who may submit tickets, and an API key that meters it.
+"""The demo service of a local stack: an IAM user who may submit tickets, and an API key with its own limits.
 
-A service in an AWS account would have a role; a user has the one thing that a newcomer's curl needs: keys
-that do not expire.
+In an AWS account a service would use a role. The demo service is a user, because curl needs keys that do not
+expire.
 """
 
 import json
 from pathlib import Path
 
 from local.private_files import write_private
-from local.state import Stack
+from local.stack import Stack
 
 _USER = "demo-service"
 
 
 def create_service_client(stack: Stack, folder: Path) -> None:
-    """Create the demo service; write its keys to `service.json`, and to `service.curl` for `curl -K`."""
+    """Create the demo service, and write its keys to `service.json` and, for `curl -K`, to `service.curl`."""
     iam = stack.client("iam")
     iam.create_user(UserName=_USER)
     iam.attach_user_policy(UserName=_USER, PolicyArn=stack.service_client_policy_arn)
@@ -34,7 +34,7 @@ def create_service_client(stack: Stack, folder: Path) -> None:
 
 def _curl_config(keys: dict[str, str]) -> str:
     return f"""\
-# A file of options for curl: it signs the request and sends the API key.
+# Options that make curl sign the request and send the API key.
 aws-sigv4 = "aws:amz:{keys["region"]}:execute-api"
 user = "{keys["accessKeyId"]}:{keys["secretAccessKey"]}"
 header = "x-api-key: {keys["apiKey"]}"

@@ -1,4 +1,4 @@
-"""What a running stack writes down for its users: stack.json, and who runs it."""
+"""A running local stack: the addresses of its parts, which stack.json and aws.env hold for its users."""
 
 import json
 import shlex
@@ -7,23 +7,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.embedded_aws import EmbeddedAws
+from local.emulator import Emulator
 from local.private_files import write_private
 from local.settings import StackError
 
-# Where the AWS CLI is, among other commands of the virtual environment.
+# The AWS CLI is one of the commands of the virtual environment.
 _COMMANDS = Path(sys.executable).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """Where the parts of a running stack are; stack.json holds the same with camelCase names."""
+    """The addresses and names of a stack's parts; stack.json holds the same under camelCase names."""
 
     api_url: str
     endpoint_url: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
-    front_door_url: str
+    web_url: str
     region: str
     stack_name: str
     state_machine_arn: str
@@ -43,19 +43,19 @@ class Stack:
 
     def save(self, folder: Path) -> None:
         """Write stack.json."""
-        document = {_camel(name): value for name, value in asdict(self).items()}
+        document = {_camel_case(name): value for name, value in asdict(self).items()}
         write_private(folder / "stack.json", json.dumps(document, indent=2) + "\n")
 
     def save_shell_settings(self, folder: Path) -> None:
-        """Write aws.env, by which a shell's AWS CLI works on this stack: `. .local/aws.env`."""
-        settings = self.aws.variables() | {
+        """Write aws.env, which makes the AWS CLI of a shell use this stack: `. .local/aws.env`."""
+        settings = self.emulator.variables() | {
             "AWS_REGION": self.region,
             "AWS_PAGER": "",
             "STACK": self.stack_name,
-            "API": self.front_door_url,
+            "API": self.web_url,
         }
         lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
-        # What belongs to the user's own account must not get in between.
+        # Settings for the user's own account would take precedence.
         lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f'PATH={shlex.quote(str(_COMMANDS))}:"$PATH"']
         write_private(folder / "aws.env", "\n".join(lines) + "\n")
 
@@ -70,31 +70,31 @@ class Stack:
             document = json.loads((folder / "stack.json").read_text())
         except FileNotFoundError:
             raise StackError("No local stack is running: start one with `make run`.") from None
-        return cls(**{name: document[_camel(name)] for name in cls.__dataclass_fields__})
+        return cls(**{name: document[_camel_case(name)] for name in cls.__dataclass_fields__})
 
     def invoke(self, function: str, payload: bytes) -> Any:
-        """Invoke a function's live version by its short name, such as `store`; Lambda's answer, unread."""
+        """Invoke a function's live version by its short name, such as `store`; return Lambda's response."""
         return self.client("lambda").invoke(
             FunctionName=self.function_name(function), Qualifier="live", Payload=payload
         )
 
     def function_name(self, function: str) -> str:
-        """A function's deployed name, by its short one, such as `store`."""
+        """The deployed name of a function with this short name, such as `store`."""
         resource = self.client("cloudformation").describe_stack_resource(
             StackName=self.stack_name, LogicalResourceId=f"{function.capitalize()}Function"
         )
         return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 
     @property
-    def aws(self) -> EmbeddedAws:
-        """The embedded AWS that the stack is deployed to."""
-        return EmbeddedAws(self.endpoint_url, self.access_key_id, self.secret_access_key)
+    def emulator(self) -> Emulator:
+        """The emulator that the stack is deployed to."""
+        return Emulator(self.endpoint_url, self.access_key_id, self.secret_access_key)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the embedded AWS."""
-        return self.aws.client(service)
+        """A boto3 client of the emulator."""
+        return self.emulator.client(service)
 
 
-def _camel(name: str) -> str:
+def _camel_case(name: str) -> str:
     head, *tail = name.split("_")
     return head + "".join(word.capitalize() for word in tail)

@@ -5,9 +5,9 @@ import secrets
 from pathlib import Path
 
 from local.private_files import write_private
-from local.state import Stack
+from local.stack import Stack
 
-# Token file → user name and group. Names from the domain that is reserved for examples.
+# Token file → user name and group. example.com is reserved for examples.
 _USERS = {
     "token": ("customer@example.com", None),
     "agent-token": ("agent@example.com", "agents"),
@@ -16,7 +16,7 @@ _USERS = {
 
 
 def create_users(stack: Stack, folder: Path) -> None:
-    """Create the demo users with random passwords, which stay in the stack's folder."""
+    """Create the demo users with random passwords, and write these to `passwords.json`."""
     cognito = stack.client("cognito-idp")
     passwords = {}
     for name, group in _USERS.values():
@@ -31,14 +31,14 @@ def create_users(stack: Stack, folder: Path) -> None:
 
 
 def renew_tokens(stack: Stack, folder: Path) -> None:
-    """Sign the demo users in, and write their ID tokens to `token`, `agent-token` and `admin-token`."""
+    """Sign in the demo users, and write their ID tokens to `token`, `agent-token` and `admin-token`."""
     cognito = stack.client("cognito-idp")
     passwords = json.loads((folder / "passwords.json").read_text())
     for file, (name, _) in _USERS.items():
-        answer = cognito.admin_initiate_auth(
+        response = cognito.admin_initiate_auth(
             UserPoolId=stack.user_pool_id,
             ClientId=stack.user_pool_client_id,
             AuthFlow="ADMIN_USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": name, "PASSWORD": passwords[name]},
         )
-        write_private(folder / file, answer["AuthenticationResult"]["IdToken"])
+        write_private(folder / file, response["AuthenticationResult"]["IdToken"])

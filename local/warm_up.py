@@ -1,16 +1,16 @@
-"""Warming up: each function of the main job runs once before the first ticket comes.
+"""Warming up: run each function that a ticket needs once, so that the first ticket does not have to wait.
 
-A function's first run takes seconds, most of them for imports; a newcomer's first ticket should not have to
-wait. The events are ones that the functions refuse, so that nothing is stored or sent.
+The first call of a function takes seconds, most of them for imports. The events are invalid ones, which the
+functions reject, so that nothing is stored or sent.
 """
 
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 from local.invoke import event_file
-from local.state import Stack
+from local.stack import Stack
 
-_REFUSED = {
+_INVALID_EVENTS = {
     "store": "missing-content",
     "classify": "no-ticket",
     "update": "failure-without-ticket-id",
@@ -26,8 +26,8 @@ _UNKNOWN_TICKET = {
 
 
 def warm_up(stack: Stack) -> None:
-    """Run each function once."""
-    payloads = {task: event_file(task, event).read_bytes() for task, event in _REFUSED.items()}
+    """Invoke each function once."""
+    payloads = {task: event_file(task, event).read_bytes() for task, event in _INVALID_EVENTS.items()}
     payloads["tickets"] = json.dumps(_UNKNOWN_TICKET).encode()
     payloads["mail"] = json.dumps({"Records": []}).encode()
     with ThreadPoolExecutor() as pool:

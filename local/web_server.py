@@ -1,8 +1,8 @@
-"""The local stack's front door: one short address for the deployed API.
+"""The local stack's web server: a reverse proxy that gives the deployed API a short URL, and the API's docs.
 
-Run as `python -m local.web_server --port 3000 --api-url http://…`. It forwards requests as they are and
-holds no logic: whatever is accepted or refused here, API Gateway accepted or refused. Like a custom domain
-it keeps the Host, which signed requests cover.
+Run as `python -m local.web_server --port 3000 --api-url http://…`. It forwards requests unchanged and has no
+logic of its own: API Gateway accepts or rejects them. Like a custom domain it keeps the Host header, which is
+part of what a client signs.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from devtools.same_origin import SameOrigin
-from local import header_names
 from local.api_reference import site
+from local.header_names import HeaderNameProtocol, original_headers
 from local.settings import HOST
 
-# Meant for one connection only (RFC 9110, 7.6.1), or made anew by the client for the next.
+# Headers of a single connection (RFC 9110, 7.6.1), and Content-Length, which the HTTP client sets again.
 _HOP_BY_HOP = {
     b"connection",
     b"keep-alive",
@@ -35,15 +35,15 @@ _HOP_BY_HOP = {
     b"upgrade",
     b"content-length",
 }
-# Just more than API Gateway takes: it refuses what is longer, so that nobody has to keep all of it.
+# One byte more than API Gateway accepts: enough for it to reject a longer body, which need not be kept.
 _MAX_BODY = 10 * 1024 * 1024 + 1
-# Far above what a browser or the load tests open at a time, far below the files that a process may open.
+# Far more than a browser or the load tests open, far fewer than the files that a process may open.
 _MAX_CONNECTIONS = 256
 _UNREACHABLE = {
     "type": "urn:support-pipeline:unavailable",
     "title": "The service is unavailable",
     "status": 503,
-    "detail": "The local stack does not answer: is it still running? Start it with `make run`.",
+    "detail": "The local stack does not respond. If it has stopped, start it with `make run`.",
 }
 UNREACHABLE_HEADERS = {
     "Retry-After": "5",
@@ -55,8 +55,8 @@ UNREACHABLE_HEADERS = {
 }
 
 
-class _Forward:
-    """An ASGI application that hands every request, of any method, to the API."""
+class _ReverseProxy:
+    """An ASGI application that forwards every request, of any method, to the API."""
 
     def __init__(self, api_url: str) -> None:
         parts = urlsplit(api_url)
@@ -66,55 +66,58 @@ class _Forward:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            answer = await self._answer(request)
+            response = _response(await self._forward(request))
         except ClientDisconnect:
             return
         except httpx.TransportError:
-            problem = JSONResponse(
+            response = JSONResponse(
                 _UNREACHABLE, 503, UNREACHABLE_HEADERS, media_type="application/problem+json"
             )
-            await problem(scope, receive, send)
-            return
-        response = Response(answer.content, answer.status_code)
-        left_out = _HOP_BY_HOP | {b"content-encoding", b"date"}
-        kept = [pair for pair in answer.headers.raw if pair[0].lower() not in left_out]
-        response.raw_headers = [*kept, *_content_length(answer)]
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> httpx.Response:
+    async def _forward(self, request: Request) -> httpx.Response:
         path, query = request.scope["raw_path"], request.scope["query_string"]
-        if not path.startswith(b"/"):  # `OPTIONS *`, or a whole URL, as to a proxy
+        if not path.startswith(b"/"):  # `OPTIONS *`, or a whole URL as for a proxy
             path = b"/" + path
-        headers = [pair for pair in header_names.as_sent(request) if pair[0].lower() not in _HOP_BY_HOP]
-        sender = request.client.host if request.client else HOST
+        headers = [header for header in original_headers(request) if header[0].lower() not in _HOP_BY_HOP]
+        client_ip = request.client.host if request.client else HOST
         client: httpx.AsyncClient = request.app.state.client
         return await client.request(
             request.method,
             self._origin,
-            headers=[*headers, (b"x-forwarded-for", sender.encode())],
-            content=await _body(request),
-            # As the client wrote it: decoding and encoding it again could make another path of it.
+            headers=[*headers, (b"x-forwarded-for", client_ip.encode())],
+            content=await _truncated_body(request),
+            # Unchanged: decoding and encoding could turn it into a different path.
             extensions={"target": self._prefix + path + (query and b"?" + query)},
         )
 
 
-async def _body(request: Request) -> bytes:
-    """The body, as much as API Gateway needs to see of it."""
+async def _truncated_body(request: Request) -> bytes:
+    """As much of the body as API Gateway needs to accept or reject it."""
     kept = bytearray()
     async for chunk in request.stream():
         kept += chunk[: _MAX_BODY - len(kept)]
     return bytes(kept)
 
 
-def _content_length(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
-    """Made anew, because compressed content has been unpacked; not where there is none to measure."""
-    if answer.request.method == "HEAD" or answer.status_code in (204, 304):
+def _response(upstream: httpx.Response) -> Response:
+    """The API's response, as the client gets it."""
+    response = Response(upstream.content, upstream.status_code)
+    removed = _HOP_BY_HOP | {b"content-encoding", b"date"}
+    kept = [header for header in upstream.headers.raw if header[0].lower() not in removed]
+    response.raw_headers = [*kept, *_content_length(upstream)]
+    return response
+
+
+def _content_length(upstream: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """The Content-Length of the decompressed content; none for a response that has no content."""
+    if upstream.request.method == "HEAD" or upstream.status_code in (204, 304):
         return []
-    return [(b"content-length", str(len(answer.content)).encode())]
+    return [(b"content-length", str(len(upstream.content)).encode())]
 
 
 def create_app(api_url: str, origin: str) -> Starlette:
-    """The front door of the API that is deployed at `api_url`; `origin` is the API's AllowedOrigin."""
+    """The web server for the API that is deployed at `api_url`; `origin` is the API's AllowedOrigin."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -130,71 +133,71 @@ def create_app(api_url: str, origin: str) -> Starlette:
         lifespan=lifespan,
         middleware=[Middleware(SameOrigin, origins=[origin])],
     )
-    app.router.default = _Forward(api_url)
+    app.router.default = _ReverseProxy(api_url)
     app.router.redirect_slashes = False
     return app
 
 
-class _Impatient(header_names.Protocol):
-    """HTTP as uvicorn speaks it, but it waits neither for ever nor on any number of connections.
+class _LimitedProtocol(HeaderNameProtocol):
+    """uvicorn's HTTP protocol with a request timeout and a limit of connections.
 
-    A connection is closed when no whole request has arrived `request_seconds` after it was opened, or after
-    its last answer, and at once when too many are open.
+    A connection is closed when no complete request has arrived within `request_seconds` after it was opened,
+    or after the last response, and at once when too many connections are open.
     """
 
     request_seconds = 20.0
-    _deadline: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > _MAX_CONNECTIONS:
             transport.abort()
         else:
-            self._expect_request()
+            self._start_timeout()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._expect_request()
+        self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._forget_deadline()
+        self._cancel_timeout()
 
-    def _expect_request(self) -> None:
-        self._forget_deadline()
-        self._deadline = self.loop.call_later(self.request_seconds, self._close_unless_answering)
+    def _start_timeout(self) -> None:
+        self._cancel_timeout()
+        self._timeout = self.loop.call_later(self.request_seconds, self._close_if_incomplete)
 
-    def _forget_deadline(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
+    def _cancel_timeout(self) -> None:
+        if self._timeout:
+            self._timeout.cancel()
 
-    def _close_unless_answering(self) -> None:
-        whole = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
-        if not whole:
+    def _close_if_incomplete(self) -> None:
+        responding = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        if not responding:
             self.transport.abort()
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Run the server until a signal stops it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--api-url", required=True)
     parser.add_argument(
         "--request-seconds",
         type=float,
-        default=_Impatient.request_seconds,
-        help="how long to wait for a whole request (20)",
+        default=_LimitedProtocol.request_seconds,
+        help="seconds to wait for a complete request (20)",
     )
     arguments = parser.parse_args()
-    _Impatient.request_seconds = arguments.request_seconds
+    _LimitedProtocol.request_seconds = arguments.request_seconds
     uvicorn.run(
         create_app(arguments.api_url, f"http://localhost:{arguments.port}"),
         host=HOST,
         port=arguments.port,
-        http=_Impatient,
+        http=_LimitedProtocol,
         log_level="warning",
-        ws="none",  # a request to upgrade is forwarded as the request that it is
-        proxy_headers=False,  # the sender is who connected, not who a header names
+        ws="none",  # forwards an upgrade request like any other
+        proxy_headers=False,  # the client is the one that connected, not the one that a header names
     )
 
 

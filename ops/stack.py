@@ -84,7 +84,7 @@ def local_stack(environment: Mapping[str, str]) -> DeployedStack:
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=local["endpointUrl"], config=_CONFIG)  # type: ignore[call-overload]
 
-    return _read("the local stack", local["stackName"], client, local["frontDoorUrl"])
+    return _read("the local stack", local["stackName"], client, local["webUrl"])
 
 
 def deployed_stack(name: str, profile: str | None) -> DeployedStack:

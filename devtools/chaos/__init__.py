@@ -1,1 +1,1 @@
-"""Load and faults on a local stack: no accepted ticket is lost."""
+"""Proof that no accepted ticket is lost, by load and faults on a local stack."""

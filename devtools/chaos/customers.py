@@ -1,41 +1,30 @@
-"""The customers: they send tickets through the front door, and send again what was not accepted."""
+"""The load: customers send each ticket when it is due, and some tickets twice."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 
-import httpx
+from devtools.chaos.plan import ChaosPlan
+from devtools.load.customers import Customers, Submission
 
-from devtools.chaos.plan import Plan
-from devtools.load.submission import Submission, send
-
-# Of the accepted: their customers never saw the answer, as when a connection breaks, and send again.
-_SENT_AGAIN = 0.05
+# The share of customers who send a ticket again, as if a broken connection had kept the response from them.
+_REPEATED_SHARE = 0.05
 
 
-async def send_all(
-    plan: Plan, submissions: Sequence[Submission], url: str, token: str
-) -> dict[str, Submission]:
-    """Send each when its time has come; return what was answered with 202, by the ticket id in it."""
-    accepted: dict[str, Submission] = {}
-    began = time.monotonic()
+async def send_all(customers: Customers, plan: ChaosPlan, submissions: Sequence[Submission]) -> None:
+    """Send each submission at its arrival time, or as soon as one of the plan's clients is free."""
+    started = time.monotonic()
     queue = zip(plan.arrivals(), submissions, strict=True)
-    chance = plan.chance("sent again")
-    impatient = {submission.key for submission in submissions if chance.random() < _SENT_AGAIN}
+    random = plan.random("sent again")
+    repeated = {submission.key for submission in submissions if random.random() < _REPEATED_SHARE}
 
-    async def customer(client: httpx.AsyncClient) -> None:
+    async def client() -> None:
         for arrival, submission in queue:
-            await asyncio.sleep(began + arrival - time.monotonic())
-            for _ in range(1 + (submission.key in impatient)):
-                ticket_id = await send(client, submission)
-                if ticket_id is not None:
-                    accepted[ticket_id] = submission
+            await asyncio.sleep(started + arrival - time.monotonic())
+            await customers.send(submission)
+            if submission.key in repeated:
+                await customers.send(submission)
 
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=35, trust_env=False) as client,
-        asyncio.TaskGroup() as customers,
-    ):
+    async with asyncio.TaskGroup() as clients:
         for _ in range(plan.concurrency):
-            customers.create_task(customer(client))
-    return accepted
+            clients.create_task(client())

@@ -1,4 +1,4 @@
-"""The faults of a run: failing services, outages, a bad model, and functions that are killed."""
+"""The faults of a run: failing services, outages, a failing model, and functions that are killed."""
 
 import asyncio
 import time
@@ -10,82 +10,77 @@ from typing import Any
 import httpx
 import psutil
 
-from devtools.chaos.plan import Plan
+from devtools.chaos.plan import ChaosPlan
 from devtools.chaos.proxy import SERVICES
+from devtools.load.model import Model
 from local.processes import ProcessGroup
 
-_MIN_AGE = 1
+_STARTUP_SECONDS = 1
 
 
 @dataclass
-class Storm:
-    """Everything that goes wrong. The functions are child processes of the emulator."""
+class FaultInjector:
+    """Injects the faults of a plan. The functions are child processes of the emulator."""
 
-    plan: Plan
+    plan: ChaosPlan
     proxy_url: str
-    model_url: str
+    model: Model
     emulator: psutil.Process
     group: ProcessGroup
-    killed: int = 0
+    functions_killed: int = 0
 
     @asynccontextmanager
-    async def raging(self) -> AsyncIterator[None]:
-        """Faults during the block, and on until the last outage is over; none after it.
+    async def active(self) -> AsyncIterator[None]:
+        """Inject faults until the block ends and the last outage is over.
 
         Raises:
-            StackError: a part of the stack itself has ended, in an ExceptionGroup.
+            StackError: a process of the stack itself has exited; in an ExceptionGroup.
         """
-        await self._fail_aws(self.plan.faults())
-        await self._fail_model(self.plan.model_faults())
-        async with asyncio.TaskGroup() as troubles:
+        await self._set_service_faults(self.plan.service_faults())
+        await self.model.set_faults(self.plan.model_faults())
+        async with asyncio.TaskGroup() as tasks:
             outages = [
-                troubles.create_task(self._cut_off(service, moment))
-                for service, moment in self.plan.outages().items()
+                tasks.create_task(self._take_down(service, start))
+                for service, start in self.plan.outages().items()
             ]
-            killer = troubles.create_task(self._kill_functions())
+            kills = tasks.create_task(self._kill_functions())
             yield
             await asyncio.wait(outages)
-            killer.cancel()
-        await self._fail_aws({service: {} for service in SERVICES})
-        await self._fail_model({})
+            kills.cancel()
+        await self._set_service_faults({service: {} for service in SERVICES})
+        await self.model.set_faults({})
 
     async def counts(self) -> dict[str, dict[str, int]]:
-        """What the proxy did to the calls, by service."""
+        """How many calls the proxy passed on, and how many failed with which fault, by service."""
         async with httpx.AsyncClient(trust_env=False) as client:
             return dict((await client.get(f"{self.proxy_url}/_counts")).json())
 
-    async def _cut_off(self, service: str, moment: float) -> None:
-        await asyncio.sleep(moment)
-        await self._fail_aws({service: self.plan.outage})
+    async def _take_down(self, service: str, start: float) -> None:
+        await asyncio.sleep(start)
+        await self._set_service_faults({service: self.plan.outage})
         await asyncio.sleep(self.plan.outage_seconds)
-        await self._fail_aws({service: self.plan.faults()[service]})
+        await self._set_service_faults({service: self.plan.service_faults()[service]})
 
     async def _kill_functions(self) -> None:
-        chance = self.plan.chance("kills")
+        random = self.plan.random("kills")
         while True:
-            await asyncio.sleep(chance.uniform(1, 2))
+            await asyncio.sleep(random.uniform(1, 2))
             self.group.check()
             with suppress(psutil.NoSuchProcess):
-                workers = [worker for worker in self.emulator.children() if _has_started(worker)]
-                if workers:
-                    chance.choice(sorted(workers, key=lambda one: one.pid)).kill()
-                    self.killed += 1
+                functions = [process for process in self.emulator.children() if _has_started(process)]
+                if functions:
+                    random.choice(sorted(functions, key=lambda process: process.pid)).kill()
+                    self.functions_killed += 1
 
-    async def _fail_aws(self, faults: dict[str, Any]) -> None:
-        await _post(f"{self.proxy_url}/_faults", faults)
-
-    async def _fail_model(self, faults: dict[str, Any]) -> None:
-        await _post(f"{self.model_url}/faults", faults)
+    async def _set_service_faults(self, faults: dict[str, Any]) -> None:
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            (await client.post(f"{self.proxy_url}/_faults", json=faults)).raise_for_status()
 
 
-def _has_started(worker: psutil.Process) -> bool:
-    """Whether a function is idle or waits for an answer: one that starts is busy all the time.
+def _has_started(process: psutil.Process) -> bool:
+    """Whether a function is idle or waits for a response; while it starts, it uses the CPU all the time.
 
-    Were functions killed while they start, none would ever work on a slow machine, and nothing be proved.
+    On a slow machine, killing functions that are starting would leave none to work, and prove nothing.
     """
-    return time.time() - worker.create_time() > _MIN_AGE and worker.status() == psutil.STATUS_SLEEPING
-
-
-async def _post(url: str, document: dict[str, Any]) -> None:
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-        (await client.post(url, json=document)).raise_for_status()
+    age = time.time() - process.create_time()
+    return age > _STARTUP_SECONDS and process.status() == psutil.STATUS_SLEEPING

@@ -1,4 +1,4 @@
-"""Which fault hits a call: by probability, or because the service is out."""
+"""The fault that a call meets: at random, or because of an outage of the service."""
 
 import random
 import time
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class Fault(StrEnum):
-    """What a client meets. The *late* ones are the nasty ones: the call was carried out all the same."""
+    """What the client sees. With a *late* fault, the service has executed the call all the same."""
 
     THROTTLED = "throttled"
     FAILED = "failed"
@@ -19,18 +19,18 @@ class Fault(StrEnum):
     DROPPED_LATE = "droppedLate"
 
     @property
-    def is_carried_out(self) -> bool:
-        """Whether the service did what it was asked, though the client does not hear of it."""
+    def is_executed(self) -> bool:
+        """Whether the service executes the call, although the client gets no response."""
         return self in (Fault.TIMED_OUT_LATE, Fault.DROPPED_LATE)
 
 
 class InvalidFaultsError(Exception):
-    """The body of POST /_faults is not what is allowed."""
+    """The body of POST /_faults is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceFaults:
-    """How often a service's calls fail, and for how long all of them do; each of `kinds` is as likely."""
+    """How often a service's calls fail, and for how long all of them do. All `kinds` are equally likely."""
 
     probability: float = 0.0
     outage_seconds: float = 0.0
@@ -48,29 +48,21 @@ class ServiceFaults:
             raise ValueError("out of range")
         return faults
 
-    def to_document(self) -> dict[str, Any]:
-        """The same as JSON."""
-        return {
-            "probability": self.probability,
-            "outageSeconds": self.outage_seconds,
-            "kinds": list(self.kinds),
-        }
-
 
 @dataclass
 class Faults:
-    """Draws a fault for every call; a seed makes the draws repeatable. The clock is in seconds."""
+    """Draws a fault for every call. A seed makes the draws reproducible. The clock counts seconds."""
 
     clock: Callable[[], float] = time.monotonic
     _services: dict[str, ServiceFaults] = field(default_factory=dict)
-    _out_until: dict[str, float] = field(default_factory=dict)
+    _outage_ends: dict[str, float] = field(default_factory=dict)
     _random: random.Random = field(default_factory=random.Random)
 
     def configure(self, document: object) -> None:
-        """Take `{service: faults, …, "seed"?: int}`; services that are not named stay as they are.
+        """Set `{service: faults, …, "seed"?: int}`; services that are not named keep their faults.
 
         Raises:
-            InvalidFaultsError: the document is something else; nothing has changed then.
+            InvalidFaultsError: the document is invalid; no faults have changed.
         """
         if not isinstance(document, dict):
             raise InvalidFaultsError("The body must be a JSON object.")
@@ -85,14 +77,14 @@ class Faults:
         if "seed" in document:
             self._random.seed(document["seed"])
         self._services |= services
-        self._out_until |= {name: self.clock() + faults.outage_seconds for name, faults in services.items()}
+        self._outage_ends |= {name: self.clock() + faults.outage_seconds for name, faults in services.items()}
 
     def draw(self, service: str) -> Fault | None:
-        """The fault that hits the service's next call, if any."""
+        """The fault of the service's next call; None if it does not fail."""
         faults = self._services.get(service)
         if faults is None:
             return None
-        is_out = self.clock() < self._out_until[service]
-        # Both are drawn in any case, so that an outage does not shift the draws after it.
-        is_hit, kind = self._random.random() < faults.probability, self._random.choice(faults.kinds)
-        return kind if is_out or is_hit else None
+        in_outage = self.clock() < self._outage_ends[service]
+        # Always draw both, so that an outage does not change later draws.
+        fails, kind = self._random.random() < faults.probability, self._random.choice(faults.kinds)
+        return kind if in_outage or fails else None

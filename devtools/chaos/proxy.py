@@ -1,9 +1,9 @@
-"""A proxy that stands between the functions and AWS, and fails their calls.
+"""A proxy between the functions and AWS that makes calls fail.
 
 Run as `python -m devtools.chaos.proxy --port 9000 --target http://127.0.0.1:4566`, and give the functions
 `AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:9000/dynamodb` and `AWS_ENDPOINT_URL_SNS=http://127.0.0.1:9000/sns`:
-the first part of the path names the service. Calls that are handed on are signed again, for the target's
-address, with the proxy's own AWS credentials.
+the first part of the path names the service. The proxy signs forwarded calls again, for the target's address
+and with its own AWS credentials.
 
 POST /_faults    set faults (devtools.chaos.faults says what is allowed)
 GET  /_counts    {service: {"passed": n, "throttled": n, …}}
@@ -31,12 +31,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from devtools.chaos.faults import Fault, Faults, InvalidFaultsError
 from local.settings import HOST, REGION
 
-# Longer than the longest read time-out of the functions' clients for these services, that for SNS.
+# Longer than any read timeout of the functions' clients for these services; SNS's is the longest.
 HOLD_SECONDS = 3.5
 _HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"}
 _SIGNATURE = {"host", "authorization", "x-amz-date", "x-amz-security-token"}
 
-# As the services themselves answer.
+# The error responses of the services themselves.
 _DYNAMODB = {
     Fault.THROTTLED: (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
     Fault.FAILED: (500, "com.amazon.coral.service#InternalServerError"),
@@ -67,17 +67,17 @@ def create_app(target: str, *, hold_seconds: float = HOLD_SECONDS) -> Starlette:
         fault = faults.draw(service)
         counts[service][fault or "passed"] += 1
         if fault is None:
-            return await _forwarded(request, service, path)
-        if fault.is_carried_out:
-            await _forwarded(request, service, path)
+            return await _forward(request, service, path)
+        if fault.is_executed:
+            await _forward(request, service, path)
         match fault:
             case Fault.THROTTLED | Fault.FAILED:
-                return _refusal(service, fault)
+                return _error_response(service, fault)
             case Fault.TIMED_OUT | Fault.TIMED_OUT_LATE:
                 await asyncio.sleep(hold_seconds)
             case Fault.DROPPED | Fault.DROPPED_LATE:
                 _AbortableProtocol.abort(request)
-        return Response(status_code=504)  # to nobody: the client has hung up
+        return Response(status_code=504)  # The client has closed the connection and never receives it.
 
     async def set_faults(request: Request) -> Response:
         try:
@@ -103,44 +103,44 @@ def create_app(target: str, *, hold_seconds: float = HOLD_SECONDS) -> Starlette:
     )
 
 
-async def _forwarded(request: Request, service: str, path: str) -> Response:
-    """The target's answer; a target that is gone is one that failed."""
+async def _forward(request: Request, service: str, path: str) -> Response:
+    """The target's response, or a server error if the target is unreachable."""
     body = await request.body()
     client: httpx.AsyncClient = request.app.state.client
     headers = {n: v for n, v in request.headers.items() if n not in _HOP_BY_HOP | _SIGNATURE}
     signed = AWSRequest("POST", str(client.base_url.join(f"/{path}")), headers, body)
     SigV4Auth(request.app.state.credentials, service, REGION).add_auth(signed)
     try:
-        answer = await client.post(f"/{path}", headers=dict(signed.headers), content=body)
+        response = await client.post(f"/{path}", headers=dict(signed.headers), content=body)
     except httpx.TransportError:
-        return _refusal(service, Fault.FAILED)
-    kept = {name: value for name, value in answer.headers.items() if name not in _HOP_BY_HOP}
-    return Response(answer.content, answer.status_code, kept)
+        return _error_response(service, Fault.FAILED)
+    kept = {name: value for name, value in response.headers.items() if name not in _HOP_BY_HOP}
+    return Response(response.content, response.status_code, kept)
 
 
-def _refusal(service: str, fault: Fault) -> Response:
+def _error_response(service: str, fault: Fault) -> Response:
     if service == "dynamodb":
         status, error = _DYNAMODB[fault]
-        body = json.dumps({"__type": error, "message": "A fault that was asked for."})
+        body = json.dumps({"__type": error, "message": "An injected fault."})
         return Response(body, status, media_type="application/x-amz-json-1.0")
     status, error = _SNS[fault]
     body = (
         '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">'
-        f"<Error>{error}<Message>A fault that was asked for.</Message></Error>"
+        f"<Error>{error}<Message>An injected fault.</Message></Error>"
         "<RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
     )
     return Response(body, status, media_type="text/xml")
 
 
 class _AbortableProtocol(H11Protocol):
-    """HTTP as uvicorn speaks it, on connections that can be cut: ASGI knows no way to."""
+    """uvicorn's HTTP protocol with connections that can be aborted, which ASGI does not support."""
 
-    _transports: dict[tuple[str, int], asyncio.Transport] = {}  # noqa: RUF012 (one for the whole server)
+    _transports: dict[tuple[str, int], asyncio.Transport] = {}  # noqa: RUF012 (shared by all connections)
 
     @classmethod
     def abort(cls, request: Request) -> None:
-        """Cut the connection that the request came by."""
-        assert request.client is not None  # noqa: S101 - uvicorn sets it on every connection
+        """Abort the connection of a request."""
+        assert request.client is not None  # noqa: S101 - uvicorn sets it for every connection
         cls._transports[request.client.host, request.client.port].abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -155,7 +155,7 @@ class _AbortableProtocol(H11Protocol):
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Run the server until a signal stops it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--target", required=True)
@@ -166,7 +166,7 @@ def main() -> None:
         port=arguments.port,
         http=_AbortableProtocol,
         log_level="warning",
-        # Held calls must not hold up the end.
+        # Calls that are held until their client times out must not delay the shutdown.
         timeout_graceful_shutdown=1,
     )
 

@@ -1,91 +1,90 @@
-"""After the storm: what heals by itself, and what the schedule and an operator do about the rest."""
+"""After the faults: what the pipeline recovers by itself, and what the schedule and an operator restart."""
 
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from devtools.chaos.pipeline import Pipeline
-from devtools.chaos.verdict import errors
-from devtools.load.pipeline import is_final
+from devtools.chaos.pipeline import ChaosPipeline
+from devtools.chaos.report import failure_errors
+from devtools.load.pipeline import is_announced
+from local.console import echo
 from local.processes import wait_for
-from local.run import say
 
 _ROUNDS = 4
 _SWEEPS = 5
-# The waiting room's consumer speeds up only slowly after a storm.
-_SETTLE_SECONDS = 600
+# After many failures, the waiting room's consumer speeds up only slowly.
+_IDLE_SECONDS = 600
 
 
 @dataclass
 class Recovery:
-    """Waits until the waiting room is empty; then sweeps, replays and recovers.
+    """Waits until the waiting room is empty; then sweeps, replays and recovers."""
 
-    `restarts` holds the tickets that each of them started again, and `failed` those that were FAILED when the
-    waiting room was empty, with their errors.
-    """
-
-    pipeline: Pipeline
+    pipeline: ChaosPipeline
     accepted: Collection[str]
     restarts: dict[str, set[str]] = field(default_factory=dict)
+    """The tickets that each step restarted."""
     failed: dict[str, str] = field(default_factory=dict)
+    """The error of each ticket that was FAILED when the waiting room was empty."""
 
     def run(self, deadline: float) -> float:
-        """Go on until all accepted tickets are final, or for `deadline` seconds; return how long it took."""
-        began = time.monotonic()
-        self._heal()
+        """Recover until all accepted tickets are announced, or for `deadline` seconds; return the seconds."""
+        started = time.monotonic()
+        self._empty_waiting_room()
         for _ in range(_ROUNDS):
-            # In this order: what the schedule's next sweep mends is nothing for an operator to replay.
+            # In this order: an operator replays only what the next sweep would not restart.
             for step in (self._sweep, self._replay, self._recover):
-                if not self._owing() or time.monotonic() - began > deadline:
-                    return time.monotonic() - began
+                if not self._unfinished() or time.monotonic() - started > deadline:
+                    return time.monotonic() - started
                 step()
-        return time.monotonic() - began
+        return time.monotonic() - started
 
-    def _heal(self) -> None:
-        self._settle()
+    def _empty_waiting_room(self) -> None:
+        self._wait_until_idle()
         deferred = {*self.pipeline.restarts().values()}
         self.restarts["waiting room"] = deferred
-        self.failed = errors(self.pipeline.tickets())
-        say(
-            f"  by themselves: {len(deferred)} came out of the waiting room, {len(self.failed)} failed, "
-            f"{len(self._owing())} still owe something"
+        self.failed = failure_errors(self.pipeline.tickets())
+        echo(
+            f"  waiting room: {len(deferred)} restarted, {len(self.failed)} failed, "
+            f"{len(self._unfinished())} unfinished"
         )
 
-    def _owing(self) -> list[str]:
+    def _unfinished(self) -> list[str]:
         stored = self.pipeline.tickets()
-        return [ticket_id for ticket_id in self.accepted if not is_final(stored.get(ticket_id))]
+        return [ticket_id for ticket_id in self.accepted if not is_announced(stored.get(ticket_id))]
 
-    def _settle(self) -> None:
-        wait_for(self.pipeline.is_idle, _SETTLE_SECONDS)
+    def _wait_until_idle(self) -> None:
+        wait_for(self.pipeline.is_idle, _IDLE_SECONDS)
 
     def _sweep(self) -> None:
-        with self._noted("sweep"):
+        with self._counted("sweep"):
             for _ in range(_SWEEPS):
-                self.pipeline.age_whatever_is_pending()
-                outcome = self.pipeline.sweep()
-                self._settle()
-                if not any(outcome.values()):
+                self.pipeline.age_pending_tickets()
+                outcomes = self.pipeline.sweep()
+                self._wait_until_idle()
+                if not any(outcomes.values()):
                     return
 
     def _replay(self) -> None:
-        self._operate("replay")
+        self._run_operator_command("replay")
 
     def _recover(self) -> None:
-        self._operate("recover")
+        self._run_operator_command("recover")
 
-    def _operate(self, command: str) -> None:
-        with self._noted(command):
-            code, words = self.pipeline.operate(command)
+    def _run_operator_command(self, command: str) -> None:
+        with self._counted(command):
+            code, output = self.pipeline.run_operator_command(command)
             if code:
-                say(f"ops {command} ended with {code}:\n{words}")
-            self._settle()
+                echo(f"ops {command} exited with code {code}:\n{output}")
+            self._wait_until_idle()
 
     @contextmanager
-    def _noted(self, step: str) -> Iterator[None]:
+    def _counted(self, step: str) -> Iterator[None]:
+        """Record which tickets the block restarts, and print how many."""
         before = self.pipeline.restarts()
         yield
         after = self.pipeline.restarts()
         restarted = {ticket_id for name, ticket_id in after.items() if name not in before}
         self.restarts.setdefault(step, set()).update(restarted)
-        say(f"  {step}: {len(restarted)} started again, {len(self._owing())} still owe something")
+        echo(f"  {step}: {len(restarted)} restarted, {len(self._unfinished())} unfinished")

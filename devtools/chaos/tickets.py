@@ -1,11 +1,11 @@
-"""The tickets that customers send: realistic ones in several languages, and a few hostile ones."""
+"""The tickets that customers send: realistic ones in several languages, and some with hostile content."""
 
 import json
 import uuid
 from pathlib import Path
 
-from devtools.chaos.plan import Plan
-from devtools.load.submission import Submission
+from devtools.chaos.plan import ChaosPlan
+from devtools.load.customers import Submission
 
 _REALISTIC = Path(__file__).parents[1] / "model" / "tests" / "tickets.json"
 _HOSTILE = (
@@ -23,14 +23,14 @@ _SUBJECTS = (None, None, "Help", "Urgent!", "Re: Re: your last answer", "¿Puede
 _HOSTILE_SHARE = 0.04
 
 
-def submissions(plan: Plan) -> list[Submission]:
-    """All submissions of a run, each with a marker in its content that no other has."""
-    chance = plan.chance("tickets")
+def create_submissions(plan: ChaosPlan) -> list[Submission]:
+    """All submissions of a run; the last line of each content makes it unique."""
+    random = plan.random("tickets")
     realistic = [ticket["content"] for ticket in json.loads(_REALISTIC.read_text("utf-8"))]
-    made = []
+    submissions = []
     for number in range(plan.tickets):
-        texts = _HOSTILE if chance.random() < _HOSTILE_SHARE else realistic
-        key = uuid.UUID(int=chance.getrandbits(128), version=4)
-        content = f"{chance.choice(texts)}\n(case {plan.seed}-{number})"
-        made.append(Submission(str(key), content, chance.choice(_SUBJECTS)))
-    return made
+        texts = _HOSTILE if random.random() < _HOSTILE_SHARE else realistic
+        key = uuid.UUID(int=random.getrandbits(128), version=4)
+        content = f"{random.choice(texts)}\n(case {plan.seed}-{number})"
+        submissions.append(Submission(str(key), content, random.choice(_SUBJECTS)))
+    return submissions

@@ -1,1 +1,1 @@
-"""What chaos and storm share: the tickets they send, and how they look at the pipeline."""
+"""What `make chaos` and `make storm` share: customers, the view of a running pipeline, and the report."""

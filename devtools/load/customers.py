@@ -1,57 +1,61 @@
-"""What a customer sends, again and again until it is accepted."""
+"""Customers who send tickets, and send each one again until it is accepted."""
 
 import asyncio
-import uuid
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
-from random import Random
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
-_TRIES = 20
+_ATTEMPTS = 20
 _PAUSE_SECONDS = 0.5
-_CONTENTS = (
-    "I was charged twice for my subscription this month. Please refund one of the payments.",
-    "I cannot log in since this morning. I tried to reset my password but the reset link has expired.",
-    "The export crashes with an error whenever the report has more than 1000 rows.",
-    "How do I add a colleague to my workspace? I could not find it in the documentation.",
-    "Mi pedido todavía no ha llegado y el número de seguimiento no dice nada desde el lunes.",
-    "Bonjour, ma facture de mai est fausse : j'ai été prélevé deux fois. Merci de me rembourser.",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What one customer sends; the key becomes the ticket's id."""
+    """A ticket that a customer sends; the key becomes the ticket's id."""
 
     key: str
     content: str
     subject: str | None
 
     def body(self) -> dict[str, Any]:
-        """The request's body."""
+        """The body of the request."""
         return {"content": self.content} | ({"subject": self.subject} if self.subject else {})
 
 
-def ordinary_submissions(chance: Random) -> Iterator[Submission]:
-    """Ordinary tickets without end, each with a key of its own."""
-    while True:
-        key = uuid.UUID(int=chance.getrandbits(128), version=4)
-        yield Submission(str(key), chance.choice(_CONTENTS), None)
+class Customers:
+    """All customers of a run. A context manager: its connections close at the end of the block."""
 
+    def __init__(self, url: str, token: str) -> None:
+        self.accepted: dict[str, float] = {}
+        """When each ticket was first accepted, in seconds since the epoch, by ticket id."""
+        self.refused: list[str] = []
+        """The keys of the tickets that were never accepted."""
+        headers = {"Authorization": f"Bearer {token}"}
+        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=35, trust_env=False)
 
-async def send(client: httpx.AsyncClient, submission: Submission) -> str | None:
-    """Send until it is accepted, always under the same key; return the ticket id, or None."""
-    for _ in range(_TRIES):
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def send(self, submission: Submission) -> str | None:
+        """Send a ticket under one Idempotency-Key until it is accepted; return its id, or None."""
+        for _ in range(_ATTEMPTS):
+            if ticket_id := await self._post(submission):
+                self.accepted.setdefault(ticket_id, time.time())
+                return ticket_id
+            await asyncio.sleep(_PAUSE_SECONDS)
+        self.refused.append(submission.key)
+        return None
+
+    async def _post(self, submission: Submission) -> str | None:
         try:
-            answer = await client.post(
+            response = await self._client.post(
                 "/support-request", json=submission.body(), headers={"Idempotency-Key": submission.key}
             )
         except httpx.TransportError:
-            pass
-        else:
-            if answer.status_code == 202:
-                return str(answer.json()["ticketId"])
-        await asyncio.sleep(_PAUSE_SECONDS)
-    return None
+            return None
+        return str(response.json()["ticketId"]) if response.status_code == 202 else None

@@ -1,4 +1,4 @@
-"""The deployed pipeline as its operators see it."""
+"""The deployed pipeline of a running stack, as its operators see it."""
 
 import json
 from collections import Counter
@@ -8,25 +8,25 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from local.state import Stack
+from local.stack import Stack
 
-# Whatever the caller's environment says: this stack, and all of it.
-_OPS_OPTIONS = dict.fromkeys(("STACK", "PROFILE", "TICKET", "ERROR", "SINCE", "DRY_RUN"), "")
+# The operators' commands must work on all tickets of this stack, whatever options the user has set.
+_NO_OPTIONS = dict.fromkeys(("STACK", "PROFILE", "TICKET", "ERROR", "SINCE", "DRY_RUN"), "")
 
 _deserialize = TypeDeserializer().deserialize
 
 
 class Pipeline:
-    """A running stack's table, queues and executions."""
+    """The tickets, queues and executions of a running stack."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._inbox: Counter[str] = Counter()
+        self._announcements: Counter[str] = Counter()
         self._failures: dict[str, str] = {}
 
     def tickets(self, *attributes: str) -> dict[str, dict[str, Any]]:
-        """All stored tickets by id, with these attributes (`ticketId` among them), or with all of them."""
+        """All stored tickets by id, with these attributes (`ticketId` among them), or with all attributes."""
         pages = self._stack.client("dynamodb").get_paginator("scan")
         projection = {
             "ProjectionExpression": ", ".join(f"#{name}" for name in attributes),
@@ -40,7 +40,7 @@ class Pipeline:
         }
 
     def executions(self, status: str | None = None) -> list[dict[str, Any]]:
-        """All executions so far, or those in one status."""
+        """All executions, or only those with this status."""
         pages = self._stack.client("stepfunctions").get_paginator("list_executions")
         options = {"statusFilter": status} if status else {}
         return [
@@ -50,24 +50,25 @@ class Pipeline:
         ]
 
     def announcements(self) -> Counter[str]:
-        """How often the support team was told of each ticket."""
-        self._inbox.update(json.loads(body)["ticketId"] for body in self._taken(self._stack.inbox_queue_url))
-        return self._inbox
+        """How often each ticket was announced to the support team, by ticket id."""
+        bodies = self._receive_all(self._stack.inbox_queue_url)
+        self._announcements.update(json.loads(body)["ticketId"] for body in bodies)
+        return self._announcements
 
     def failures(self) -> dict[str, str]:
-        """The errors of the tickets in the failed-tickets queue, which is empty after that: for the end."""
-        for body in self._taken(self._stack.failed_tickets_queue_url):
+        """The error of each ticket in the failed-tickets queue, by ticket id. This empties the queue."""
+        for body in self._receive_all(self._stack.failed_tickets_queue_url):
             failure = json.loads(body)
             self._failures[failure["input"]["ticketId"]] = failure["error"]
         return self._failures
 
-    def operators_environment(self, *, deadline_seconds: int) -> dict[str, str]:
-        """The environment in which `python -m ops …` works on this stack, watching until the deadline."""
-        options = _OPS_OPTIONS | {"DEADLINE": str(deadline_seconds), "STACK_DIR": str(self._folder)}
-        return self._stack.aws.environment() | options
+    def operator_environment(self, *, deadline_seconds: int) -> dict[str, str]:
+        """The environment for `python -m ops …` to work on this stack, and to watch tickets for so long."""
+        options = _NO_OPTIONS | {"DEADLINE": str(deadline_seconds), "STACK_DIR": str(self._folder)}
+        return self._stack.emulator.environment() | options
 
-    def _taken(self, queue_url: str) -> Iterator[str]:
-        """Take all messages out of a queue."""
+    def _receive_all(self, queue_url: str) -> Iterator[str]:
+        """Receive and delete all messages of a queue."""
         sqs = self._stack.client("sqs")
         while messages := sqs.receive_message(
             QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
@@ -77,6 +78,6 @@ class Pipeline:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def is_final(ticket: Mapping[str, Any] | None) -> bool:
-    """Whether a ticket owes nothing any more: it is read, and its announcement noted."""
+def is_announced(ticket: Mapping[str, Any] | None) -> bool:
+    """Whether a ticket is processed, and its announcement recorded."""
     return ticket is not None and ticket["status"] == "PROCESSED" and "notifiedAt" in ticket

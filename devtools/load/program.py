@@ -1,23 +1,39 @@
-"""How a program that ends with a verdict ends: its signals and its exit codes."""
+"""What the programs have in common: their folder, their report, their signals and their exit codes."""
 
+import json
+import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from local.run import say
-from local.settings import StackError
+from devtools.load.report import Report
+from local.console import echo
+from local.settings import PROJECT, StackError
 
 
-def exit_code(proves: Callable[[], bool]) -> int:
-    """0 when it proves its promise, 1 when it does not or the stack did not start, 130 after a signal."""
-    # Both in the way that asyncio knows, whatever the shell that started this made of them.
+def run_and_report(name: str, run: Callable[[Path], Report]) -> Report:
+    """Run in the folder STACK_DIR (`.local/<name>`); print the report, and write `<name>.json` beside it."""
+    folder = Path(os.environ.get("STACK_DIR") or PROJECT / ".local" / name).resolve()
+    file = folder.parent / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    report = run(folder)
+    file.write_text(json.dumps(report.to_document(), indent=2) + "\n")
+    echo(report.to_text())
+    return report
+
+
+def exit_code(main: Callable[[], bool]) -> int:
+    """0: `main` returned True. 1: it returned False, or the stack did not start. 130: a signal stopped it."""
+    # asyncio handles Ctrl-C only with the default handler, and a shell may have set SIGINT to be ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        return 0 if proves() else 1
+        return 0 if main() else 1
     except (StackError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        say("Stopped.")
+        echo("Stopped.")
         return 130

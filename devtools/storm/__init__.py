@@ -1,1 +1,1 @@
-"""Load on a local stack of its own: overload has to be latency, not failure."""
+"""Proof that overload is latency, not failure, by load on a local stack."""

@@ -1,73 +1,52 @@
-"""The customers: they send tickets to the API, and note when each was accepted."""
+"""The load: customers send tickets in bursts, at a steady rate, or in pairs."""
 
 import asyncio
 import time
+from collections.abc import Iterator
 from itertools import islice
-from typing import Self
 
-import httpx
-
-from devtools.load.submission import Submission, ordinary_submissions, send
-from devtools.storm.plan import Plan
+from devtools.load.customers import Customers, Submission
 
 _CLIENTS = 32
 
 
-class Customers:
-    """All customers of a run. A context manager: its connections close with the block."""
+class StormCustomers(Customers):
+    """All customers of a run, and the patterns in which they send tickets."""
 
-    def __init__(self, plan: Plan, api_url: str, token: str) -> None:
-        self.accepted: dict[str, float] = {}
-        """When each ticket was accepted, in seconds since the epoch, by ticket id."""
-        self.refused: list[str] = []
-        """The keys of the tickets that were never accepted."""
-        self._submissions = ordinary_submissions(plan.chance("tickets"))
-        headers = {"Authorization": f"Bearer {token}"}
-        self._client = httpx.AsyncClient(base_url=api_url, headers=headers, timeout=35, trust_env=False)
+    def __init__(self, url: str, token: str, submissions: Iterator[Submission]) -> None:
+        super().__init__(url, token)
+        self._submissions = submissions
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
-
-    async def submit(self) -> str | None:
-        """Send one new ticket; return its id, if it was accepted."""
-        return await self._send(next(self._submissions))
+    async def send_one(self) -> str | None:
+        """Send a new ticket; return its id, or None if it was not accepted."""
+        return await self.send(next(self._submissions))
 
     async def burst(self, tickets: int) -> list[str]:
-        """Send tickets by 32 clients as fast as they are taken; return the ids of those accepted."""
-        queue, ids = islice(self._submissions, tickets), list[str | None]()
+        """Send tickets from 32 clients as fast as they are accepted; return the ids of the accepted ones."""
+        queue, ids = islice(self._submissions, tickets), list[str]()
 
         async def client() -> None:
             for submission in queue:
-                ids.append(await self._send(submission))
+                if ticket_id := await self.send(submission):
+                    ids.append(ticket_id)
 
         async with asyncio.TaskGroup() as clients:
             for _ in range(min(_CLIENTS, tickets)):
                 clients.create_task(client())
-        return [ticket_id for ticket_id in ids if ticket_id]
+        return ids
 
     async def steady(self, tickets: int, seconds: float) -> None:
-        """Send tickets evenly over a time, whether or not earlier ones are answered yet."""
-        began = time.monotonic()
+        """Send tickets at a steady rate, without waiting for the responses to earlier ones."""
+        started = time.monotonic()
         async with asyncio.TaskGroup() as sending:
             for number, submission in enumerate(islice(self._submissions, tickets)):
-                await asyncio.sleep(began + number * seconds / tickets - time.monotonic())
-                sending.create_task(self._send(submission))
+                await asyncio.sleep(started + number * seconds / tickets - time.monotonic())
+                sending.create_task(self.send(submission))
 
     async def pairs(self, tickets: int, gap_seconds: float) -> None:
-        """Send each ticket twice under one key, the second time a gap after the first; pair after pair."""
+        """Send each ticket twice under one key, with a gap between the two; one pair after another."""
         for submission in islice(self._submissions, tickets):
             async with asyncio.TaskGroup() as sending:
-                sending.create_task(self._send(submission))
+                sending.create_task(self.send(submission))
                 await asyncio.sleep(gap_seconds)
-                sending.create_task(self._send(submission))
-
-    async def _send(self, submission: Submission) -> str | None:
-        ticket_id = await send(self._client, submission)
-        if ticket_id is None:
-            self.refused.append(submission.key)
-        else:
-            self.accepted.setdefault(ticket_id, time.time())
-        return ticket_id
+                sending.create_task(self.send(submission))

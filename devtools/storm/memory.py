@@ -1,4 +1,4 @@
-"""How much memory the stack takes at its peak."""
+"""The peak memory of a stack."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import psutil
 
-_EVERY_SECONDS = 0.5
+_INTERVAL_SECONDS = 0.5
 
 
 @dataclass
 class PeakMemory:
-    """The largest sum of the resident memory of all processes below this one, in bytes."""
+    """The largest sum of the resident memory of all descendants of this process, in bytes."""
 
     size: int = 0
 
     @asynccontextmanager
     async def sampled(self) -> AsyncIterator[None]:
-        """Look twice a second until the block ends."""
+        """Measure the memory twice a second until the block ends."""
         sampling = asyncio.create_task(self._sample())
         try:
             yield
@@ -27,11 +27,11 @@ class PeakMemory:
 
     async def _sample(self) -> None:
         while True:
-            self.size = max(self.size, await asyncio.to_thread(_resident))
-            await asyncio.sleep(_EVERY_SECONDS)
+            self.size = max(self.size, await asyncio.to_thread(_resident_memory))
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
 
-def _resident() -> int:
+def _resident_memory() -> int:
     size = 0
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

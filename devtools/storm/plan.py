@@ -1,49 +1,34 @@
-"""The numbers of a run: everything else follows from them and the seed."""
+"""The options of a run."""
 
-import random
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-_MOST_TICKETS = 5_000
+from devtools.load.plan import Plan, read_seed, whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How many tickets, how many calls a second the model takes, and for how many seconds it is down."""
+class StormPlan(Plan):
+    """The number of tickets, the calls that the model accepts a second, and the seconds of its outage."""
 
-    seed: int
-    tickets: int
     quota: int = 2
     outage: int = 30
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], *, tickets: int) -> Self:
-        """Read SEED (a random one), N (`tickets`), QUOTA (2) and OUTAGE (30).
+        """Read SEED (a random number), N (`tickets`), QUOTA (2) and OUTAGE (30).
 
         Raises:
-            ValueError: one of them is out of range; the message says what is allowed.
+            ValueError: one of them is no whole number, or out of range.
         """
         return cls(
-            seed=_whole(environment, "SEED", secrets.randbelow(1_000_000), 0, 2**63),
-            tickets=_whole(environment, "N", tickets, 1, _MOST_TICKETS),
-            quota=_whole(environment, "QUOTA", 2, 1, 1_000),
-            outage=_whole(environment, "OUTAGE", 30, 1, 600),
+            seed=read_seed(environment),
+            tickets=whole_number(environment, "N", tickets, 1, 5_000),
+            quota=whole_number(environment, "QUOTA", 2, 1, 1_000),
+            outage=whole_number(environment, "OUTAGE", 30, 1, 600),
         )
-
-    def chance(self, purpose: str) -> random.Random:
-        """Random numbers of its own for each purpose, so that one does not shift another's."""
-        return random.Random(f"{self.seed}:{purpose}")  # noqa: S311 (no secret)
 
     @property
     def quota_seconds(self) -> float:
-        """How long the quota needs for one call a ticket."""
+        """How long the quota takes for one call per ticket."""
         return self.tickets / self.quota
-
-
-def _whole(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = environment.get(name) or str(default)
-    if not text.isdecimal() or not least <= int(text) <= most:
-        raise ValueError(f"{name}={text} is not a whole number from {least} to {most}.")
-    return int(text)

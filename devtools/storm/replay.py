@@ -1,19 +1,19 @@
-"""The operator: replays everything that failed, by the operators' own command."""
+"""The operator, who replays all failed tickets with `make replay`'s command."""
 
 import asyncio
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 
-from devtools.storm.stage import Stage
-from local.deploy import PROJECT
+from devtools.storm.scenario_run import ScenarioRun
+from local.settings import PROJECT
 
 
-async def replay(stage: Stage, seconds: int) -> None:
-    """Run `python -m ops replay`, which watches the tickets for so long; complain if it does."""
+async def replay(run: ScenarioRun, seconds: int) -> None:
+    """Run `python -m ops replay`, which watches the tickets for so long; record an error if it fails."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ops", "replay",
         cwd=PROJECT,
-        env=stage.pipeline.operators_environment(deadline_seconds=seconds),
+        env=run.pipeline.operator_environment(deadline_seconds=seconds),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
@@ -25,5 +25,5 @@ async def replay(stage: Stage, seconds: int) -> None:
             process.terminate()
             await process.wait()
     if process.returncode:
-        last = output.decode().strip().rpartition("\n")[2]
-        stage.complaints.append(f"ops replay ended with {process.returncode}: {last}")
+        last_line = output.decode().strip().rpartition("\n")[2]
+        run.errors.append(f"ops replay exited with code {process.returncode}: {last_line}")

@@ -1,4 +1,4 @@
-"""What a run proves: a pure function of what was sent and what was found."""
+"""The evaluation of a run: a pure function of the observations."""
 
 import math
 from collections import Counter
@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from devtools.load.pipeline import is_final
-from devtools.storm.progress import Tickets, announced_at, seconds_taken
+from devtools.load.pipeline import is_announced
+from devtools.load.report import Report, number_of_tickets
+from devtools.storm.latency import Tickets, announced_at, latencies
 
-_SLOW = 3
-"""A fresh ticket that takes more than three times as long as on an idle stack is slow."""
-_WORDS = {
+# A fresh ticket is slow if it takes more than three times as long as on an idle stack.
+_SLOW_FACTOR = 3
+_RULES = {
     "refused": "never accepted",
     "unfinished": "neither announced nor FAILED in time",
     "failed": "FAILED",
@@ -23,151 +24,127 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a scenario asks for, beside what holds for every ticket of every scenario."""
+    """The limits of a scenario, in addition to the rules for every ticket of every scenario."""
 
     elapsed_seconds: float = math.inf
-    """From the beginning of the load to the last announcement."""
+    """From the start of the load to the last announcement."""
     throttled_calls_per_ticket: float = math.inf
     answered_calls_per_ticket: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a run left behind, all of it by ticket id."""
+class Observations:
+    """What was observed during and after a run; tickets are identified by their ids."""
 
-    began: float
-    """When the load began, in seconds since the epoch."""
+    started: float
+    """When the load started, in seconds since the epoch."""
     accepted: Mapping[str, float]
     """When each ticket was accepted, in seconds since the epoch."""
     refused: Sequence[str] = ()
-    """The keys of those that were never accepted."""
+    """The keys of the tickets that were never accepted."""
     stored: Tickets
     announcements: Counter[str]
     failures: Mapping[str, str] = field(default_factory=dict)
-    """The errors in the failed-tickets queue."""
+    """The errors of the tickets in the failed-tickets queue."""
     calls: Mapping[str, int]
-    """How many calls of the model met which outcome."""
+    """The number of calls of the model, by outcome."""
     idle_seconds: float | None = None
     fresh: Sequence[str] = ()
     peak_memory_bytes: int | None = None
-    complaints: Sequence[str] = ()
+    errors: Sequence[str] = ()
+    """Errors that no ticket shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """The counts of a run, the rules that it broke, and the tickets that broke them."""
-
-    counts: Mapping[str, Any]
-    broken: Sequence[str]
-    """One phrase for each rule."""
-    offending: Mapping[str, Sequence[str]]
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether overload was latency, and nothing else."""
-        return not self.broken
-
-    def to_document(self) -> dict[str, Any]:
-        """All of it as JSON."""
-        return {
-            **self.counts,
-            "kept": self.is_kept,
-            "broken": list(self.broken),
-            "offending": {name: list(ids) for name, ids in self.offending.items()},
-        }
-
-
-def judge(found: Found, limits: Limits) -> Verdict:
-    """Count, and hold the counts against the rules."""
-    offending = _offending(found)
-    counts = _counts(found, offending)
-    return Verdict(
+def evaluate(observed: Observations, limits: Limits) -> Report:
+    """Count, and check the counts against the rules and the limits."""
+    offending = _offending(observed)
+    counts = _counts(observed, offending)
+    return Report(
         counts=counts,
-        broken=[*_broken_for_tickets(found, offending), *_broken_limits(counts, limits), *found.complaints],
+        broken=[*_broken_rules(observed, offending), *_exceeded_limits(counts, limits), *observed.errors],
         offending={name: ids for name, ids in offending.items() if ids},
     )
 
 
-def _offending(found: Found) -> dict[str, list[str]]:
-    pending = [key for key in found.accepted if not is_final(found.stored.get(key))]
+def _offending(observed: Observations) -> dict[str, list[str]]:
+    pending = [key for key in observed.accepted if not is_announced(observed.stored.get(key))]
     return {
-        "refused": list(found.refused),
-        "unfinished": [key for key in pending if _status(found, key) != "FAILED"],
-        "failed": [key for key in pending if _status(found, key) == "FAILED"],
-        "failureMessages": list(found.failures),
-        "announcedNever": [key for key in found.accepted if not found.announcements[key]],
-        "announcedTwice": [key for key, times in found.announcements.items() if times > 1],
+        "refused": list(observed.refused),
+        "unfinished": [key for key in pending if _status(observed, key) != "FAILED"],
+        "failed": [key for key in pending if _status(observed, key) == "FAILED"],
+        "failureMessages": list(observed.failures),
+        "announcedNever": [key for key in observed.accepted if not observed.announcements[key]],
+        "announcedTwice": [key for key, times in observed.announcements.items() if times > 1],
     }
 
 
-def _counts(found: Found, offending: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    times = announced_at(found.stored, found.accepted)
-    elapsed = max(times.values(), default=found.began) - found.began
-    sent = [at - found.began for key, at in found.accepted.items() if key not in found.fresh]
-    in_load = sum(at >= found.began for at in times.values())
-    tickets = max(1, len(found.accepted))
+def _counts(observed: Observations, offending: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    times = announced_at(observed.stored, observed.accepted)
+    elapsed = max(times.values(), default=observed.started) - observed.started
+    sent = [at - observed.started for key, at in observed.accepted.items() if key not in observed.fresh]
+    during_load = sum(at >= observed.started for at in times.values())
+    tickets = max(1, len(observed.accepted))
     counts: dict[str, Any] = {
-        "accepted": len(found.accepted),
+        "accepted": len(observed.accepted),
         "processed": len(times),
         **{name: len(ids) for name, ids in offending.items()},
-        "modelCalls": {outcome: count for outcome, count in found.calls.items() if count},
-        "throttledCallsPerTicket": round(found.calls["throttle"] / tickets, 2),
-        "answeredCallsPerTicket": round(found.calls["ok"] / tickets, 4),
+        "modelCalls": {outcome: count for outcome, count in observed.calls.items() if count},
+        "throttledCallsPerTicket": round(observed.calls["throttle"] / tickets, 2),
+        "answeredCallsPerTicket": round(observed.calls["ok"] / tickets, 4),
         "sentSeconds": round(max([0.0, *sent]), 1),
         "elapsedSeconds": round(elapsed, 1),
-        "ticketsPerSecond": round(in_load / elapsed, 2) if elapsed else 0,
+        "ticketsPerSecond": round(during_load / elapsed, 2) if elapsed else 0,
     }
-    if found.peak_memory_bytes is not None:
-        counts["peakMemoryMegabytes"] = round(found.peak_memory_bytes / 1_000_000)
-    if found.idle_seconds is not None:
-        counts |= _fresh_counts(found, found.idle_seconds)
+    if observed.peak_memory_bytes is not None:
+        counts["peakMemoryMegabytes"] = round(observed.peak_memory_bytes / 1_000_000)
+    if observed.idle_seconds is not None:
+        counts |= _fresh_counts(observed, observed.idle_seconds)
     return counts
 
 
-def _fresh_counts(found: Found, idle_seconds: float) -> dict[str, Any]:
-    """How long single tickets took while others waited; one that was never announced counts as slow."""
-    taken = sorted(seconds_taken(found.stored, found.accepted, found.fresh))
-    in_time = sum(seconds <= _SLOW * idle_seconds for seconds in taken)
+def _fresh_counts(observed: Observations, idle_seconds: float) -> dict[str, Any]:
+    """How long single tickets took while others waited; a ticket that was never announced counts as slow."""
+    seconds = sorted(latencies(observed.stored, observed.accepted, observed.fresh))
+    in_time = sum(one <= _SLOW_FACTOR * idle_seconds for one in seconds)
     return {
         "idleSeconds": round(idle_seconds, 3),
-        "fresh": len(found.fresh),
-        "freshP50Seconds": _percentile(taken, 0.5),
-        "freshP90Seconds": _percentile(taken, 0.9),
-        "freshSlow": len(found.fresh) - in_time,
+        "fresh": len(observed.fresh),
+        "freshP50Seconds": _percentile(seconds, 0.5),
+        "freshP90Seconds": _percentile(seconds, 0.9),
+        "freshSlow": len(observed.fresh) - in_time,
     }
 
 
 def _percentile(ascending: Sequence[float], share: float) -> float | None:
-    """The smallest of the values that so large a share of them does not exceed."""
+    """The smallest value that is not exceeded by this share of the values."""
     return round(ascending[math.ceil(share * len(ascending)) - 1], 3) if ascending else None
 
 
-def _broken_for_tickets(found: Found, offending: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _broken_rules(observed: Observations, offending: Mapping[str, Sequence[str]]) -> Iterator[str]:
     errors: dict[str, list[str | None]] = {
-        "failed": [(found.stored[key].get("failure") or {}).get("error") for key in offending["failed"]],
-        "failureMessages": [*found.failures.values()],
+        "failed": [(observed.stored[key].get("failure") or {}).get("error") for key in offending["failed"]],
+        "failureMessages": [*observed.failures.values()],
     }
     for name, ids in offending.items():
         if ids:
-            reasons = _tally(errors.get(name, []))
-            yield f"{len(ids)} {'ticket' if len(ids) == 1 else 'tickets'} {_WORDS[name]}{reasons}"
+            yield f"{number_of_tickets(len(ids))} {_RULES[name]}{_error_counts(errors.get(name, []))}"
 
 
-def _broken_limits(counts: Mapping[str, Any], limits: Limits) -> Iterator[str]:
-    held = (
-        ("elapsedSeconds", limits.elapsed_seconds, "s from the beginning to the last announcement"),
-        ("throttledCallsPerTicket", limits.throttled_calls_per_ticket, "throttled calls a ticket"),
-        ("answeredCallsPerTicket", limits.answered_calls_per_ticket, "answered calls a ticket"),
+def _exceeded_limits(counts: Mapping[str, Any], limits: Limits) -> Iterator[str]:
+    limited = (
+        ("elapsedSeconds", limits.elapsed_seconds, "s from the start of the load to the last announcement"),
+        ("throttledCallsPerTicket", limits.throttled_calls_per_ticket, "throttled calls per ticket"),
+        ("answeredCallsPerTicket", limits.answered_calls_per_ticket, "answered calls per ticket"),
     )
-    for name, most, words in held:
-        if counts[name] > most:
-            yield f"{counts[name]} {words}, where {most:g} are allowed"
+    for name, limit, unit in limited:
+        if counts[name] > limit:
+            yield f"{counts[name]} {unit}, more than the limit of {limit:g}"
 
 
-def _tally(errors: Iterable[str | None]) -> str:
-    counted = Counter(error or "no error noted" for error in errors).most_common()
+def _error_counts(errors: Iterable[str | None]) -> str:
+    counted = Counter(error or "no error recorded" for error in errors).most_common()
     return f" ({', '.join(f'{error} {times}' for error, times in counted)})" if counted else ""
 
 
-def _status(found: Found, key: str) -> Any:
-    return found.stored.get(key, {}).get("status")
+def _status(observed: Observations, key: str) -> Any:
+    return observed.stored.get(key, {}).get("status")

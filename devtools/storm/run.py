@@ -1,22 +1,25 @@
-"""One run: a stack of its own, a scenario on it, and the verdict."""
+"""One run: start a stack, run a scenario on it, and evaluate."""
 
 import asyncio
 from pathlib import Path
 
+from devtools.load.model import Model
 from devtools.load.pipeline import Pipeline
-from devtools.storm.customers import Customers
-from devtools.storm.model import Model
-from devtools.storm.plan import Plan
+from devtools.load.report import Report
+from devtools.storm.customers import StormCustomers
+from devtools.storm.plan import StormPlan
+from devtools.storm.report import Observations, evaluate
+from devtools.storm.scenario_run import ScenarioRun
 from devtools.storm.scenarios import Scenario
-from devtools.storm.stage import Stage
-from devtools.storm.verdict import Found, Verdict, judge
-from local.embedded_aws import EmbeddedAws
+from devtools.storm.tickets import submissions
+from local.console import echo
+from local.emulator import Emulator
 from local.processes import free_port
-from local.run import process_group, say, start
 from local.settings import Settings
-from local.state import Stack
+from local.stack import Stack
+from local.start import process_group, start
 
-# The API's own limits must not slow the load down: what comes behind them is to be tested.
+# The API's own limits must not slow down the load, which tests what is behind the API.
 _OPEN_LIMITS = {
     "RequestRateLimit": "10000",
     "RequestBurstLimit": "5000",
@@ -25,45 +28,46 @@ _OPEN_LIMITS = {
 }
 
 
-def run(scenario: Scenario, plan: Plan, folder: Path) -> Verdict:
-    """Start a stack in the folder, play the scenario on it, stop it, and judge.
+def run(scenario: Scenario, plan: StormPlan, folder: Path) -> Report:
+    """Start a stack in the folder, run the scenario on it, stop it, and evaluate.
 
     Raises:
         StackError: the stack could not be started.
     """
     settings = Settings(port=free_port(), emulator_port=free_port(), folder=folder, parameters=_OPEN_LIMITS)
     with process_group(settings) as group:
-        stack = start(settings, group, EmbeddedAws.with_new_key(settings.endpoint_url))
-        say("The load begins.")
-        found = asyncio.run(_play(scenario, plan, stack, folder))
-    return judge(found, scenario.limits(plan))
+        stack = start(settings, group, Emulator.with_random_key(settings.endpoint_url))
+        echo("Sending tickets.")
+        observed = asyncio.run(_run_scenario(scenario, plan, stack, folder))
+    return evaluate(observed, scenario.limits(plan))
 
 
-async def _play(scenario: Scenario, plan: Plan, stack: Stack, folder: Path) -> Found:
-    """Play until all tickets have ended, or the scenario's time is over."""
-    async with Customers(plan, stack.api_url, (folder / "token").read_text()) as customers:
-        stage = Stage(plan, Pipeline(stack, folder), customers, Model(stack.model_url))
+async def _run_scenario(scenario: Scenario, plan: StormPlan, stack: Stack, folder: Path) -> Observations:
+    """Run until all tickets are finished, or the scenario's time is over."""
+    token, load = (folder / "token").read_text(), submissions(plan.random("tickets"))
+    async with StormCustomers(stack.api_url, token, load) as customers:
+        scenario_run = ScenarioRun(plan, Pipeline(stack, folder), customers, Model(stack.model_url))
         seconds = scenario.seconds(plan)
         try:
             async with asyncio.timeout(seconds):
-                await scenario.play(stage)
-                await stage.until_quiet()
+                await scenario.execute(scenario_run)
+                await scenario_run.wait_until_idle()
         except TimeoutError:
-            stage.complaints.append(f"not over after {seconds:.0f} s")
-        return await _found(stage)
+            scenario_run.errors.append(f"not finished after {seconds:.0f} s")
+        return await _observations(scenario_run)
 
 
-async def _found(stage: Stage) -> Found:
-    return Found(
-        began=stage.began,
-        accepted=stage.customers.accepted,
-        refused=stage.customers.refused,
-        stored=await stage.tickets(),
-        announcements=await asyncio.to_thread(stage.pipeline.announcements),
-        failures=await asyncio.to_thread(stage.pipeline.failures),
-        calls=await stage.model.calls(),
-        idle_seconds=stage.idle_seconds,
-        fresh=stage.fresh,
-        peak_memory_bytes=stage.peak_memory_bytes,
-        complaints=stage.complaints,
+async def _observations(run: ScenarioRun) -> Observations:
+    return Observations(
+        started=run.started,
+        accepted=run.customers.accepted,
+        refused=run.customers.refused,
+        stored=await run.tickets(),
+        announcements=await asyncio.to_thread(run.pipeline.announcements),
+        failures=await asyncio.to_thread(run.pipeline.failures),
+        calls=await run.model.calls(),
+        idle_seconds=run.idle_seconds,
+        fresh=run.fresh,
+        peak_memory_bytes=run.peak_memory_bytes,
+        errors=run.errors,
     )

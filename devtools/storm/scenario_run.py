@@ -1,59 +1,59 @@
-"""What a scenario plays on: a running stack with its customers and its model."""
+"""The run of a scenario: the stack that it uses, and what it measures."""
 
 import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from devtools.load.model import Model
 from devtools.load.pipeline import Pipeline
-from devtools.storm import progress
-from devtools.storm.customers import Customers
-from devtools.storm.model import Model
-from devtools.storm.plan import Plan
-from devtools.storm.progress import Tickets
-from local.run import say
+from devtools.storm import latency
+from devtools.storm.customers import StormCustomers
+from devtools.storm.latency import Tickets
+from devtools.storm.plan import StormPlan
+from local.console import echo
 
 _POLL_SECONDS = 1
-_SAY_EVERY_SECONDS = 10
+_PROGRESS_SECONDS = 10
 
 
 @dataclass
-class Stage:
-    """The running stack, and what a scenario notes for the verdict."""
+class ScenarioRun:
+    """A running stack with its customers and its model, and the measurements of a scenario."""
 
-    plan: Plan
+    plan: StormPlan
     pipeline: Pipeline
-    customers: Customers
+    customers: StormCustomers
     model: Model
-    began: float = field(default_factory=time.time)
-    """When the load that counts began, in seconds since the epoch."""
+    started: float = field(default_factory=time.time)
+    """When the load that counts started, in seconds since the epoch."""
     idle_seconds: float | None = None
-    """How long a single ticket took when no other waited."""
+    """How long a single ticket took on the idle stack."""
     fresh: list[str] = field(default_factory=list)
     """The single tickets that were sent while others waited."""
     peak_memory_bytes: int | None = None
-    complaints: list[str] = field(default_factory=list)
-    """What went wrong and shows in no ticket."""
+    errors: list[str] = field(default_factory=list)
+    """Errors that no ticket shows."""
 
-    def begin(self) -> None:
+    def start_load(self) -> None:
         """Count the time from now on."""
-        self.began = time.time()
+        self.started = time.time()
 
     async def tickets(self) -> Tickets:
-        """All stored tickets by id, as far as they say how each ended."""
-        return await asyncio.to_thread(self.pipeline.tickets, *progress.ATTRIBUTES)
+        """The state of all stored tickets, by id."""
+        return await asyncio.to_thread(self.pipeline.tickets, *latency.ATTRIBUTES)
 
-    async def until_ended(self, ids: Collection[str]) -> None:
-        """Wait until each of these tickets is announced, or FAILED."""
-        said_at = time.time()
-        while (count := progress.ended(await self.tickets(), ids)) < len(ids):
-            if time.time() - said_at >= _SAY_EVERY_SECONDS:
-                said_at = time.time()
-                say(f"  {said_at - self.began:4.0f} s: {count} of {len(ids)} tickets have ended")
+    async def wait_until_finished(self, ids: Collection[str]) -> None:
+        """Wait until each of these tickets is announced or FAILED, and print the progress."""
+        printed_at = time.time()
+        while (count := latency.count_finished(await self.tickets(), ids)) < len(ids):
+            if time.time() - printed_at >= _PROGRESS_SECONDS:
+                printed_at = time.time()
+                echo(f"  {printed_at - self.started:4.0f} s: {count} of {len(ids)} tickets finished")
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def until_quiet(self) -> None:
-        """Wait until all accepted tickets have ended and no execution runs."""
-        await self.until_ended(self.customers.accepted)
+    async def wait_until_idle(self) -> None:
+        """Wait until all accepted tickets are finished, and no execution is running."""
+        await self.wait_until_finished(self.customers.accepted)
         while await asyncio.to_thread(self.pipeline.executions, "RUNNING"):
             await asyncio.sleep(_POLL_SECONDS)

@@ -1,42 +1,42 @@
-"""Single tickets, before a burst and during it: what its backlog costs a customer who comes later."""
+"""Single tickets before and during a load: how much its backlog delays customers who come later."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import median
 
-from devtools.storm.progress import seconds_taken
-from devtools.storm.stage import Stage
+from devtools.storm.latency import latencies
+from devtools.storm.scenario_run import ScenarioRun
 
 _IDLE_TICKETS = 5
-_MOST_FRESH = 40
-_LEAST_GAP_SECONDS = 2.0
+_MAX_FRESH_TICKETS = 40
+_MIN_INTERVAL_SECONDS = 2.0
 
 
-async def measure_idle(stage: Stage) -> None:
-    """Send a few tickets, one after the other, and note how long one takes."""
+async def measure_idle(run: ScenarioRun) -> None:
+    """Send a few tickets one after another, and record how long one takes on the idle stack."""
     ids = []
     for _ in range(_IDLE_TICKETS):
-        if ticket_id := await stage.customers.submit():
+        if ticket_id := await run.customers.send_one():
             ids.append(ticket_id)
-            await stage.until_ended([ticket_id])
-    taken = seconds_taken(await stage.tickets(), stage.customers.accepted, ids)
-    stage.idle_seconds = median(taken) if taken else None
+            await run.wait_until_finished([ticket_id])
+    taken = latencies(await run.tickets(), run.customers.accepted, ids)
+    run.idle_seconds = median(taken) if taken else None
 
 
 @asynccontextmanager
-async def fresh_tickets(stage: Stage) -> AsyncIterator[None]:
-    """Send a fresh ticket every few seconds until the block ends, 40 at most, and note which they are."""
-    gap = max(_LEAST_GAP_SECONDS, stage.plan.quota_seconds / _MOST_FRESH)
+async def fresh_tickets(run: ScenarioRun) -> AsyncIterator[None]:
+    """Send a fresh ticket every few seconds until the block ends, but at most 40, and record their ids."""
+    interval = max(_MIN_INTERVAL_SECONDS, run.plan.quota_seconds / _MAX_FRESH_TICKETS)
     is_over = asyncio.Event()
 
     async def customer() -> None:
-        for _ in range(_MOST_FRESH):
+        for _ in range(_MAX_FRESH_TICKETS):
             try:
-                await asyncio.wait_for(is_over.wait(), gap)
+                await asyncio.wait_for(is_over.wait(), interval)
             except TimeoutError:
-                if ticket_id := await stage.customers.submit():
-                    stage.fresh.append(ticket_id)
+                if ticket_id := await run.customers.send_one():
+                    run.fresh.append(ticket_id)
             else:
                 return
 

@@ -1,1 +1,1 @@
-"""The API's documentation, to be read and tried in a browser."""
+"""The API's documentation for a browser."""

@@ -1,7 +1,8 @@
-"""What the front door serves about the API: the OpenAPI document, and a page to read it and try it out.
+"""The pages of the web server about the API: the OpenAPI document, and Swagger UI to read it and try it out.
 
-The page is Swagger UI, from the npm package that `vendor/vendored.json` names; no other host is asked.
-To update it, run `npm pack swagger-ui-dist@VERSION`, copy the files named there, and write down the new sums.
+Swagger UI comes from the npm package that `vendor/vendored.json` names; the page loads nothing from other
+hosts. To update it, run `npm pack swagger-ui-dist@VERSION`, copy the files that are named there, and update
+their hashes.
 """
 
 from pathlib import Path
@@ -35,9 +36,9 @@ _HEADERS = {
 
 
 def routes() -> list[Route]:
-    """`/openapi.json`, `/docs`, and one route for each file of the page: no path leads to any other file."""
-    document = public(yaml.safe_load(_OPENAPI.read_text()))
-    # Some paths exist for API Gateway only.
+    """Routes for `/openapi.json`, `/docs` and each file of the page; no path leads to another file."""
+    document = public_part(yaml.safe_load(_OPENAPI.read_text()))
+    # Some paths have only extensions for API Gateway.
     document["paths"] = {path: item for path, item in document["paths"].items() if item}
 
     async def openapi(request: Request) -> Response:
@@ -51,16 +52,18 @@ def routes() -> list[Route]:
     ]
 
 
-def public(node: Any) -> Any:
-    """A part of the document without API Gateway's extensions and without examples of optional parameters."""
+def public_part(node: Any) -> Any:
+    """A part of the document without AWS extensions and without examples of optional parameters."""
     if isinstance(node, dict):
-        kept = {key: public(value) for key, value in node.items() if not str(key).startswith("x-amazon-")}
+        kept = {
+            key: public_part(value) for key, value in node.items() if not str(key).startswith("x-amazon-")
+        }
         if "in" in kept and not kept.get("required"):
-            # The page would fill it in: all lists filtered, and all tickets with one Idempotency-Key.
+            # Swagger UI would send it: lists would be filtered, and all tickets have one Idempotency-Key.
             kept.pop("example", None)
         return kept
     if isinstance(node, list):
-        return [public(item) for item in node]
+        return [public_part(item) for item in node]
     return node
 
 

@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from coverage import Coverage
 
 from local.processes import free_port, wait_for
-from local.state import Stack
+from local.stack import Stack
 from ops.queue import Queue
 
 PROJECT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ class RunningStack:
         self, method: str, path: str, body: Any, *, sent: Any = None, api_key: str | None = None
     ) -> httpx.Response:
         """Send a request as the demo service, signed, with its key; `sent` takes the signed body's place."""
-        url, content = self.stack.front_door_url + path, json.dumps(body).encode()
+        url, content = self.stack.web_url + path, json.dumps(body).encode()
         headers = self.service_headers(method, url, content) | ({"x-api-key": api_key} if api_key else {})
         content = content if sent is None else json.dumps(sent).encode()
         return self.http.request(

@@ -88,7 +88,7 @@ def read_by_commands() -> set[str]:
     files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")
     source = "\n".join(path.read_text() for path in files)
     read = re.findall(r'(?:environ|environment|given)(?:\.get\(|\[)"([A-Z_]+)"', source)
-    read += re.findall(r'_(?:port|whole)\(environment, "([A-Z_]+)"', source)
+    read += re.findall(r'(?:_port|whole_number)\(environment, "([A-Z_]+)"', source)
     return set(read) - INTERNAL
 
 

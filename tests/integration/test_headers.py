@@ -72,7 +72,7 @@ def test_every_answer_carries_the_security_headers_and_the_one_origin(
 
     assert answer.status_code == status, answer.text
     assert SECURITY.items() <= dict(answer.headers).items()
-    assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
+    assert answer.headers["access-control-allow-origin"] == stack.stack.web_url
     assert stack.token() not in answer.text
     if status >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
@@ -83,12 +83,12 @@ def test_every_answer_carries_the_security_headers_and_the_one_origin(
 def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: RunningStack, path: str) -> None:
     answer = stack.http.options(
         path,
-        headers={"Origin": stack.stack.front_door_url, "Access-Control-Request-Method": "POST"},
+        headers={"Origin": stack.stack.web_url, "Access-Control-Request-Method": "POST"},
     )
 
     assert (answer.status_code, answer.content) == (204, b"")
     assert SECURITY.items() <= dict(answer.headers).items()
-    assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
+    assert answer.headers["access-control-allow-origin"] == stack.stack.web_url
     assert "Authorization" in answer.headers["access-control-allow-headers"]
     assert "OPTIONS" in answer.headers["access-control-allow-methods"]
 
@@ -107,11 +107,11 @@ def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: RunningS
 def test_a_preflight_with_a_content_type_is_answered(
     stack: RunningStack, content_type: str, status: int
 ) -> None:
-    headers = {"Origin": stack.stack.front_door_url, "Content-Type": content_type}
+    headers = {"Origin": stack.stack.web_url, "Content-Type": content_type}
     answer = stack.http.options("/support-request", headers=headers)
 
     assert answer.status_code == status
-    assert answer.headers["access-control-allow-origin"] == stack.stack.front_door_url
+    assert answer.headers["access-control-allow-origin"] == stack.stack.web_url
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])

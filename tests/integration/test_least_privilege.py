@@ -9,12 +9,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local.state import Stack
+from local.stack import Stack
 from tests.helpers.running_stack import RunningStack
 
 type Call = tuple[str, str]  # an action, and the name of what it is called on
 
-# On the embedded AWS the whole account may publish to a topic without a policy, unlike on AWS, and Bedrock is
+# On the emulator the whole account may publish to a topic without a policy, unlike on AWS, and Bedrock is
 # the model stand-in: what IAM says has to do there.
 NOT_ENFORCED = {"sns", "bedrock"}
 

@@ -23,7 +23,7 @@ def command(stack: RunningStack, *arguments: str, **environment: str) -> "subpro
     return done
 
 
-def test_stack_json_says_where_everything_is(stack: RunningStack) -> None:
+def test_stack_json_has_the_addresses_of_all_parts(stack: RunningStack) -> None:
     document = json.loads((stack.folder / "stack.json").read_text())
 
     assert set(document) >= {
@@ -92,9 +92,9 @@ def test_tokens_are_renewed(stack: RunningStack) -> None:
 @pytest.mark.parametrize(("task", "event", "code", "said"), [
     ("classify", "billing", 0, '"category": "BILLING"'),
     ("classify", "no-ticket", 1, "InvalidTicket"),
-    ("classify", "nothing", 1, "choose one of billing, no-ticket, prompt-injection"),
-    ("dance", "billing", 1, "choose one of store, classify, update, notify"),
-    ("", "", 1, "choose one of store, classify, update, notify"),
+    ("classify", "nothing", 1, "must be one of billing, no-ticket, prompt-injection"),
+    ("dance", "billing", 1, "must be one of store, classify, update, notify"),
+    ("", "", 1, "must be one of store, classify, update, notify"),
 ])  # fmt: skip
 def test_one_task_can_be_run_with_an_event(
     stack: RunningStack, task: str, event: str, code: int, said: str
@@ -110,13 +110,13 @@ def test_a_second_stack_in_the_same_folder_is_refused(stack: RunningStack) -> No
     done = command(stack, "run")
 
     assert done.returncode == 1
-    assert "already runs" in done.stderr
+    assert "already running" in done.stderr
     assert "make stop" in done.stderr
     assert stack.http.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])
-def test_a_taken_port_is_named(stack: RunningStack, tmp_path: Path, variable: str) -> None:
+def test_a_port_in_use_is_named(stack: RunningStack, tmp_path: Path, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -126,23 +126,23 @@ def test_a_taken_port_is_named(stack: RunningStack, tmp_path: Path, variable: st
         done = command(stack, "run", STACK_DIR=str(tmp_path), **free)
 
     assert done.returncode == 1
-    assert f"Port {port} is taken" in done.stderr
+    assert f"Port {port} is in use" in done.stderr
     assert variable in done.stderr
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none_is_named(stack: RunningStack, port: str) -> None:
+def test_an_invalid_port_is_named(stack: RunningStack, port: str) -> None:
     done = command(stack, "run", PORT=port)
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert f"PORT={port}" in done.stderr
+    assert f"PORT must be a number from 1 to 65535, not {port}" in done.stderr
 
 
-def test_one_port_for_two_servers_is_refused_at_once(stack: RunningStack) -> None:
+def test_one_port_for_two_servers_is_rejected_at_once(stack: RunningStack) -> None:
     done = command(stack, "run", PORT="4242", EMULATOR_PORT="4242")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert "choose two different ones" in done.stderr
+    assert "must differ" in done.stderr
 
 
 @pytest.mark.parametrize("asked", ["token", "invoke"])
@@ -162,15 +162,15 @@ def test_stopping_nothing_is_no_error(stack: RunningStack, tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (0, "No local stack is running.\n")
 
 
-def test_a_model_that_is_none_is_named(stack: RunningStack, tmp_path: Path) -> None:
+def test_an_unknown_model_is_named(stack: RunningStack, tmp_path: Path) -> None:
     done = command(stack, "run", STACK_DIR=str(tmp_path), PORT=_free(), EMULATOR_PORT=_free(), MODEL="gpt")
 
     assert done.returncode == 1
-    assert "model ended with code 2: MODEL='gpt' is unknown" in done.stderr
+    assert "model exited with code 2: MODEL='gpt' is unknown" in done.stderr
 
 
-def test_the_embedded_aws_takes_no_other_key_than_its_stacks(stack: RunningStack) -> None:
-    other = replace(stack.stack.aws, secret_access_key="local")
+def test_the_emulator_accepts_only_its_own_stacks_key(stack: RunningStack) -> None:
+    other = replace(stack.stack.emulator, secret_access_key="local")
 
     with pytest.raises(ClientError, match="signature"):
         other.client("lambda").list_functions()
@@ -250,7 +250,7 @@ def test_a_stop_signal_leaves_no_process_and_no_temporary_file(
 ) -> None:
     another.outcome(another.submit({"content": "I was charged twice."}))
     family = descendants(another)
-    assert len(family) >= 7, "emulator, model, front door, and four functions"
+    assert len(family) >= 7, "emulator, model, web server, and four functions"
 
     another.process.send_signal(number)
 
@@ -267,7 +267,7 @@ def test_make_stop_ends_what_a_killed_stack_left_behind(another: RunningStack) -
     done = command(another, "stop")
 
     assert done.returncode == 0
-    assert "Ended" in done.stdout
+    assert "Stopped" in done.stdout
     assert wait_for(lambda: not any(process.is_running() for process in family), 20)
 
 

@@ -112,7 +112,7 @@ def world(running: RunningStack) -> Iterator[World]:
     # The limits of a service client would refuse most requests.
     with running.client_limits(rateLimit=10000, burstLimit=5000, quota=1_000_000):
         world = World(
-            running.stack.front_door_url,
+            running.stack.web_url,
             callers | {"service": service(running), "nobody": lambda request: request},
             failed + processed,
             lambda ticket_id: int(running.get(ticket_id, token=tokens["agent"]).json()["version"]),
@@ -171,7 +171,7 @@ def test_every_answer_is_as_documented(world: World, caller: str, label: str, ex
     assert seen[429] <= 2, seen
 
 
-def test_the_front_door_publishes_the_document_with_its_own_address(stack: RunningStack) -> None:
+def test_the_web_server_publishes_the_document_with_its_own_url(stack: RunningStack) -> None:
     document = stack.http.get("/openapi.json").json()
 
     assert document["servers"][0]["url"] == stack.url

@@ -289,7 +289,7 @@ def test_a_message_that_sqs_took_out_of_the_waiting_room_is_replayed_from_the_be
 
 def test_a_stack_is_found_by_its_name_as_in_an_account(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
-    account = stack.stack.aws.variables() | {"STACK_DIR": "/nowhere"}
+    account = stack.stack.emulator.variables() | {"STACK_DIR": "/nowhere"}
 
     done = ops(stack, "replay", STACK=stack.stack.stack_name, TICKET=ticket_id, **account)
 

@@ -1,4 +1,4 @@
-"""A small storm over the whole stack, as `make chaos` makes a large one."""
+"""A short `make chaos` on a whole stack."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.deploy import PROJECT
-from local.processes import end, wait_for
+from local.processes import terminate, wait_for
+from local.settings import PROJECT
 
 SEED = 20_261_101
 
@@ -28,7 +28,7 @@ class Chaos:
         self.output = folder / "chaos.out"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         options = {"N": "40", "SEED": str(SEED), "STACK_DIR": str(self.stack_folder)}
-        # A fifth of Step Functions' waits before retries: they take most of a storm's time.
+        # A fifth of Step Functions' waits before retries, which take most of the time.
         scaled = {"SFN_WAIT_SCALE": "0.2", "TMPDIR": str(self.temporary)}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -39,17 +39,17 @@ class Chaos:
                 stderr=subprocess.STDOUT,
             )
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
-    def is_in_the_storm(self) -> bool:
-        assert self.process.poll() is None, self.said()
-        return "The storm begins" in self.said()
+    def is_injecting_faults(self) -> bool:
+        assert self.process.poll() is None, self.printed()
+        return "Injecting faults" in self.printed()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all runs, so that the functions are built once."""
+    """One folder for all runs."""
     return tmp_path_factory.mktemp("chaos")
 
 
@@ -58,28 +58,28 @@ def chaos(folder: Path) -> Iterator[Chaos]:
     chaos = Chaos(folder)
     yield chaos
     if chaos.process.poll() is None:
-        end([psutil.Process(chaos.process.pid)])
+        terminate([psutil.Process(chaos.process.pid)])
     chaos.process.wait()
 
 
-def test_a_storm_loses_no_ticket_that_was_accepted(chaos: Chaos, folder: Path) -> None:
+def test_faults_lose_no_accepted_ticket(chaos: Chaos, folder: Path) -> None:
     code = chaos.process.wait(timeout=280)
 
-    assert code == 0, chaos.said()
+    assert code == 0, chaos.printed()
     counts = json.loads((folder / "chaos.json").read_text())
     assert counts["seed"] == SEED
     assert counts["accepted"] == counts["processed"] == 40
-    # Retries may ride out the whole of so small a storm: that there was one is seen by its faults.
-    storm = re.search(r"functions killed (\d+) times, calls (\{.*\})", chaos.said())
-    assert storm is not None
-    assert int(storm[1]) > 0
-    assert json.loads(storm[2])["dynamodb"].keys() > {"passed"}
+    # The faults show that there were any, even if retries were enough to recover from all of them.
+    faults = re.search(r"functions killed (\d+) times, calls (\{.*\})", chaos.printed())
+    assert faults is not None
+    assert int(faults[1]) > 0
+    assert json.loads(faults[2])["dynamodb"].keys() > {"passed"}
     broken = ("lost", "announcedNever", "wrongContent", "cannedAnalyses", "passingFailures")
     assert [counts[name] for name in broken] == [0] * len(broken)
 
 
-def test_ctrl_c_in_the_middle_of_a_storm_leaves_nothing(chaos: Chaos, folder: Path) -> None:
-    assert wait_for(chaos.is_in_the_storm, 120)
+def test_ctrl_c_during_the_faults_leaves_nothing_behind(chaos: Chaos, folder: Path) -> None:
+    assert wait_for(chaos.is_injecting_faults, 120)
     family = psutil.Process(chaos.process.pid).children(recursive=True)
 
     chaos.process.send_signal(signal.SIGINT)
@@ -91,5 +91,5 @@ def test_ctrl_c_in_the_middle_of_a_storm_leaves_nothing(chaos: Chaos, folder: Pa
     left = {path.name for path in chaos.stack_folder.iterdir()}
     assert not left & {"tmp", "stack.json", "token", "agent-token", "passwords.json", "processes.json"}
     assert not left & {"aws.env", "admin-token", "service.json", "service.curl"}
-    assert "Traceback" not in chaos.said()
+    assert "Traceback" not in chaos.printed()
     assert not (folder / "chaos.json").exists()

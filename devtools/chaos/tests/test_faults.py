@@ -1,4 +1,4 @@
-"""Draws of faults."""
+"""How faults are drawn."""
 
 from collections import Counter
 
@@ -21,7 +21,7 @@ def test_the_same_seed_draws_the_same_faults() -> None:
     assert [first.draw("dynamodb") for _ in range(100)] == [second.draw("dynamodb") for _ in range(100)]
 
 
-def test_faults_come_as_often_as_asked_and_in_all_kinds() -> None:
+def test_faults_have_the_given_probability_and_all_kinds() -> None:
     faults = Faults()
     faults.configure({"dynamodb": {"probability": 0.3}, "seed": 7})
 
@@ -31,7 +31,7 @@ def test_faults_come_as_often_as_asked_and_in_all_kinds() -> None:
     assert set(drawn) == {None, *Fault}
 
 
-def test_an_outage_ends_by_itself() -> None:
+def test_an_outage_ends_after_its_duration() -> None:
     clock = Clock()
     faults = Faults(clock)
     faults.configure({"sns": {"outageSeconds": 3}})
@@ -42,7 +42,7 @@ def test_an_outage_ends_by_itself() -> None:
     assert faults.draw("sns") is None
 
 
-def test_setting_one_services_faults_leaves_the_others_outage_alone() -> None:
+def test_setting_the_faults_of_one_service_does_not_change_those_of_another() -> None:
     faults = Faults(Clock())
     faults.configure({"sns": {"outageSeconds": 3}})
     faults.configure({"dynamodb": {"probability": 0}})

@@ -1,4 +1,4 @@
-"""The faults as the functions' own clients meet them."""
+"""The faults as the clients of the functions see them."""
 
 import os
 import threading
@@ -14,14 +14,14 @@ from devtools.chaos.faults import Fault
 from local.processes import ProcessGroup, free_port, wait_for
 from support.aws import clients
 
-ATTEMPTS = {"dynamodb": 2, "sns": 1}  # of the functions' clients
+ATTEMPTS = {"dynamodb": 2, "sns": 1}  # of the functions' clients, for one call
 
 
 class Target(ThreadingHTTPServer):
-    """Stands for AWS: agrees to every call, and keeps its body."""
+    """Stands for AWS: accepts every call and keeps its body."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Agrees)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.bodies: list[bytes] = []
 
     @property
@@ -29,20 +29,20 @@ class Target(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class _Agrees(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: Target
 
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
         is_sns = b"Action=Publish" in self.server.bodies[-1]
-        answer = b"<PublishResponse><PublishResult/></PublishResponse>" if is_sns else b"{}"
+        response = b"<PublishResponse><PublishResult/></PublishResponse>" if is_sns else b"{}"
         self.send_response(200)
-        self.send_header("content-length", str(len(answer)))
+        self.send_header("content-length", str(len(response)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(response)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tar
             target.shutdown()
 
 
-class Proxied:
-    """The functions' clients, made as in a function, whose calls go through the proxy."""
+class ProxyClient:
+    """The functions' own clients, whose calls go through the proxy."""
 
     def __init__(self, url: str, target: Target) -> None:
         self.url = url
@@ -69,7 +69,7 @@ class Proxied:
         self._dynamodb = clients.dynamodb.__wrapped__()
         self._sns = clients.sns.__wrapped__()
 
-    def fail(self, **faults: object) -> httpx.Response:
+    def set_faults(self, **faults: object) -> httpx.Response:
         return httpx.post(f"{self.url}/_faults", json=faults)
 
     def put(self) -> None:
@@ -83,17 +83,17 @@ class Proxied:
 
 
 @pytest.fixture
-def proxy(running: tuple[str, Target], monkeypatch: pytest.MonkeyPatch) -> Proxied:
+def proxy(running: tuple[str, Target], monkeypatch: pytest.MonkeyPatch) -> ProxyClient:
     url, target = running
     for service in ("dynamodb", "sns"):
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", f"{url}/{service}")
-    proxied = Proxied(url, target)
-    proxied.fail(dynamodb={}, sns={}).raise_for_status()
+    client = ProxyClient(url, target)
+    client.set_faults(dynamodb={}, sns={}).raise_for_status()
     target.bodies.clear()
-    return proxied
+    return client
 
 
-CALLS: dict[str, Callable[[Proxied], None]] = {"dynamodb": Proxied.put, "sns": Proxied.publish}
+CALLS: dict[str, Callable[[ProxyClient], None]] = {"dynamodb": ProxyClient.put, "sns": ProxyClient.publish}
 CASES = [
     ("dynamodb", Fault.THROTTLED, ClientError, "ProvisionedThroughputExceededException"),
     ("dynamodb", Fault.FAILED, ClientError, "InternalServerError"),
@@ -107,40 +107,42 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("service", "kind", "error", "words"), CASES)
-def test_a_fault_looks_to_the_client_as_it_does_on_aws(
-    proxy: Proxied, service: str, kind: Fault, error: type[Exception], words: str
+@pytest.mark.parametrize(("service", "kind", "error", "message"), CASES)
+def test_the_client_sees_the_same_error_as_on_aws(
+    proxy: ProxyClient, service: str, kind: Fault, error: type[Exception], message: str
 ) -> None:
-    proxy.fail(**{service: {"probability": 1, "kinds": [kind]}}).raise_for_status()
+    proxy.set_faults(**{service: {"probability": 1, "kinds": [kind]}}).raise_for_status()
 
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         CALLS[service](proxy)
 
-    carried_out = ATTEMPTS[service] if kind.is_carried_out else 0
-    assert wait_for(lambda: len(proxy.target.bodies) == carried_out, 5)
+    executed = ATTEMPTS[service] if kind.is_executed else 0
+    assert wait_for(lambda: len(proxy.target.bodies) == executed, 5)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_without_faults_calls_pass_as_they_are(proxy: Proxied, call: Callable[[Proxied], None]) -> None:
+def test_without_faults_calls_are_forwarded_unchanged(
+    proxy: ProxyClient, call: Callable[[ProxyClient], None]
+) -> None:
     call(proxy)
 
     assert len(proxy.target.bodies) == 1
     assert b"one" in proxy.target.bodies[0]
 
 
-def test_in_an_outage_every_call_of_that_service_fails_until_it_is_over(proxy: Proxied) -> None:
-    proxy.fail(dynamodb={"outageSeconds": 60, "kinds": ["failed"]}).raise_for_status()
+def test_during_an_outage_every_call_of_the_service_fails(proxy: ProxyClient) -> None:
+    proxy.set_faults(dynamodb={"outageSeconds": 60, "kinds": ["failed"]}).raise_for_status()
 
     with pytest.raises(ClientError):
         proxy.put()
     proxy.publish()
-    proxy.fail(dynamodb={}).raise_for_status()
+    proxy.set_faults(dynamodb={}).raise_for_status()
     proxy.put()
 
     assert len(proxy.target.bodies) == 2
 
 
-def test_the_counts_say_what_became_of_the_calls(proxy: Proxied) -> None:
+def test_calls_are_counted_by_outcome(proxy: ProxyClient) -> None:
     before = proxy.counts().get("sns", {}).get("passed", 0)
 
     proxy.publish()
@@ -149,8 +151,8 @@ def test_the_counts_say_what_became_of_the_calls(proxy: Proxied) -> None:
 
 
 @pytest.mark.parametrize("faults", [
-    [], {"dynamodb": 1}, {"dynamodb": {"probability": 2}}, {"dynamodb": {"kinds": ["boredom"]}},
+    [], {"dynamodb": 1}, {"dynamodb": {"probability": 2}}, {"dynamodb": {"kinds": ["unknown"]}},
     {"dynamodb": {"kinds": []}}, {"dynamodb": {"outageSeconds": -1}},
 ])  # fmt: skip
-def test_what_is_no_fault_is_refused(proxy: Proxied, faults: Any) -> None:
+def test_invalid_faults_are_rejected(proxy: ProxyClient, faults: Any) -> None:
     assert httpx.post(f"{proxy.url}/_faults", json=faults).status_code == 400

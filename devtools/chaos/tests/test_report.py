@@ -1,4 +1,4 @@
-"""The verdict on what a run left behind."""
+"""The evaluation of a run."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from devtools.chaos.verdict import Found, Verdict, judge
-from devtools.load.submission import Submission
+from devtools.chaos.report import Observations, evaluate
+from devtools.load.customers import Submission
+from devtools.load.report import Report
 
-READING = {"urgency": "MEDIUM", "category": "BILLING", "language": "en"}
-ANALYSIS = READING | {
+EXPECTED = {"urgency": "MEDIUM", "category": "BILLING", "language": "en"}
+ANALYSIS = EXPECTED | {
     "sentiment": "NEGATIVE",
     "summary": "The customer was charged twice.",
     "response": "Hello, we refund it.",
@@ -27,14 +28,14 @@ TICKET: dict[str, Any] = {
     "subject": "Help",
     "analysis": ANALYSIS,
 }
-FOUND = Found(
+OBSERVED = Observations(
     seed=1,
     sent=[SUBMISSION],
-    accepted={"one": SUBMISSION},
+    accepted={"one"},
     stored={"one": TICKET},
     announcements=Counter(one=1),
-    waiting=frozenset(),
-    readings={"one": READING},
+    failed_tickets_queue=set(),
+    expected_analyses={"one": EXPECTED},
     restarts={"replay": {"one"}, "waiting room": {"one"}},
     failed={"one": "ModelOutputInvalid"},
     model_calls=3,
@@ -42,8 +43,8 @@ FOUND = Found(
 )
 
 
-def judged(**changes: Any) -> Verdict:
-    return judge(replace(FOUND, **changes))
+def report(**changes: Any) -> Report:
+    return evaluate(replace(OBSERVED, **changes))
 
 
 def ticket(**changes: Any) -> dict[str, dict[str, Any]]:
@@ -54,11 +55,11 @@ def failed(error: str) -> dict[str, dict[str, Any]]:
     return ticket(status="FAILED", failure={"error": error})
 
 
-def test_a_ticket_that_is_read_and_announced_once_keeps_the_promise() -> None:
-    verdict = judged()
+def test_a_ticket_that_is_processed_and_announced_once_keeps_the_promise() -> None:
+    result = report()
 
-    assert verdict.is_kept
-    assert verdict.to_document() == {
+    assert result.promise_kept
+    assert result.counts == {
         "seed": 1,
         "accepted": 1,
         "processed": 1,
@@ -79,60 +80,63 @@ def test_a_ticket_that_is_read_and_announced_once_keeps_the_promise() -> None:
 
 
 @pytest.mark.parametrize("stored", [{}, ticket(status="RECEIVED"), failed("ModelRejected")])
-def test_a_ticket_that_is_neither_processed_nor_waits_for_a_replay_is_lost(stored: dict[str, Any]) -> None:
-    verdict = judged(stored=stored)
+def test_a_ticket_that_is_neither_processed_nor_in_the_failed_tickets_queue_is_lost(
+    stored: dict[str, Any],
+) -> None:
+    result = report(stored=stored)
 
-    assert (verdict.lost, verdict.is_kept) == (1, False)
-    assert verdict.offending["lost"] == ["one"]
+    assert (result.counts["lost"], result.promise_kept) == (1, False)
+    assert result.offending["lost"] == ["one"]
 
 
-def test_a_failed_ticket_in_the_queue_is_not_lost_and_not_processed() -> None:
-    verdict = judged(stored=failed("ModelRejected"), waiting=frozenset({"one"}))
+def test_a_failed_ticket_in_the_queue_is_neither_lost_nor_processed() -> None:
+    result = report(stored=failed("ModelRejected"), failed_tickets_queue={"one"})
 
-    assert (verdict.lost, verdict.processed) == (0, 0)
+    assert (result.counts["lost"], result.counts["processed"]) == (0, 0)
 
 
 @pytest.mark.parametrize("error", ["ModelThrottled", "StoreUnavailable", "Lambda.TooManyRequestsException"])
-def test_a_ticket_that_failed_for_what_only_has_to_wait_breaks_the_promise(error: str) -> None:
-    before = judged(failed={"one": error})
-    after = judged(stored=failed(error), waiting=frozenset({"one"}))
+def test_a_ticket_that_failed_although_it_only_had_to_wait_breaks_the_promise(error: str) -> None:
+    before = report(failed={"one": error})
+    after = report(stored=failed(error), failed_tickets_queue={"one"})
 
-    for verdict in (before, after):
-        assert (verdict.passing_failures, verdict.is_kept) == (1, False)
-        assert verdict.offending["passingFailures"] == ["one"]
+    for result in (before, after):
+        assert (result.counts["passingFailures"], result.promise_kept) == (1, False)
+        assert result.offending["passingFailures"] == ["one"]
 
 
 @pytest.mark.parametrize("error", ["ModelRejected", "ModelOutputInvalid", "WaitedTooLong", "Lambda.Unknown"])
 def test_a_ticket_that_needs_a_person_may_fail(error: str) -> None:
-    assert judged(failed={"one": error}).is_kept
+    assert report(failed={"one": error}).promise_kept
 
 
-def test_announced_twice_is_counted_and_allowed() -> None:
-    verdict = judged(announcements=Counter(one=2))
+def test_a_ticket_may_be_announced_twice() -> None:
+    result = report(announcements=Counter(one=2))
 
-    assert (verdict.announced_twice, verdict.is_kept) == (1, True)
+    assert (result.counts["announcedTwice"], result.promise_kept) == (1, True)
 
 
-def test_announced_never_is_not_allowed() -> None:
-    verdict = judged(announcements=Counter())
+def test_a_ticket_that_is_never_announced_breaks_the_promise() -> None:
+    result = report(announcements=Counter())
 
-    assert (verdict.announced_never, verdict.is_kept) == (1, False)
+    assert (result.counts["announcedNever"], result.promise_kept) == (1, False)
+    assert result.broken == ["1 ticket never announced"]
 
 
 @pytest.mark.parametrize("stored", [
     ticket(content="I was charged once."), ticket(subject=None), {"one": TICKET, "two": TICKET},
 ])  # fmt: skip
-def test_what_nobody_sent_is_wrong_content(stored: dict[str, Any]) -> None:
-    verdict = judged(stored=stored)
+def test_content_that_nobody_sent_is_wrong(stored: dict[str, Any]) -> None:
+    result = report(stored=stored)
 
-    assert (verdict.wrong_content, verdict.is_kept) == (1, False)
+    assert (result.counts["wrongContent"], result.promise_kept) == (1, False)
 
 
 @pytest.mark.parametrize("analysis", [
     None, ANALYSIS | {"category": "OTHER"}, ANALYSIS | {"urgency": "SOON"}, ANALYSIS | {"summary": ""},
     {name: value for name, value in ANALYSIS.items() if name != "response"},
 ])  # fmt: skip
-def test_an_analysis_that_is_not_the_texts_own_is_canned(analysis: Any) -> None:
-    verdict = judged(stored=ticket(analysis=analysis))
+def test_an_analysis_that_does_not_fit_the_content_is_canned(analysis: Any) -> None:
+    result = report(stored=ticket(analysis=analysis))
 
-    assert (verdict.canned_analyses, verdict.is_kept) == (1, False)
+    assert (result.counts["cannedAnalyses"], result.promise_kept) == (1, False)

@@ -1,4 +1,4 @@
-"""The numbers of a run, as they come from the environment, and the command that takes them."""
+"""The options of a run, and the command that reads them."""
 
 import os
 import subprocess
@@ -8,19 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from devtools.load.submission import ordinary_submissions
-from devtools.storm.plan import Plan
-from local.deploy import PROJECT
+from devtools.storm.plan import StormPlan
+from devtools.storm.tickets import submissions
+from local.settings import PROJECT
 
 
-def test_the_environment_sets_the_numbers() -> None:
+def test_the_environment_sets_the_options() -> None:
     environment = {"SEED": "7", "N": "60", "QUOTA": "6", "OUTAGE": "10"}
 
-    assert Plan.from_environment(environment, tickets=600) == Plan(seed=7, tickets=60, quota=6, outage=10)
+    assert StormPlan.from_environment(environment, tickets=600) == StormPlan(
+        seed=7, tickets=60, quota=6, outage=10
+    )
 
 
-def test_what_is_not_set_has_the_scenarios_default_and_a_new_seed() -> None:
-    plans = [Plan.from_environment({"N": "", "SEED": ""}, tickets=600) for _ in range(10)]
+def test_the_defaults_are_the_scenarios_and_a_new_seed() -> None:
+    plans = [StormPlan.from_environment({"N": "", "SEED": ""}, tickets=600) for _ in range(10)]
 
     assert {(plan.tickets, plan.quota, plan.outage) for plan in plans} == {(600, 2, 30)}
     assert len({plan.seed for plan in plans}) > 1
@@ -38,14 +40,14 @@ def test_what_is_not_set_has_the_scenarios_default_and_a_new_seed() -> None:
         ("SEED", "x"),
     ],
 )
-def test_a_number_out_of_range_is_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{name}={value} is not a whole number from"):
-        Plan.from_environment({name: value}, tickets=600)
+def test_an_invalid_number_is_rejected_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from .*, not {value}"):
+        StormPlan.from_environment({name: value}, tickets=600)
 
 
-def test_the_same_seed_makes_the_same_tickets_and_no_two_have_one_key() -> None:
+def test_the_same_seed_makes_the_same_tickets_each_with_its_own_key() -> None:
     first, second = (
-        list(islice(ordinary_submissions(Plan(seed=7, tickets=50).chance("tickets")), 50)) for _ in range(2)
+        list(islice(submissions(StormPlan(seed=7, tickets=50).random("tickets")), 50)) for _ in range(2)
     )
 
     assert first == second
@@ -55,11 +57,11 @@ def test_the_same_seed_makes_the_same_tickets_and_no_two_have_one_key() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("SCENARIO", "tempest", "SCENARIO=tempest is not one of quota, open, outage, replay, pairs."),
-        ("N", "none", "N=none is not a whole number from 1 to 5000."),
+        ("SCENARIO", "tempest", "SCENARIO must be one of quota, open, outage, replay, pairs, not tempest."),
+        ("N", "none", "N must be a whole number from 1 to 5000, not none."),
     ],
 )
-def test_the_command_says_what_is_wrong_and_starts_nothing(
+def test_the_command_rejects_invalid_options_and_starts_nothing(
     name: str, value: str, reason: str, tmp_path: Path
 ) -> None:
     done = subprocess.run(

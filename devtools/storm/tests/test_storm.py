@@ -1,4 +1,4 @@
-"""A small burst above the model's quota on the whole stack, as `make storm` sends a large one."""
+"""A short `make storm` on a whole stack."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.deploy import PROJECT
+from local.settings import PROJECT
 
 SEED = 20_261_128
 
@@ -14,7 +14,7 @@ SEED = 20_261_128
 def test_a_burst_above_the_models_quota_only_waits(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     options = {"SCENARIO": "quota", "N": "60", "QUOTA": "4", "SEED": str(SEED)}
-    # With a tenth of Step Functions' waits, retries alone cannot outlast so short a backlog.
+    # A tenth of Step Functions' waits, because retries alone would otherwise outlast so short a backlog.
     options["SFN_WAIT_SCALE"] = "0.1"
 
     done = subprocess.run(
@@ -32,5 +32,5 @@ def test_a_burst_above_the_models_quota_only_waits(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "storm.json").read_text())
     assert (report["scenario"], report["seed"], report["kept"]) == ("quota", SEED, True)
     assert report["processed"] == report["accepted"] >= 60
-    # Without calls that were refused the burst would have shown nothing.
+    # Without throttled calls the burst would prove nothing.
     assert report["modelCalls"]["throttle"] > 0

@@ -1,4 +1,4 @@
-// A file of its own, so that the page's Content-Security-Policy can forbid inline scripts.
+// This is a separate file because the page's Content-Security-Policy forbids inline scripts.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#docs",
@@ -6,6 +6,6 @@ SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   tryItOutEnabled: true,
-  // The default is a validator on the internet.
+  // By default, Swagger UI sends the document to a validator on the internet.
   validatorUrl: null,
 });

@@ -1,4 +1,4 @@
-"""The API's documentation: complete, without AWS's parts, and from this machine alone."""
+"""The API's documentation is complete, has no AWS extensions, and loads nothing from other hosts."""
 
 import asyncio
 import hashlib
@@ -20,15 +20,15 @@ PROJECT = Path(__file__).parents[3]
 UNKNOWN_PATHS = {"/", "/{proxy+}"}
 DOCS = PROJECT / "local" / "api_reference"
 VENDORED = json.loads((DOCS / "vendor" / "vendored.json").read_text())
-FRONT_DOOR = httpx.ASGITransport(app=Starlette(routes=site.routes()))
+WEB_SERVER = httpx.ASGITransport(app=Starlette(routes=site.routes()))
 
 
 def get(path: str) -> httpx.Response:
-    async def answer() -> httpx.Response:
-        async with httpx.AsyncClient(transport=FRONT_DOOR, base_url="http://localhost:3000") as browser:
+    async def request() -> httpx.Response:
+        async with httpx.AsyncClient(transport=WEB_SERVER, base_url="http://localhost:3000") as browser:
             return await browser.get(path)
 
-    return asyncio.run(answer())
+    return asyncio.run(request())
 
 
 def keys(node: Any) -> Iterator[str]:
@@ -38,7 +38,7 @@ def keys(node: Any) -> Iterator[str]:
         yield from keys(child)
 
 
-def test_the_document_has_every_operation_at_the_address_it_was_asked_at() -> None:
+def test_the_document_has_every_operation_and_the_url_of_the_request() -> None:
     openapi = yaml.safe_load((PROJECT / "api" / "openapi.yaml").read_text())
     document = get("/openapi.json").json()
 
@@ -50,11 +50,11 @@ def test_the_document_has_every_operation_at_the_address_it_was_asked_at() -> No
     assert document["components"]["schemas"] == openapi["components"]["schemas"]
 
 
-def test_the_document_says_nothing_about_how_aws_runs_it() -> None:
-    answer = get("/openapi.json")
+def test_the_document_has_no_aws_extensions() -> None:
+    response = get("/openapi.json")
 
-    assert not [key for key in keys(answer.json()) if key.startswith(("x-amazon-", "Fn::", "Ref"))]
-    assert "arn:" not in answer.text
+    assert not [key for key in keys(response.json()) if key.startswith(("x-amazon-", "Fn::", "Ref"))]
+    assert "arn:" not in response.text
 
 
 def test_the_page_fills_in_no_optional_parameter() -> None:
@@ -66,7 +66,7 @@ def test_the_page_fills_in_no_optional_parameter() -> None:
     assert all("example" not in parameter for parameter in document["paths"]["/tickets"]["get"]["parameters"])
 
 
-def test_the_page_loads_each_of_its_files_and_nothing_else() -> None:
+def test_the_page_loads_its_four_files() -> None:
     page = get("/docs")
 
     assert page.headers["content-type"].startswith("text/html")
@@ -74,13 +74,13 @@ def test_the_page_loads_each_of_its_files_and_nothing_else() -> None:
     loaded = re.findall(r'(?:src|href)="(/docs/[^"]+)"', page.text)
     assert len(loaded) == 4
     for path in loaded:
-        answer = get(path)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"].startswith(types[Path(path).suffix])
-        assert answer.headers["x-content-type-options"] == "nosniff"
+        response = get(path)
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith(types[Path(path).suffix])
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_page_may_run_only_scripts_from_files_of_the_front_door() -> None:
+def test_the_page_may_run_only_script_files_of_the_web_server() -> None:
     page = get("/docs")
 
     directives = dict(
@@ -92,18 +92,18 @@ def test_the_page_may_run_only_scripts_from_files_of_the_front_door() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((DOCS / "page").iterdir()), ids=lambda file: file.name)
-def test_our_files_refer_to_no_other_host(file: Path) -> None:
+def test_the_files_of_the_page_refer_to_no_other_host(file: Path) -> None:
     assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+", file.read_text()) == []
 
 
-def test_the_style_sheet_loads_nothing() -> None:
+def test_the_style_sheet_loads_no_files() -> None:
     text = (DOCS / "vendor" / "swagger-ui.css").read_text()
     assert "@import" not in text
     assert set(re.findall(r"url\(\"?(\w+):", text)) == {"data"}
     assert len(re.findall(r"url\(", text)) == len(re.findall(r"url\(\"?data:", text))
 
 
-def test_the_vendored_files_are_those_of_the_package() -> None:
+def test_the_vendored_files_match_the_package() -> None:
     found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (DOCS / "vendor").iterdir()}
     del found["vendored.json"]
     assert found == VENDORED["sha256"]

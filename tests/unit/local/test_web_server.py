@@ -1,4 +1,4 @@
-"""The front door hands requests and answers on as they are."""
+"""The web server forwards requests and responses unchanged."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ LIMIT = 10 * 1024 * 1024
 
 
 class Api(BaseHTTPRequestHandler):
-    """Answers with what it was asked."""
+    """Responds with the request that it received."""
 
     protocol_version = "HTTP/1.1"
 
@@ -31,9 +31,9 @@ class Api(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path.endswith("/slow"):
-            time.sleep(0.5)  # longer than the impatient front door waits for a request
-        asked = {"method": self.command, "target": self.path, "headers": self.headers.items()}
-        content = json.dumps({**asked, "size": len(body)}).encode() if self.command != "HEAD" else b""
+            time.sleep(0.5)  # longer than the request timeout of `server_with_short_timeout`
+        received = {"method": self.command, "target": self.path, "headers": self.headers.items()}
+        content = json.dumps({**received, "size": len(body)}).encode() if self.command != "HEAD" else b""
         self.send_response(418)
         self.send_header("Content-Type", "application/problem+json")
         self.send_header("Set-Cookie", "a=1")
@@ -43,7 +43,7 @@ class Api(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def api_port() -> Iterator[int]:
     server.server_close()
 
 
-def opened(api_port: int, *options: str) -> Iterator[str]:
+def running(api_port: int, *options: str) -> Iterator[str]:
     port = free_port()
     api_url = f"http://127.0.0.1:{api_port}/api/stage"
     process = subprocess.Popen(
@@ -69,7 +69,7 @@ def opened(api_port: int, *options: str) -> Iterator[str]:
     finally:
         process.terminate()
         assert process.communicate(timeout=10)[1] == b"", (
-            "nothing that a client does is an error of the server"
+            "no request may cause an error message of the server"
         )
 
 
@@ -81,18 +81,18 @@ def is_open(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def door(api_port: int) -> Iterator[str]:
-    yield from opened(api_port)
+def server(api_port: int) -> Iterator[str]:
+    yield from running(api_port)
 
 
 @pytest.fixture
-def door_to_nowhere() -> Iterator[str]:
-    yield from opened(free_port())
+def server_without_api() -> Iterator[str]:
+    yield from running(free_port())
 
 
 @pytest.fixture(scope="module")
-def impatient_door(api_port: int) -> Iterator[str]:
-    yield from opened(api_port, "--request-seconds", "0.2")
+def server_with_short_timeout(api_port: int) -> Iterator[str]:
+    yield from running(api_port, "--request-seconds", "0.2")
 
 
 def connect(url: str, sent: bytes = b"") -> socket.socket:
@@ -113,25 +113,25 @@ def connect(url: str, sent: bytes = b"") -> socket.socket:
         "/healthz/",
     ],
 )
-def test_a_path_is_forwarded_as_it_was_written(door: str, target: str) -> None:
+def test_a_path_is_forwarded_unchanged(server: str, target: str) -> None:
     with httpx.Client() as client:
-        asked = client.get(door, extensions={"target": target.encode()}).json()
-    assert asked["target"] == "/api/stage" + target
+        received = client.get(server, extensions={"target": target.encode()}).json()
+    assert received["target"] == "/api/stage" + target
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
-def test_any_method_is_forwarded(door: str, method: str) -> None:
-    assert httpx.request(method, f"{door}/tickets").json()["method"] == method
+def test_any_method_is_forwarded(server: str, method: str) -> None:
+    assert httpx.request(method, f"{server}/tickets").json()["method"] == method
 
 
-def test_a_head_request_is_forwarded_and_has_no_body(door: str) -> None:
-    answer = httpx.head(f"{door}/tickets")
-    assert (answer.status_code, answer.content) == (418, b"")
+def test_a_head_request_is_forwarded_and_has_no_body(server: str) -> None:
+    response = httpx.head(f"{server}/tickets")
+    assert (response.status_code, response.content) == (418, b"")
 
 
-def test_a_signed_request_keeps_its_host_and_the_senders_address_is_added(door: str) -> None:
+def test_the_host_is_forwarded_unchanged_and_the_clients_address_is_added(server: str) -> None:
     headers = {"Host": "support.localhost:8080", "X-Forwarded-For": "1.2.3.4"}
-    sent = [(name.lower(), value) for name, value in httpx.get(door, headers=headers).json()["headers"]]
+    sent = [(name.lower(), value) for name, value in httpx.get(server, headers=headers).json()["headers"]]
     assert ("host", "support.localhost:8080") in sent
     assert [value for name, value in sent if name == "x-forwarded-for"] == ["1.2.3.4", "127.0.0.1"]
 
@@ -140,75 +140,81 @@ def test_a_signed_request_keeps_its_host_and_the_senders_address_is_added(door: 
     "headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
 )
 @pytest.mark.parametrize("path", ["/tickets", "/healthz", "/docs"])
-def test_a_page_of_another_site_gets_no_answer(door: str, path: str, headers: dict[str, str]) -> None:
-    answer = httpx.get(door + path, headers=headers)
-    assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+def test_requests_from_pages_of_other_sites_are_rejected(
+    server: str, path: str, headers: dict[str, str]
+) -> None:
+    response = httpx.get(server + path, headers=headers)
+    assert (response.status_code, response.headers["content-type"]) == (403, "application/problem+json")
 
 
-def test_pages_of_the_front_door_may_call_the_api(door: str) -> None:
-    for origin in (door, door.replace("127.0.0.1", "localhost")):
-        assert httpx.post(f"{door}/tickets", headers={"Origin": origin}).status_code == 418
+def test_pages_of_the_web_server_may_call_the_api(server: str) -> None:
+    for origin in (server, server.replace("127.0.0.1", "localhost")):
+        assert httpx.post(f"{server}/tickets", headers={"Origin": origin}).status_code == 418
 
 
-def test_header_names_are_forwarded_as_they_were_spelled(door: str) -> None:
+def test_header_names_keep_their_spelling(server: str) -> None:
     with httpx.Client() as client:  # several requests on one connection
         for name in ("X-Mixed-Case", "x-mixed-case", "X-MIXED-CASE"):
-            assert [name, "1"] in client.get(door, headers={name: "1"}).json()["headers"]
+            assert [name, "1"] in client.get(server, headers={name: "1"}).json()["headers"]
 
 
-def test_an_answer_keeps_its_status_and_every_header(door: str) -> None:
-    answer = httpx.get(f"{door}/tickets")
-    assert answer.status_code == 418
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+def test_a_response_keeps_its_status_and_every_header(server: str) -> None:
+    response = httpx.get(f"{server}/tickets")
+    assert response.status_code == 418
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
 
-def test_of_a_body_that_is_too_large_just_enough_is_forwarded_to_be_refused(door: str) -> None:
-    assert httpx.post(f"{door}/tickets", content=b"x" * LIMIT).json()["size"] == LIMIT
-    assert httpx.post(f"{door}/tickets", content=b"x" * (LIMIT + 4096)).json()["size"] == LIMIT + 1
+def test_a_body_above_the_apis_limit_is_cut_just_above_it(server: str) -> None:
+    assert httpx.post(f"{server}/tickets", content=b"x" * LIMIT).json()["size"] == LIMIT
+    assert httpx.post(f"{server}/tickets", content=b"x" * (LIMIT + 4096)).json()["size"] == LIMIT + 1
 
 
-def test_an_api_that_does_not_answer_is_a_problem_like_any_other(door_to_nowhere: str) -> None:
-    answer = httpx.get(f"{door_to_nowhere}/tickets")
-    assert answer.status_code == 503
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["retry-after"] == "5"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.json()["type"] == "urn:support-pipeline:unavailable"
+def test_an_unreachable_api_is_reported_as_problem_details(server_without_api: str) -> None:
+    response = httpx.get(f"{server_without_api}/tickets")
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["retry-after"] == "5"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.json()["type"] == "urn:support-pipeline:unavailable"
 
 
 HEAD = b"POST /tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
 
 
 @pytest.mark.parametrize("sent", [b"", b"P", HEAD, HEAD + b"\r\n", HEAD + b"\r\n{"])
-def test_a_connection_whose_request_never_ends_is_closed(impatient_door: str, sent: bytes) -> None:
-    with connect(impatient_door, sent) as connection:
-        assert received_to_the_end(connection) == b""
+def test_a_connection_with_an_incomplete_request_is_closed(
+    server_with_short_timeout: str, sent: bytes
+) -> None:
+    with connect(server_with_short_timeout, sent) as connection:
+        assert receive_until_closed(connection) == b""
 
 
-def test_an_idle_connection_is_closed_after_its_answer(impatient_door: str) -> None:
-    with connect(impatient_door, HEAD + b"\r\n{}") as connection:
-        assert received_to_the_end(connection).startswith(b"HTTP/1.1 418 ")
+def test_an_idle_connection_is_closed_after_the_response(server_with_short_timeout: str) -> None:
+    with connect(server_with_short_timeout, HEAD + b"\r\n{}") as connection:
+        assert receive_until_closed(connection).startswith(b"HTTP/1.1 418 ")
 
 
-def test_a_request_that_is_whole_gets_its_answer_however_long_the_api_takes(impatient_door: str) -> None:
-    assert httpx.get(f"{impatient_door}/slow", timeout=20).status_code == 418
+def test_a_complete_request_gets_its_response_however_long_the_api_takes(
+    server_with_short_timeout: str,
+) -> None:
+    assert httpx.get(f"{server_with_short_timeout}/slow", timeout=20).status_code == 418
 
 
-def test_the_number_of_connections_is_bounded(door: str) -> None:
+def test_the_number_of_connections_is_limited(server: str) -> None:
     with ExitStack() as stack:
-        opened = [stack.enter_context(connect(door)) for _ in range(300)]
+        connections = [stack.enter_context(connect(server)) for _ in range(300)]
 
         def closed() -> int:
-            return sum(is_closed(connection) for connection in opened)
+            return sum(is_closed(connection) for connection in connections)
 
         assert wait_for(lambda: closed() >= 300 - 256, 20)
         assert closed() < 50
-    assert wait_for(lambda: is_open(door), 20)
+    assert wait_for(lambda: is_open(server), 20)
 
 
-def received_to_the_end(connection: socket.socket) -> bytes:
-    """All that is received until the other side closes the connection, or resets it."""
+def receive_until_closed(connection: socket.socket) -> bytes:
+    """Receive until the server closes or resets the connection."""
     received = b""
     try:
         while part := connection.recv(65536):

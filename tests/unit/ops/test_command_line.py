@@ -8,7 +8,7 @@ import boto3
 import moto
 import pytest
 
-from local.state import Stack
+from local.stack import Stack
 from ops.__main__ import main
 
 OUTPUTS = (

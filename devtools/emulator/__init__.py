@@ -1,1 +1,1 @@
-"""The embedded AWS: `ministack`, extended to behave like AWS where this product needs it."""
+"""The embedded AWS: the emulator `ministack`, extended where it behaves differently from AWS."""

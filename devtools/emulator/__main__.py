@@ -1,10 +1,16 @@
 """Run the emulator in this process, until SIGTERM or SIGINT: `python -m devtools.emulator`.
 
-Configuration comes from the environment. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the root user's key,
-are required. The others are GATEWAY_PORT and BIND_HOST, the emulator's other variables, and LAMBDA_WORKERS
-(worker_limit), FUNCTION_LOG (function_log), PAGE_ORIGIN (control_plane) and EMULATOR_TMP: the folder for the
-temporary files of the emulator and its functions, which are removed at the end; the system's by default. With
-PERSIST_STATE=1 set STATE_DIR, too: otherwise the state is one of the temporary files.
+Environment variables:
+
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY   the root user's key; required
+    GATEWAY_PORT, BIND_HOST, …                 those of `ministack` itself
+    LAMBDA_WORKERS                             see worker_limit
+    FUNCTION_LOG                               see function_log
+    PAGE_ORIGIN                                see control_plane
+    EMULATOR_TMP                               the folder for temporary files, which are removed at the end;
+                                               by default the system's
+
+With PERSIST_STATE=1, set STATE_DIR as well: by default the state is one of the temporary files.
 """
 
 import os
@@ -14,16 +20,16 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 _DEFAULTS = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}
 
 
 def main() -> None:
-    """Start, serve, and leave neither a process nor a file behind."""
+    """Serve until a signal arrives, then remove all processes and temporary files."""
     if sys.argv[1:]:
         sys.exit(
-            "python -m devtools.emulator takes no arguments: see its docstring for the environment variables"
+            "python -m devtools.emulator takes no arguments: its docstring lists the environment variables."
         )
     if not (os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY")):
         sys.exit("Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: they are the emulator's root key.")
@@ -33,9 +39,9 @@ def main() -> None:
     if parent:
         Path(parent).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="emulator-", dir=parent, ignore_cleanup_errors=True) as folder:
-        # Before the emulator is imported: it reads the folder once.
+        # The emulator reads this setting once, when it is imported.
         tempfile.tempdir = os.environ["TMPDIR"] = folder
-        # The emulator keeps the keys that sign its tokens there, in any case.
+        # Even without PERSIST_STATE, the emulator stores the keys that sign its tokens there.
         os.environ.setdefault("STATE_DIR", folder)
         _serve()
 
@@ -47,19 +53,19 @@ def _exit(_signal: int, _frame: FrameType | None) -> None:
 def _set_environment() -> None:
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    # It would take the place of the endpoint that the emulator gives to its functions.
+    # It would override the endpoint that the emulator passes to its functions.
     os.environ.pop("AWS_ENDPOINT_URL", None)
 
 
 def _serve() -> None:
-    # Imported late: the emulator reads the environment when it is imported, and another release of it may
-    # not even have what the extensions import.
+    # Imported late: the emulator reads the environment when it is imported, and another release may lack
+    # names that the extensions import.
     try:
-        guard.check_version()
+        patch.check_version()
         from devtools.emulator import extensions  # noqa: PLC0415
 
         extensions.install()
-    except guard.EmulatorChangedError as error:
+    except patch.EmulatorChangedError as error:
         sys.exit(str(error))
     from ministack import app  # noqa: PLC0415
 

@@ -1,18 +1,20 @@
 """The access log of a REST API's stage (`AccessLogSetting` of AWS::ApiGateway::Stage).
 
-API Gateway writes one line for each request, refused ones too, in the stage's format to its log group. The
-emulator drops the setting and writes nothing. This module keeps the setting, and like AWS refuses one in an
-account without a role for it, and a format of several lines or without a request id. It writes each line as
-AWS does:
+API Gateway writes one line in the stage's format for each request, including refused ones. It refuses the
+setting if the account has no role for logging, and a format that has several lines or lacks a request id. The
+emulator ignores the setting. This module stores it, checks it, and writes the lines:
 
 - a variable without a value is `-`;
-- in place of a request id that the client chose and that is not a UUID there is
-  `{uuid}_REPLACED_INVALID_REQUEST_ID` (Access logging for REST APIs);
-- values are escaped for a JSON string. AWS's pages do not say so; a `User-Agent` full of quotes and
-  backslashes was seen escaped on AWS in 2024 (github.com/DataBiosphere/azul/issues/4348).
+- a request id that the client chose and that is not a UUID is replaced by
+  `{uuid}_REPLACED_INVALID_REQUEST_ID`;
+- values are escaped for a JSON string. The AWS documentation does not say so, but a `User-Agent` full of
+  quotes and backslashes was seen escaped on AWS in 2024 (github.com/DataBiosphere/azul/issues/4348).
 
-A stage's lines are in one stream, where AWS spreads them over many. As on AWS a line that cannot be written
-fails nothing.
+All lines of a stage go to one log stream; AWS spreads them over many. As on AWS, a line that cannot be
+written does not make the request fail.
+
+Sources: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html
 """
 
 import json
@@ -26,12 +28,12 @@ from typing import Any
 
 from ministack import app
 from ministack.core.responses import request_scope
-from ministack.services import apigateway_v1, cloudwatch_logs
+from ministack.services import apigateway_v1
 from ministack.services.cloudformation import provisioners
 
-from devtools.emulator import guard
-from devtools.emulator.caller_identity import api_key, source_ip
-from devtools.emulator.request_id import EXTENDED_HEADER, HEADER
+from devtools.emulator import patch
+from devtools.emulator.log_events import put_log_event
+from devtools.emulator.request_context import EXTENDED_ID_HEADER, ID_HEADER, api_key, source_ip
 
 Json = dict[str, Any]
 
@@ -47,33 +49,33 @@ logger = logging.getLogger(__name__)
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap_handler(provisioners, "_RESOURCE_HANDLERS", [_STAGE, "create"], _create_stage)
-    guard.wrap_handler(provisioners, "_RESOURCE_HANDLERS", [_STAGE, "update"], _update_stage)
-    guard.wrap(apigateway_v1, "_gateway_error_response", _gateway_error_response)
-    guard.wrap(app, "_handle_execute_api_request", _handle_execute_api_request)
+    patch.wrap_handler(provisioners, "_RESOURCE_HANDLERS", [_STAGE, "create"], _create_stage)
+    patch.wrap_handler(provisioners, "_RESOURCE_HANDLERS", [_STAGE, "update"], _update_stage)
+    patch.wrap(apigateway_v1, "_gateway_error_response", _gateway_error_response)
+    patch.wrap(app, "_handle_execute_api_request", _handle_execute_api_request)
 
 
 # --- The setting ---
 
 
 def _create_stage(original: Callable[..., Any], logical_id: str, props: Json, stack_name: str) -> Any:
-    settings = _settings(props)
+    settings = _access_log_settings(props)
     created = original(logical_id, props, stack_name)
-    _keep(props, settings)
+    _store(props, settings)
     return created
 
 
 def _update_stage(
     original: Callable[..., Any], physical_id: str, old_props: Json, new_props: Json, *args: Any
 ) -> Any:
-    settings = _settings(new_props)
+    settings = _access_log_settings(new_props)
     updated = original(physical_id, old_props, new_props, *args)
-    _keep(new_props, settings)
+    _store(new_props, settings)
     return updated
 
 
-def _settings(props: Json) -> dict[str, str]:
-    """The stage's `accessLogSettings`. Raises ValueError for what AWS refuses."""
+def _access_log_settings(props: Json) -> dict[str, str]:
+    """The stage's `accessLogSettings`. Raises ValueError for a setting that AWS refuses."""
     setting = props.get("AccessLogSetting")
     if not setting:
         return {}
@@ -87,7 +89,7 @@ def _settings(props: Json) -> dict[str, str]:
     return {"destinationArn": setting["DestinationArn"], "format": text}
 
 
-def _keep(props: Json, settings: dict[str, str]) -> None:
+def _store(props: Json, settings: dict[str, str]) -> None:
     apigateway_v1._stages_v1[props["RestApiId"]][props["StageName"]]["accessLogSettings"] = settings
 
 
@@ -111,13 +113,13 @@ async def _handle_execute_api_request(
     started = time.time()
     token = _error_type.set("")
     try:
-        answer = await original(host, path, method, headers, *args, **options)
+        response = await original(host, path, method, headers, *args, **options)
         parsed = app._parse_execute_api_url(host, path)
         scope = parsed and apigateway_v1.find_api_scope(parsed[0])
         if scope:
             with request_scope(*scope):
-                _log(parsed, method, headers, answer, started)
-        return answer
+                _log(parsed, method, headers, response, started)
+        return response
     finally:
         _error_type.reset(token)
 
@@ -126,7 +128,7 @@ def _log(
     address: tuple[str, str, str],
     method: str,
     headers: Mapping[str, str],
-    answer: tuple[int, Mapping[str, str], bytes],
+    response: tuple[int, Mapping[str, str], bytes],
     started: float,
 ) -> None:
     api_id, stage_name, path = address
@@ -135,11 +137,11 @@ def _log(
     if not settings:
         return
     try:
-        values = _request_values(api_id, path, method, headers) | _answer_values(answer, started)
+        values = _request_values(api_id, path, method, headers) | _response_values(response, started)
         line = _VARIABLE.sub(lambda match: _escaped(values.get(match[1])), settings["format"])
-        _put(settings["destinationArn"], stage_name, line, started)
+        put_log_event(settings["destinationArn"], stage_name, int(started * 1000), line)
     except Exception:
-        logger.exception("%s %s is not in the access log", method, path)
+        logger.exception("%s %s could not be written to the access log", method, path)
 
 
 def _request_values(api_id: str, path: str, method: str, headers: Mapping[str, str]) -> Json:
@@ -156,14 +158,14 @@ def _request_values(api_id: str, path: str, method: str, headers: Mapping[str, s
     }
 
 
-def _answer_values(answer: tuple[int, Mapping[str, str], bytes], started: float) -> Json:
-    status, headers, body = answer
-    request_id = headers.get(HEADER, "")
+def _response_values(response: tuple[int, Mapping[str, str], bytes], started: float) -> Json:
+    status, headers, body = response
+    request_id = headers.get(ID_HEADER, "")
     return {
         "requestId": request_id
         if _UUID.fullmatch(request_id)
         else f"{uuid.uuid4()}_REPLACED_INVALID_REQUEST_ID",
-        "extendedRequestId": headers.get(EXTENDED_HEADER),
+        "extendedRequestId": headers.get(EXTENDED_ID_HEADER),
         "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(started)),
         "status": status,
         "responseLength": len(body or b""),
@@ -174,12 +176,3 @@ def _answer_values(answer: tuple[int, Mapping[str, str], bytes], started: float)
 
 def _escaped(value: Any) -> str:
     return json.dumps("-" if value in (None, "") else str(value))[1:-1]
-
-
-def _put(destination: str, stream: str, line: str, started: float) -> None:
-    target = {"logGroupName": destination.split(":")[6], "logStreamName": stream}
-    cloudwatch_logs._create_log_stream(target)  # refused, when it is there already
-    event = {"timestamp": int(started * 1000), "message": line}
-    status, _headers, body = cloudwatch_logs._put_log_events({**target, "logEvents": [event]})
-    if status >= 400:
-        raise RuntimeError(json.loads(body)["message"])

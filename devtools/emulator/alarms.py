@@ -1,9 +1,12 @@
 """Alarms on metrics.
 
-The emulator evaluates an alarm only when somebody puts a metric. It takes the points of all dimensions
-together, so that an alarm on a dimension that does not exist seems to work, and it leaves an alarm as it is
-when no points come. AWS evaluates all the time, reads exactly the alarm's dimensions, and treats missing
-points as `TreatMissingData` says. This module does the same, but evaluates when somebody asks for alarms.
+AWS evaluates an alarm continuously, on the metric with exactly the alarm's dimensions, and treats missing
+data points as `TreatMissingData` says. The emulator evaluates an alarm only when a metric is put, combines
+the data points of all dimensions, so that an alarm on a dimension that does not exist seems to work, and
+keeps an alarm's state when data points are missing. This module evaluates alarms as AWS does, each time they
+are described.
+
+Source: Amazon CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data".
 """
 
 import operator
@@ -13,7 +16,7 @@ from typing import Any
 
 from ministack.services import cloudwatch
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
@@ -28,8 +31,8 @@ _MISSING = {"notBreaching": "OK", "breaching": "ALARM", "missing": "INSUFFICIENT
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
-    guard.wrap(cloudwatch, "_describe_alarms", _describe_alarms)
+    patch.wrap(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
+    patch.wrap(cloudwatch, "_describe_alarms", _describe_alarms)
 
 
 def _describe_alarms(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -42,7 +45,7 @@ def _evaluate_alarm(original: Callable[[Json], None], alarm: Json) -> None:
     if not alarm.get("MetricName") or compare is None:  # a metric math or anomaly alarm
         original(alarm)
         return
-    dimensions = {one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])}
+    dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
     key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
     since = time.time() - alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
     recent = [point for point in cloudwatch._metrics.get(key) or [] if point["Timestamp"] >= since]
@@ -54,10 +57,10 @@ def _evaluate_alarm(original: Callable[[Json], None], alarm: Json) -> None:
     else:
         after = "ALARM" if compare(value, alarm["Threshold"]) else "OK"
     if after != before:
-        _move(alarm, str(after), f"{statistic} is {value}, the threshold is {alarm['Threshold']}.")
+        _change_state(alarm, str(after), f"{statistic} is {value}, the threshold is {alarm['Threshold']}.")
 
 
-def _move(alarm: Json, after: str, reason: str) -> None:
+def _change_state(alarm: Json, after: str, reason: str) -> None:
     before, now = alarm["StateValue"], int(time.time())
     alarm.update(StateValue=after, StateReason=reason, StateUpdatedTimestamp=now)
     cloudwatch._record_history(alarm["AlarmName"], before, after, reason)

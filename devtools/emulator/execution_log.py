@@ -1,20 +1,25 @@
 """The history of executions in CloudWatch Logs.
 
-AWS writes every history event of an execution to the log group of its state machine's `loggingConfiguration`.
-For EXPRESS these lines are the only history there is; the console's visual inspection is drawn from them. The
-emulator stores the configuration and writes nothing. This module writes the lines in AWS's form:
+AWS writes every history event of an execution to the log group in its state machine's `loggingConfiguration`.
+An EXPRESS execution has no other history; the console draws its graph from these lines. The emulator stores
+the configuration and writes nothing. This module writes the lines in AWS's format:
 
-- all scalars are strings, `details.input` and `details.output` are JSON in a string;
-- an input or output of more than MAX_PAYLOAD bytes is cut (`inputDetails.truncated`), and both are left out
-  without `includeExecutionData`;
-- level ERROR logs errors only, FATAL only an execution that did not succeed, OFF nothing;
-- the first two events have the `previous_event_id` 0, each of the others the id of the one before;
-- nothing follows the event that ended the execution, though the emulator lets a stopped one finish its state.
+- all scalars are strings; `details.input` and `details.output` are strings of JSON;
+- an input or output of more than MAX_PAYLOAD bytes is truncated (`inputDetails.truncated`), and without
+  `includeExecutionData` both are omitted;
+- level ERROR logs errors only, FATAL only how an execution ended that did not succeed, OFF nothing;
+- the first two events have the `previous_event_id` 0, every other event the id of the event before it;
+- no event follows the one that ended the execution, although the emulator lets a stopped execution finish its
+  current state.
 
-The events are those of the emulator's history: it has no TaskStarted, and a task's time-out is a TaskFailed.
+The events are those of the emulator's history, which has no TaskStarted, and a TaskFailed for a task that
+timed out.
 
-AWS shares a stream between executions. Here each has its own, `states/{machine}/{minute}/{id}`: events that
-arrive out of order in a shared one are costly. As on AWS a line that cannot be written fails nothing.
+On AWS, executions share log streams. Here each execution has a stream of its own,
+`states/{machine}/{minute}/{id}`, because the emulator is slow when events arrive out of order. As on AWS, a
+line that cannot be written does not make the execution fail.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 """
 
 import json
@@ -24,9 +29,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services import cloudwatch_logs, stepfunctions
+from ministack.services import stepfunctions
 
-from devtools.emulator import guard
+from devtools.emulator import patch
+from devtools.emulator.log_events import put_log_event
 
 Json = dict[str, Any]
 
@@ -42,14 +48,14 @@ logger = logging.getLogger(__name__)
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(stepfunctions, "_run_execution", _run_execution)
-    guard.wrap(stepfunctions, "_add_event", _add_event)
+    patch.wrap(stepfunctions, "_run_execution", _run_execution)
+    patch.wrap(stepfunctions, "_add_event", _add_event)
 
 
 def _run_execution(original: Callable[..., None], exec_arn: str) -> None:
     execution = stepfunctions._executions.get(exec_arn)
     if execution:
-        _log(execution, execution["events"][0])  # ExecutionStarted: the only event that nothing adds
+        _log(execution, execution["events"][0])  # ExecutionStarted is not added by _add_event.
     original(exec_arn)
 
 
@@ -61,24 +67,26 @@ def _add_event(original: Callable[..., Json], execution: Json, event_type: str, 
 
 def _log(execution: Json, event: Json) -> None:
     try:
-        # The child of a distributed map has no machine of its own.
+        # A child execution of a distributed map has no state machine of its own.
         machine = stepfunctions._state_machines.get(execution["stateMachineArn"])
         if machine is None:
             return
-        configuration = _api_names(machine["loggingConfiguration"])
+        configuration = _in_camel_case(machine["loggingConfiguration"])
         if _is_logged(configuration.get("level"), event["type"]) and not _ended_before(execution, event):
             line = _line(execution, event, with_data=configuration.get("includeExecutionData", False))
-            _put(_group(configuration), _stream(machine, execution), line)
+            message = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+            timestamp = int(line["event_timestamp"])
+            put_log_event(_group_arn(configuration), _stream(machine, execution), timestamp, message)
     except Exception:
-        logger.exception("%s of %s is not in the execution's log", event["type"], execution["executionArn"])
+        logger.exception("%s of %s could not be logged", event["type"], execution["executionArn"])
 
 
-def _api_names(node: Any) -> Any:
-    """A configuration with the API's names (`level`): CloudFormation's (`Level`) are stored as they are."""
+def _in_camel_case(node: Any) -> Any:
+    """The configuration with the API's names (`level`); the emulator keeps CloudFormation's (`Level`)."""
     if isinstance(node, list):
-        return [_api_names(item) for item in node]
+        return [_in_camel_case(item) for item in node]
     if isinstance(node, dict):
-        return {name[0].lower() + name[1:]: _api_names(member) for name, member in node.items()}
+        return {name[0].lower() + name[1:]: _in_camel_case(value) for name, value in node.items()}
     return node
 
 
@@ -97,14 +105,12 @@ def _ended_before(execution: Json, event: Json) -> bool:
     return any(other["type"] in _END for other in execution["events"] if other is not event)
 
 
-# --- Where a line goes ---
+# --- Log group and stream ---
 
 
-def _group(configuration: Json) -> str:
-    """The name of the log group: its ARN is `arn:aws:logs:{region}:{account}:log-group:{name}:*`."""
+def _group_arn(configuration: Json) -> str:
     (destination,) = configuration["destinations"]
-    arn: str = destination["cloudWatchLogsLogGroup"]["logGroupArn"]
-    return arn.split(":")[6]
+    return str(destination["cloudWatchLogsLogGroup"]["logGroupArn"])
 
 
 def _stream(machine: Json, execution: Json) -> str:
@@ -112,19 +118,7 @@ def _stream(machine: Json, execution: Json) -> str:
     return f"states/{machine['name']}/{minute}/{execution['executionArn'].rpartition(':')[2]}"
 
 
-def _put(group: str, stream: str, line: Json) -> None:
-    target = {"logGroupName": group, "logStreamName": stream}
-    cloudwatch_logs._create_log_stream(target)  # refused, when it is there already
-    message = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair has no UTF-8.
-    message = message.encode(errors="replace").decode()
-    event = {"timestamp": int(line["event_timestamp"]), "message": message}
-    status, _headers, body = cloudwatch_logs._put_log_events({**target, "logEvents": [event]})
-    if status >= 400:
-        raise RuntimeError(json.loads(body)["message"])
-
-
-# --- The line ---
+# --- The log line ---
 
 
 def _line(execution: Json, event: Json, *, with_data: bool) -> Json:
@@ -146,18 +140,18 @@ def _details(details: Mapping[str, Any], *, with_data: bool) -> Json:
     for name, value in sorted(details.items()):
         if name in ("input", "output"):
             if with_data:
-                text = _cut(value)
+                text = _truncated(value)
                 logged |= {name: text, f"{name}Details": {"truncated": text != value}}
         elif value:
             logged[name] = str(value)
     integration = _INTEGRATION.fullmatch(details.get("resource", ""))
-    if integration:  # AWS logs arn:aws:states:::sns:publish in two parts
+    if integration:  # AWS logs arn:aws:states:::sns:publish as two values, "sns" and "publish".
         logged |= {"resource": integration[2], "resourceType": integration[1]}
     return logged
 
 
-def _cut(payload: str) -> str:
-    """As much of a payload as takes at most MAX_PAYLOAD bytes in the line, where it is escaped."""
+def _truncated(payload: str) -> str:
+    """The beginning of a payload that takes at most MAX_PAYLOAD bytes once it is escaped for the line."""
     if _size(payload) <= MAX_PAYLOAD:
         return payload
     lengths = range(len(payload) + 1)

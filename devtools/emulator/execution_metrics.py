@@ -1,9 +1,11 @@
-"""The metrics of executions, AWS/States.
+"""The metrics of executions in the namespace AWS/States.
 
-The emulator records none. AWS counts how executions begin and end by the ARN of their state machine. This
+AWS counts started and ended executions per state machine ARN. The emulator records no such metrics. This
 module records ExecutionsStarted, ExecutionsSucceeded, ExecutionsFailed, ExecutionsTimedOut and
-ExecutionsAborted in the same way, also for executions that a version or an alias started. That AWS counts
-these under the state machine's own ARN, too, is an assumption (docs/aws.md).
+ExecutionsAborted. Executions that were started by a version or an alias also count under the state machine's
+own ARN; that AWS does so is an assumption (docs/aws.md).
+
+Source: Step Functions developer guide, "Monitoring Step Functions metrics using Amazon CloudWatch".
 """
 
 from collections.abc import Callable
@@ -11,11 +13,11 @@ from typing import Any
 
 from ministack.services import cloudwatch, stepfunctions
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
-_ENDS = {
+_END_METRICS = {
     "ExecutionSucceeded": "ExecutionsSucceeded",
     "ExecutionFailed": "ExecutionsFailed",
     "ExecutionTimedOut": "ExecutionsTimedOut",
@@ -25,8 +27,8 @@ _ENDS = {
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(stepfunctions, "_run_execution", _run_execution)
-    guard.wrap(stepfunctions, "_add_event", _add_event)
+    patch.wrap(stepfunctions, "_run_execution", _run_execution)
+    patch.wrap(stepfunctions, "_add_event", _add_event)
 
 
 def _run_execution(original: Callable[..., None], exec_arn: str) -> None:
@@ -36,11 +38,11 @@ def _run_execution(original: Callable[..., None], exec_arn: str) -> None:
 
 
 def _add_event(original: Callable[..., Json], execution: Json, event_type: str, details: Any = None) -> Json:
-    # The emulator lets a stopped execution finish its state: only the first end counts.
-    has_ended = any(event["type"] in _ENDS for event in execution["events"])
+    # The emulator lets a stopped execution finish its state, so it may end twice; only the first end counts.
+    has_ended = any(event["type"] in _END_METRICS for event in execution["events"])
     event = original(execution, event_type, details)
-    if event_type in _ENDS and not has_ended:
-        _count(execution, _ENDS[event_type])
+    if event_type in _END_METRICS and not has_ended:
+        _count(execution, _END_METRICS[event_type])
     return event
 
 

@@ -1,13 +1,14 @@
-"""Functions run on what Lambda gives them: its Python with its boto3, and its environment.
+"""Functions run in Lambda's runtime: its Python, its boto3, its environment variables.
 
-The emulator starts its workers on its own interpreter and hands its own environment down. A function could
-then import every package of the development environment, read the developer's `~/.aws`, and take the
-developer's time zone for UTC, and would fail on AWS only. This module starts the workers on `.venv-lambda`,
-which holds what the runtime holds, and leaves them the variables that Lambda sets; AWS_ENDPOINT_URL… and
-TMPDIR stay, because the emulator needs them.
+The emulator starts workers with its own interpreter and environment. Functions could then import every
+package of the development environment, read the developer's `~/.aws`, and use the developer's time zone, and
+would fail on AWS only. This module starts workers in `.venv-lambda`, which has the packages of Lambda's
+runtime, with the variables that Lambda sets, and those that the emulator needs: AWS_ENDPOINT_URL… and TMPDIR.
 
-The environment of a function on python3.13 has TZ, LANG and PATH as below and no HOME; the home of its user,
-which SDKs look for, does not exist.
+On AWS, a function on python3.13 has the TZ, LANG and PATH below and no HOME; the home directory of its user,
+where SDKs look for configuration, does not exist.
+
+Source: Lambda developer guide, "Lambda runtimes" and "Defined runtime environment variables".
 """
 
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from ministack.core import lambda_runtime
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 _PYTHON = Path(__file__).parents[2] / ".venv-lambda" / "bin" / "python"
 
@@ -41,12 +42,12 @@ _REPLACE_LINES = f"""
 
 
 def install() -> None:
-    """Extend the emulator. Exits with one sentence when there is no `.venv-lambda`."""
+    """Extend the emulator. Exits with an error message if `.venv-lambda` does not exist."""
     if not _PYTHON.exists():
-        sys.exit(f"{_PYTHON} is missing: make it with `make .venv-lambda`.")
-    guard.wrap(lambda_runtime, "_detect_runtime_binary", _interpreter_and_script)
-    guard.replace_line(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _UPDATE_LINE, _REPLACE_LINES)
-    # These act before the worker's first line.
+        sys.exit(f"{_PYTHON} is missing: create it with `make .venv-lambda`.")
+    patch.wrap(lambda_runtime, "_detect_runtime_binary", _interpreter_and_script)
+    patch.replace_line(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _UPDATE_LINE, _REPLACE_LINES)
+    # Python reads these variables before it runs the worker's script.
     for name in [name for name in os.environ if name.startswith("PYTHON")]:
         del os.environ[name]
 

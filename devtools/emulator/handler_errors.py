@@ -1,12 +1,15 @@
-"""A Python handler's exception keeps its class name.
+"""The error of a function that failed: the exception's class name, or Runtime.ExitError.
 
-AWS answers `{"errorMessage", "errorType": "<class name>", "requestId", "stackTrace"}` and keeps the execution
-environment warm; Step Functions matches Retry and Catch by that name. The emulator answers
-`Runtime.HandlerError` for every exception and kills the worker. This module makes the worker report an
-exception as a result under a name that no handler can guess, and turns that result into AWS's answer.
+When a Python handler raises an exception, AWS returns `{"errorMessage", "errorType": "<class name>",
+"requestId", "stackTrace"}` and keeps the execution environment warm; Step Functions matches Retry and Catch
+by the class name. The emulator returns `Runtime.HandlerError` for every exception and kills the worker. This
+module makes the worker report an exception as a result under a key that no handler can guess, and converts
+that result into AWS's error.
 
-A worker that died (out of memory, `os._exit`, killed) answers `Runtime.ExitError`, however the emulator found
-out: it answers with whatever exception that gave it. A time-out stays `Sandbox.Timedout`.
+When a worker has died (out of memory, `os._exit`, killed), the error is `Runtime.ExitError`. The emulator
+returns whatever exception it got itself. A timeout remains `Sandbox.Timedout`.
+
+Source: Lambda developer guide, "Lambda function errors in Python".
 """
 
 from collections.abc import Callable
@@ -16,15 +19,15 @@ from uuid import uuid4
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
-_REPORT = f"handler-error-{uuid4()}"
+_ERROR_KEY = f"handler-error-{uuid4()}"
 
 _ERROR_LINE = r"""
             _real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\n")
 """  # noqa: E501 (a line of the emulator)
 _REPORT_LINES = rf"""
-            _real_stdout.write(json.dumps({{"status": "ok", "result": {{"{_REPORT}": {{
+            _real_stdout.write(json.dumps({{"status": "ok", "result": {{"{_ERROR_KEY}": {{
                 "errorMessage": str(e).encode(errors="replace").decode(),
                 "errorType": type(e).__name__,
                 "requestId": context.aws_request_id,
@@ -35,8 +38,8 @@ _REPORT_LINES = rf"""
 
 def install() -> None:
     """Extend the emulator."""
-    guard.replace_line(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _ERROR_LINE, _REPORT_LINES)
-    guard.wrap(lambda_svc, "_execute_function_warm", _execute)
+    patch.replace_line(lambda_runtime, "_PYTHON_WORKER_SCRIPT", _ERROR_LINE, _REPORT_LINES)
+    patch.wrap(lambda_svc, "_execute_function_warm", _execute)
 
 
 def _execute(original: Callable[..., Any], func: Any, event: Any, request_id: str) -> Any:
@@ -44,22 +47,22 @@ def _execute(original: Callable[..., Any], func: Any, event: Any, request_id: st
     body = result["body"]
     if not isinstance(body, dict):
         return result
-    if _REPORT in body:
-        return _failure(body[_REPORT], result["log"])
-    if result.get("error") and _died(func.get("config") or func, body):
+    if _ERROR_KEY in body:
+        return _error_result(body[_ERROR_KEY], result["log"])
+    if result.get("error") and _is_dead_worker(func.get("config") or func, body):
         body["errorType"] = "Runtime.ExitError"
     return result
 
 
-def _died(config: dict[str, Any], error: dict[str, Any]) -> bool:
-    """Whether a Python worker is gone: what its handler raised has been reported, so little else is left."""
+def _is_dead_worker(config: dict[str, Any], error: dict[str, Any]) -> bool:
+    """Whether the error means that a Python worker died; the handler's exceptions were reported before."""
     if not config["Runtime"].startswith("python") or "errorMessage" not in error:
         return False
-    is_start = error["errorMessage"].startswith("Worker init failed")
-    return not is_start and error["errorType"] != "Sandbox.Timedout"
+    is_init_error = error["errorMessage"].startswith("Worker init failed")
+    return not is_init_error and error["errorType"] != "Sandbox.Timedout"
 
 
-def _failure(error: dict[str, Any], log: str) -> dict[str, Any]:
+def _error_result(error: dict[str, Any], log: str) -> dict[str, Any]:
     traceback = "".join(error["stackTrace"]).rstrip("\n")
     report = f"[ERROR] {error['errorType']}: {error['errorMessage']}\nTraceback (most recent call last):\n"
     return {"body": error, "error": True, "log": "\n".join(filter(None, [log, report + traceback]))}

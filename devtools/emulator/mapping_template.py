@@ -1,18 +1,21 @@
 """Mapping templates: Velocity (VTL) as API Gateway renders it.
 
-AWS renders the templates of an integration with Apache Velocity 1.x, with the variables `$input`, `$context`
-and `$util`. The emulator knows a small subset of it (no `#if`, no methods of strings). This module renders
-them with the VTL engine `airspeed`, changed where it differs from AWS:
+AWS renders the templates of an integration with Apache Velocity 1.x and the variables `$input`, `$context`
+and `$util`. The emulator supports a small subset (no `#if`, no string methods). This module renders them with
+the VTL engine `airspeed`, patched where it differs from AWS:
 
-- a string literal knows no backslash escapes; a doubled quote stands for one;
-- `&&` and `||` decide from left to right, and a null operand is no error;
-- only null and false count as false, so `#if("")` holds;
-- `#set` to null changes nothing, and a `$context.responseOverride` can be set once only;
-- a text has the methods of Java's String, and nothing of Python's;
-- a reference to nothing renders as the empty string, and so does a whole map of `$context`;
-- an inserted value is never read as a template again.
+- a string literal has no backslash escapes; a doubled quote is an escaped quote;
+- `&&` and `||` are evaluated from left to right and short-circuit, and a null operand is not an error;
+- only null and false are false, so the condition of `#if("")` is true;
+- `#set` with null has no effect, and a `$context.responseOverride` can be set only once;
+- a string has the methods of Java's String, not those of Python's;
+- a reference to a missing value renders as an empty string, and so does a whole map of `$context`;
+- an inserted value is never parsed as a template.
 
-A method that is not known here raises MappingTemplateError: it does not render as something plausible.
+An unsupported method raises MappingTemplateError: a plausible wrong result would go unnoticed.
+
+Source: API Gateway developer guide, "Mapping template transformations for REST APIs"; Apache Velocity 1.7
+user guide.
 """
 
 import importlib.util
@@ -24,20 +27,20 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache, reduce
 from typing import Any
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 _MISSING = object()
 
 
 class MappingTemplateError(Exception):
-    """The template is not valid VTL, or uses something that this renderer does not know."""
+    """The template is not valid VTL, or uses something that this renderer does not support."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """A request's parameters, where `$input.params(name)` looks for a name: the last value of each.
+    """The parameters of a request in which `$input.params(name)` looks up a name; the last value of each.
 
-    The case of a name counts, also that of a header: it is the client's.
+    Names are case-sensitive, including those of headers, which have the case that the client sent.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Rendering:
-    """A rendered template, with what it set in `$context.responseOverride`."""
+    """The text of a rendered template, and what it set in `$context.responseOverride`."""
 
     text: str
     status: int | None
@@ -57,8 +60,8 @@ class Rendering:
 def render(template: str, *, body: str, parameters: Parameters, context: Mapping[str, Any]) -> Rendering:
     """Render a mapping template.
 
-    `body` is the request's body for a request template, the integration's answer for a response template;
-    `parameters` are the request's for both. Raises MappingTemplateError.
+    `body` is the request's for a request template, the integration's for a response template; `parameters`
+    are always the request's. Raises MappingTemplateError.
     """
     override = _Override(header=_Override())
     namespace = {
@@ -79,11 +82,11 @@ def render(template: str, *, body: str, parameters: Parameters, context: Mapping
 
 
 class _Opaque(dict[str, Any]):
-    """A map whose members can be read, but which is null as a whole, as those of `$context` are on AWS."""
+    """A map that is null itself although its members can be read, as the maps of `$context` are on AWS."""
 
 
 class _Override(_Opaque):
-    """`$context.responseOverride`, or its headers: each can be set once, a second time is an error on AWS."""
+    """`$context.responseOverride` or its headers. On AWS, setting a value twice is an error."""
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name in self:
@@ -99,8 +102,8 @@ def _input(body: str, parameters: Parameters) -> _Opaque:
     document = _parsed(body)
 
     def params(name: str) -> str:
-        found = (parameters.path.get(name), parameters.querystring.get(name), parameters.header.get(name))
-        return next((value for value in found if value is not None), "")
+        values = (parameters.path.get(name), parameters.querystring.get(name), parameters.header.get(name))
+        return next((value for value in values if value is not None), "")
 
     def json_text(path: str) -> str:
         value = _at(document, path)
@@ -114,7 +117,7 @@ def _input(body: str, parameters: Parameters) -> _Opaque:
 
 
 def _parsed(body: str) -> Any:
-    """The JSON document in a body. AWS takes an empty body for `{}`."""
+    """The JSON document in a body, or _MISSING. AWS reads an empty body as `{}`."""
     if not body:
         return {}
     try:
@@ -127,12 +130,12 @@ _STEP = re.compile(r"\.([\w-]+)|\[\s*(\d+)\s*\]|\[\s*'([^']*)'\s*\]|\[\s*\"([^\"
 
 
 def _at(document: Any, path: str) -> Any:
-    """What a JSON path (`$`, `$.a.b`, `$['a']`, `$.a[0]`) points at, or _MISSING."""
+    """The value at a JSON path (`$`, `$.a.b`, `$['a']`, `$.a[0]`), or _MISSING."""
     position = len("$")
     while position < len(path):
         step = _STEP.match(path, position)
         if step is None:
-            raise ValueError(f"the JSON path {path!r} is not known to this renderer")
+            raise ValueError(f"this renderer does not support the JSON path {path!r}")
         key = int(step[2]) if step[2] else next(name for name in step.group(1, 3, 4) if name is not None)
         document = _member(document, key, _MISSING)
         position = step.end()
@@ -153,7 +156,7 @@ _JAVASCRIPT_ESCAPES = {c: "\\" + c for c in "'\"\\/"} | {
 
 
 def _escape_javascript(value: Any) -> str | None:
-    """Escape as Apache Commons Lang: an apostrophe, too, though JSON knows no such escape; DEL stays."""
+    """Escape as Apache Commons Lang does: also an apostrophe, which is not valid in JSON, but not DEL."""
     if value is None:
         return None
     return re.sub(r"['\"\\/]|[^ -\x7f]", lambda match: _escaped(match[0]), _text(value))
@@ -173,7 +176,7 @@ _UTIL = _Opaque(escapeJavaScript=_escape_javascript)
 
 
 def _text(value: Any) -> str:
-    """A value as Java's toString gives it: a list as JSON, a map as `{name=value}`."""
+    """A value as Java's toString renders it: a list as JSON, a map as `{name=value}`."""
     match value:
         case None | _Opaque():
             return ""
@@ -202,11 +205,11 @@ def _utf16_length(text: str) -> int:
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.ASCII)  # \d, \s and \w are ASCII in Java
+    return re.compile(pattern, re.ASCII)  # in Java, \d, \s and \w match ASCII only
 
 
 def _replace_all(text: str, pattern: str, replacement: str) -> str:
-    """Java's replaceAll: in the replacement, `$1` is a group and a backslash takes the next as it is."""
+    """Java's replaceAll: in the replacement, `$1` is a group and a backslash escapes the next character."""
 
     def expand(match: re.Match[str]) -> str:
         return re.sub(
@@ -241,10 +244,10 @@ def _call(target: Any, name: str, arguments: list[Any]) -> Any:
         return member(*arguments)
     if isinstance(target, str) and name in _STRING_METHODS:
         return _STRING_METHODS[name](target, *arguments)
-    raise TypeError(f"the method {name}() of a {type(target).__name__} is not known to this renderer")
+    raise TypeError(f"this renderer does not support the method {name}() of a {type(target).__name__}")
 
 
-# --- Operators: each gets its operands as functions, so that && and || can leave one alone ---
+# --- Operators: they get their operands as functions, so that && and || can short-circuit ---
 
 _Operand = Callable[[], Any]
 
@@ -258,7 +261,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """Velocity compares values of different types by their text."""
+    """Velocity compares values of different types as strings."""
     if left is None or right is None or type(left) is type(right) or (_is_number(left) and _is_number(right)):
         return bool(left == right)
     return _text(left) == _text(right)
@@ -308,10 +311,10 @@ def _compiled(template: str) -> Any:
 
 @cache
 def _engine() -> Any:
-    """A copy of airspeed that speaks API Gateway's dialect; airspeed itself stays as it is for others."""
+    """A copy of airspeed that is patched for API Gateway; other users of airspeed are not affected."""
     spec = importlib.util.find_spec("airspeed")
     if spec is None or spec.loader is None:
-        raise guard.EmulatorChangedError("airspeed is not installed: mapping templates cannot be rendered.")
+        raise patch.EmulatorChangedError("airspeed is not installed: mapping templates cannot be rendered.")
     engine = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(engine)
     for owner, name, new in (
@@ -334,7 +337,7 @@ def _engine() -> Any:
         (engine.BinaryOperator, "OPERATORS", _BINARY | {word: _BINARY[op] for word, op in _WORDS.items()}),
         (engine.Expression, "calculate", _calculate_expression),
     ):
-        guard.replace(owner, name, new)
+        patch.replace(owner, name, new)
     return engine
 
 
@@ -355,7 +358,7 @@ def _interpolated_string_parser(engine: Any) -> Callable[[Any], None]:
 
 @dataclass(frozen=True)
 class _Literal:
-    """A string without references: Velocity does not even parse it."""
+    """A string without references, which Velocity does not parse."""
 
     value: str
 
@@ -401,7 +404,7 @@ def _reference_parser(original: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _write_reference(self: Any, stream: Any, namespace: Any, loader: Any) -> None:
-    if self.expression is None:  # a dollar sign that starts no reference
+    if self.expression is None:  # a dollar sign that does not start a reference
         stream.write(self.my_text())
         return
     value = self.calculate(namespace, loader)
@@ -455,7 +458,7 @@ def _calculate_expression(self: Any, namespace: Any, loader: Any) -> Any:
 
 
 def _evaluate(terms: list[Any], value_of: Callable[[Any], Any]) -> Any:
-    """The value of `operand (operator operand)*`: the loosest operator, the last of its like, splits it."""
+    """The value of `operand (operator operand)*`, split at the last operator of the lowest precedence."""
     if len(terms) == 1:
         return value_of(terms[0])
     split = max(range(1, len(terms), 2), key=lambda i: (terms[i].precedence, i))

@@ -1,14 +1,17 @@
-"""MOCK integrations, such as the answers to a browser's preflight requests.
+"""MOCK integrations, such as those that respond to a browser's preflight requests.
 
 AWS renders the integration response like that of any integration: without a template the body is empty, and
-a static header is all that stands between the outer quotes. The emulator answers `{}`, also with status
-204, and takes every quote off both ends. This module renders it as start_execution does. The request
-template may set `statusCode` only, and the response template sees nothing of the request.
+the value of a static header is everything between the outer quotes. The emulator returns `{}`, even with
+status 204, and strips all quotes from both ends. This module renders it as step_functions_integration does.
+The request template may set only `statusCode`, and the response template cannot use values of the request.
 
-The status is in the request template for the request's content type, which counts as application/json when
-there is none. On AWS another type gets 415 or, with WHEN_NO_MATCH, 500, because the request's own body would
-have to say the status. The emulator always takes the template for application/json, and 200 when that says
-nothing.
+The status is in the request template for the request's content type, application/json if it has none. On AWS,
+a request of another content type gets 415 or, with WHEN_NO_MATCH, 500, because the status would then have to
+be in the request body. The emulator always uses the template for application/json, and 200 if that sets no
+status.
+
+Source: API Gateway developer guide, "Mock integrations for REST APIs" and "Integration passthrough
+behaviors".
 """
 
 import re
@@ -18,9 +21,14 @@ from typing import Any
 
 from ministack.services import apigateway_v1
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 from devtools.emulator.mapping_template import Parameters
-from devtools.emulator.start_execution import Request, Response, integration_response, request_template
+from devtools.emulator.step_functions_integration import (
+    Request,
+    Response,
+    integration_response,
+    request_template,
+)
 
 _STATUS = re.compile(r'"statusCode"\s*:\s*(\d{3})')
 _NO_REQUEST = Request("", Parameters(), {})
@@ -30,8 +38,8 @@ _status: ContextVar[int] = ContextVar("status")
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(apigateway_v1, "_check_passthrough_behavior", _check_passthrough_behavior)
-    guard.wrap(apigateway_v1, "_invoke_mock_v1", _invoke)
+    patch.wrap(apigateway_v1, "_check_passthrough_behavior", _check_passthrough_behavior)
+    patch.wrap(apigateway_v1, "_invoke_mock_v1", _invoke)
 
 
 def _check_passthrough_behavior(

@@ -1,7 +1,10 @@
-"""Mocked responses of SFN_MOCK_CONFIG, attempt by attempt.
+"""Mocked responses (SFN_MOCK_CONFIG): one for each attempt.
 
-The emulator reads a state's mocked response once, when it enters the state, and so gives its error to every
-attempt. On Step Functions Local each attempt has its own: a retry can succeed.
+In Step Functions Local, each attempt of a task has its own mocked response, so that a retry can succeed. The
+emulator reads a state's mocked response once, when it enters the state, and uses it for all attempts.
+
+Source: Step Functions developer guide, "Testing state machines with Step Functions Local" (mocked service
+integrations).
 """
 
 from collections.abc import Callable
@@ -10,23 +13,23 @@ from typing import Any
 
 from ministack.services import stepfunctions
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
-_mocked_response = stepfunctions._get_mock_response
+_get_mock_response = stepfunctions._get_mock_response
 _task: ContextVar[tuple[Json, Json] | None] = ContextVar("task", default=None)
 
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(stepfunctions, "_get_mock_response", _once_for_all_attempts)
-    guard.wrap(stepfunctions, "_execute_task", _execute_task)
-    guard.wrap(stepfunctions, "_invoke_resource", _invoke_resource)
+    patch.wrap(stepfunctions, "_get_mock_response", _no_response_for_the_state)
+    patch.wrap(stepfunctions, "_execute_task", _execute_task)
+    patch.wrap(stepfunctions, "_invoke_resource", _invoke_resource)
 
 
-def _once_for_all_attempts(_original: Callable[..., Any], *_: Any) -> None:
-    """No response: it is given when the task is attempted."""
+def _no_response_for_the_state(_original: Callable[..., Any], *_: Any) -> None:
+    """Return no response for the state as a whole: _invoke_resource returns that of each attempt."""
 
 
 def _execute_task(
@@ -40,7 +43,7 @@ def _execute_task(
 
 
 def _invoke_resource(original: Callable[..., Any], resource: str, input_data: Any) -> Any:
-    response = _response_to_this_attempt()
+    response = _response_for_this_attempt()
     if response is None:
         return original(resource, input_data)
     if "Throw" in response:
@@ -48,9 +51,9 @@ def _invoke_resource(original: Callable[..., Any], resource: str, input_data: An
     return response["Return"]
 
 
-def _response_to_this_attempt() -> Any:
+def _response_for_this_attempt() -> Any:
     if (task := _task.get()) is None:
-        return None  # TestState runs a task outside of an execution
+        return None  # TestState runs a task without an execution
     execution, ctx = task
     machine, state = ctx["StateMachine"]["Name"], ctx["State"]
-    return _mocked_response(machine, execution.get("testCase", ""), state["Name"], state["RetryCount"])
+    return _get_mock_response(machine, execution.get("testCase", ""), state["Name"], state["RetryCount"])

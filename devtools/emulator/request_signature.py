@@ -1,18 +1,23 @@
-"""Signed requests to a REST API (methods with AWS_IAM).
+"""Signed requests to a REST API (methods with the authorization type AWS_IAM).
 
-With AUTH=true the emulator checks the signature and the caller's policies for `execute-api:Invoke`, as AWS
-does. It lacks, and this module adds:
+With AUTH=true, the emulator checks the signature, and whether the caller's policies allow
+`execute-api:Invoke`. On AWS, but not in the emulator
 
-- a signature that covers the path as the client sees it. A client of a custom domain signs `/tickets`, and
-  so does one that came through the front door, which keeps the request's Host. The emulator's own address
-  of an API has `/_aws/execute-api/{api}/{stage}` before it; both paths are good;
-- the scope of the credential: the service is execute-api and the region the API's, else INVALID_SIGNATURE;
-- the body: a signed `X-Amz-Content-Sha256` must be the hash of the body, else INVALID_SIGNATURE;
-- the root keys of the emulator (`test`, an account's number, its own key) are taken unsigned everywhere.
-  Here they are unknown keys: UnrecognizedClientException, which goes through DEFAULT_4XX, with status 403;
-- a caller without permission gets the gateway response ACCESS_DENIED: the emulator sends the API's plain
+- the signature covers the path that the client sees: `/tickets` for a custom domain, and also through the
+  front door, which keeps the request's Host. In the emulator, `/_aws/execute-api/{api}/{stage}` comes before
+  it. Here both paths are valid;
+- the credential scope must name the service execute-api and the region of the API; otherwise
+  INVALID_SIGNATURE;
+- a signed `X-Amz-Content-Sha256` must be the hash of the body; otherwise INVALID_SIGNATURE;
+- an unknown key is refused: UnrecognizedClientException, with the gateway response DEFAULT_4XX and status
+  403. The emulator accepts its root keys (`test`, account numbers, its own key) without a signature; here
+  they are unknown;
+- a caller without permission gets the gateway response ACCESS_DENIED; the emulator returns the API's plain
   error;
-- no permission is asked for a path or method that does not exist.
+- no permission is required for a path or method that does not exist.
+
+Source: API Gateway developer guide, "Control access to a REST API with IAM permissions" and "Gateway response
+types".
 """
 
 import hashlib
@@ -26,7 +31,7 @@ from ministack.core import iam_evaluator, router, sigv4
 from ministack.core.iam_evaluator import AuthError
 from ministack.services import apigateway_v1
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 _INVOKE = "execute-api:Invoke"
 _LOCAL_ADDRESS = re.compile(r"/_aws/execute-api/[^/]+/[^/]+(?=/)")
@@ -38,10 +43,10 @@ _ERRORS = {_DENIED: ("ACCESS_DENIED", "AccessDeniedException")}
 def install() -> None:
     """Extend the emulator."""
     errors = getattr(apigateway_v1, "_AUTHENTICATION_GATEWAY_ERRORS", {})
-    guard.replace(apigateway_v1, "_AUTHENTICATION_GATEWAY_ERRORS", errors | _ERRORS)
-    guard.wrap(iam_evaluator, "authenticate", _authenticate)
-    guard.wrap(app, "_execute_api_authorization_type", _authorization_type)
-    guard.wrap(app, "_enforce_data_plane", _enforce)
+    patch.replace(apigateway_v1, "_AUTHENTICATION_GATEWAY_ERRORS", errors | _ERRORS)
+    patch.wrap(iam_evaluator, "authenticate", _authenticate)
+    patch.wrap(app, "_execute_api_authorization_type", _authorization_type)
+    patch.wrap(app, "_enforce_data_plane", _enforce)
 
 
 def _authorization_type(original: Callable[..., str | None], *args: Any) -> str:
@@ -69,20 +74,20 @@ def _enforce(
 ) -> Any:
     if iam_action != _INVOKE:
         return original(service, iam_action, headers, query_params, *args, **options)
-    failure = _failure(headers, query_params, options["resource_arn"])
-    return options["auth_error_response"](failure) if failure else None
+    error = _authorization_error(headers, query_params, options["resource_arn"])
+    return options["auth_error_response"](error) if error else None
 
 
-def _failure(
+def _authorization_error(
     headers: Mapping[str, str], query_params: Mapping[str, Any], resource_arn: str
 ) -> AuthError | None:
-    """Why the caller may not invoke the method, if so."""
+    """The error if the caller may not invoke the method."""
     access_key = router.extract_access_key_id(headers, query_params)
     if access_key and iam_evaluator.is_root_access_key(access_key):
         unknown = iam_evaluator._unknown_access_key()
         return AuthError(unknown.code, unknown.message)
-    if failure := _scope_failure(resource_arn):
-        return failure
+    if error := _signature_error(resource_arn):
+        return error
     region = router.extract_region(headers, query_params)
     denied = iam_evaluator.enforce(access_key, _INVOKE, "apigateway", region, resource_arn=resource_arn)
     if denied is None or isinstance(denied, AuthError):
@@ -91,15 +96,15 @@ def _failure(
     return AuthError(_DENIED, text + (" with an explicit deny" if denied.decision == "Deny" else ""))
 
 
-def _scope_failure(resource_arn: str) -> AuthError | None:
-    """What is wrong with what a signature covers, beside the signature itself."""
+def _signature_error(resource_arn: str) -> AuthError | None:
+    """The error if the credential scope or the hash of the body is wrong."""
     request = iam_evaluator._signed_request.get()
     if request is None or request.unverifiable or request.sigv2:
         return None
     parse = sigv4.parse_query_signature if request.presigned else sigv4.parse_header_signature
     signature = parse(request.query_params if request.presigned else request.headers)
     if isinstance(signature, tuple):
-        return None  # incomplete: the emulator says so
+        return None  # The signature is incomplete: the emulator returns the error.
     if signature.service != "execute-api":
         return AuthError(_MISMATCH, "Credential should be scoped to correct service: 'execute-api'. ")
     api_id = resource_arn.split(":")[5].partition("/")[0]

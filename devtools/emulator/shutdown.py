@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT end the emulator at once, with its workers.
+"""SIGTERM and SIGINT stop the emulator and its workers at once.
 
-The emulator waits for the invocations that are under way, up to a function's whole time-out, and leaves the
-worker processes to find out for themselves that it is gone. This module ends the workers first: what is under
-way fails as `Runtime.ExitError`, and nothing is started any more.
+The emulator waits for running invocations, up to a function's whole timeout, and does not stop its worker
+processes. This module stops the workers first: running invocations fail with `Runtime.ExitError`, and no new
+ones are started.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ import hypercorn.asyncio
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 
 def install() -> None:
     """Extend the emulator."""
     stopping = Event()
-    guard.wrap(lambda_svc, "_execute_function_warm", partial(_execute, stopping))
-    guard.wrap(hypercorn.asyncio, "serve", partial(_serve, stopping))
+    patch.wrap(lambda_svc, "_execute_function_warm", partial(_execute, stopping))
+    patch.wrap(hypercorn.asyncio, "serve", partial(_serve, stopping))
 
 
 def _execute(stopping: Event, original: Callable[..., Any], func: Any, event: Any, request_id: str) -> Any:
@@ -34,17 +34,17 @@ def _execute(stopping: Event, original: Callable[..., Any], func: Any, event: An
 
 
 async def _serve(stopping: Event, original: Callable[..., Any], app: Any, config: Any) -> None:
-    signalled = asyncio.Event()
+    signal_received = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+        asyncio.get_running_loop().add_signal_handler(number, signal_received.set)
 
     async def trigger() -> None:
-        await signalled.wait()
+        await signal_received.wait()
         stopping.set()
         await asyncio.to_thread(lambda_runtime.reset)
 
     try:
         await original(app, config, shutdown_trigger=trigger)
     finally:
-        # Once more, for a worker that was being started when the first were ended.
+        # Again, because a worker may have started while the others were stopped.
         lambda_runtime.reset()

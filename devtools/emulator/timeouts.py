@@ -1,14 +1,19 @@
 """TimeoutSeconds of a Task state and of a state machine.
 
-The emulator ignores a state machine's TimeoutSeconds, and counts the wait for a worker (worker_limit), which
-AWS does not have, into a Task's. On AWS
+On AWS
 
-- a state machine that runs longer than TimeoutSeconds ends as TIMED_OUT at once, whatever its states do or
-  catch. An EXPRESS one ends after five minutes in any case;
-- a Task that runs longer than its TimeoutSeconds fails as States.Timeout, with an empty cause;
-- the function that it invoked goes on in both cases: its answer is lost.
+- an execution that runs longer than its state machine's TimeoutSeconds ends at once as TIMED_OUT, whatever
+  its states do or catch. An EXPRESS execution ends after five minutes in any case;
+- a Task that runs longer than its TimeoutSeconds fails with States.Timeout, and an empty cause;
+- in both cases, the invoked function continues, and its result is lost.
 
-None of these seconds is scaled by the emulator's SFN_WAIT_SCALE.
+The emulator ignores a state machine's TimeoutSeconds, and a Task's includes the wait for a worker
+(worker_limit), which AWS does not have.
+
+These timeouts are not scaled by the emulator's SFN_WAIT_SCALE.
+
+Sources: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html and Step Functions
+developer guide, "Task workflow state".
 """
 
 import json
@@ -22,47 +27,47 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import stepfunctions
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 from devtools.emulator.timer import Timer
-from devtools.emulator.worker_limit import Call, invoking_for
+from devtools.emulator.worker_limit import StateInvocation, invoking
 
 Json = dict[str, Any]
 
 _EXPRESS_SECONDS = 300
 _TASK_SECONDS = 99_999_999  # AWS's default
-# How often a timer that may stand still is looked at.
-_STEP_SECONDS = 0.05
+# How often to check a timer, which may be paused.
+_POLL_SECONDS = 0.05
 
-_machine: ContextVar[Timer] = ContextVar("machine")
-_call: ContextVar[Call | None] = ContextVar("call", default=None)
+_execution_timer: ContextVar[Timer] = ContextVar("execution_timer")
+_invocation: ContextVar[StateInvocation | None] = ContextVar("invocation", default=None)
 
 
-class _MachineTimeoutError(BaseException):
-    """The state machine's TimeoutSeconds are over: no Retry or Catch may see it, nor `except Exception`."""
+class _ExecutionTimeoutError(BaseException):
+    """The execution timed out. Neither Retry, Catch nor `except Exception` may handle this exception."""
 
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(stepfunctions, "_run_execution", _run_execution)
-    guard.wrap(stepfunctions, "_add_event", _add_event)
-    guard.wrap(stepfunctions, "_scaled_sleep", _scaled_sleep)
-    guard.wrap(stepfunctions, "_execute_task", _execute_task)
-    guard.replace(stepfunctions, "_invoke_resource_with_timeout", _invoke_resource)
-    guard.wrap(stepfunctions, "_call_lambda", _call_lambda)
+    patch.wrap(stepfunctions, "_run_execution", _run_execution)
+    patch.wrap(stepfunctions, "_add_event", _add_event)
+    patch.wrap(stepfunctions, "_scaled_sleep", _scaled_sleep)
+    patch.wrap(stepfunctions, "_execute_task", _execute_task)
+    patch.replace(stepfunctions, "_invoke_resource_with_timeout", _invoke_resource)
+    patch.wrap(stepfunctions, "_call_lambda", _call_lambda)
 
 
-# --- The state machine ---
+# --- State machines ---
 
 
 def _run_execution(original: Callable[..., None], exec_arn: str) -> None:
     execution = stepfunctions._executions.get(exec_arn)
-    token = _machine.set(Timer(_timeout_seconds(execution) if execution else math.inf))
+    token = _execution_timer.set(Timer(_timeout_seconds(execution) if execution else math.inf))
     try:
         original(exec_arn)
-    except _MachineTimeoutError:
+    except _ExecutionTimeoutError:
         _time_out(execution)
     finally:
-        _machine.reset(token)
+        _execution_timer.reset(token)
 
 
 def _timeout_seconds(execution: Json) -> float:
@@ -70,7 +75,7 @@ def _timeout_seconds(execution: Json) -> float:
     try:
         seconds: float = json.loads(machine["definition"]).get("TimeoutSeconds", math.inf)
     except (TypeError, ValueError):
-        return math.inf  # no machine or no definition: the emulator reports it
+        return math.inf  # no state machine or no definition: the emulator reports the error
     return min(seconds, _EXPRESS_SECONDS) if machine["type"] == "EXPRESS" else seconds
 
 
@@ -83,14 +88,14 @@ def _time_out(execution: Json) -> None:
 
 
 def _remaining() -> float:
-    """Seconds until the state machine's time-out; outside of an execution there is none."""
-    timer = _machine.get(None)
+    """Seconds until the execution times out; infinite outside of an execution."""
+    timer = _execution_timer.get(None)
     return timer.remaining() if timer else math.inf
 
 
 def _add_event(original: Callable[..., Json], execution: Json, event_type: str, details: Any = None) -> Json:
     if event_type.endswith(("StateEntered", "StateExited", "TaskScheduled")) and _remaining() <= 0:
-        raise _MachineTimeoutError
+        raise _ExecutionTimeoutError
     return original(execution, event_type, details)
 
 
@@ -100,36 +105,36 @@ def _scaled_sleep(original: Callable[[float], None], seconds: float) -> None:
         original(seconds)
         return
     time.sleep(max(0, remaining))
-    raise _MachineTimeoutError
+    raise _ExecutionTimeoutError
 
 
-# --- The Task ---
+# --- Tasks ---
 
 
 def _execute_task(original: Callable[..., Any], state_def: Json, *args: Any) -> Any:
-    # Without a limit of its own a task would not be interrupted by the state machine's.
+    # The emulator interrupts only a task that has a timeout of its own.
     return original({"TimeoutSeconds": _TASK_SECONDS, **state_def}, *args)
 
 
 def _invoke_resource(resource: str, input_data: Any, timeout: float) -> Any:
-    """What the task answers, unless a limit is reached before."""
-    task, machine = Timer(timeout), _machine.get(Timer(math.inf))
-    call = Call(task, machine)
-    future = _start(call, resource, input_data)
-    while (left := min(task.remaining(), machine.remaining())) > 0:
-        wait([future], timeout=max(left, _STEP_SECONDS))
+    """Return the task's result, unless the task or the execution times out first."""
+    task_timer, execution_timer = Timer(timeout), _execution_timer.get(Timer(math.inf))
+    invocation = StateInvocation(task_timer, execution_timer)
+    future = _submit(invocation, resource, input_data)
+    while (seconds := min(task_timer.remaining(), execution_timer.remaining())) > 0:
+        wait([future], timeout=max(seconds, _POLL_SECONDS))
         if future.done():
             return future.result()
-    call.give_up()
-    if machine.remaining() <= 0:
-        raise _MachineTimeoutError
+    invocation.cancel()
+    if execution_timer.remaining() <= 0:
+        raise _ExecutionTimeoutError
     raise stepfunctions._ExecutionError("States.Timeout", "")
 
 
-def _start(call: Call, resource: str, input_data: Any) -> Future[Any]:
-    # A thread does not inherit the account and the region of the execution by itself.
+def _submit(invocation: StateInvocation, resource: str, input_data: Any) -> Future[Any]:
+    # A thread does not inherit the execution's account and region by itself.
     context = copy_context()
-    context.run(_call.set, call)
+    context.run(_invocation.set, invocation)
     pool = ThreadPoolExecutor(max_workers=1)
     future: Future[Any] = pool.submit(context.run, stepfunctions._invoke_resource, resource, input_data)
     pool.shutdown(wait=False)
@@ -137,5 +142,5 @@ def _start(call: Call, resource: str, input_data: Any) -> Future[Any]:
 
 
 def _call_lambda(original: Callable[..., Any], func_ref: str, event: Any) -> Any:
-    with invoking_for(_call.get()):
+    with invoking(_invocation.get()):
         return original(func_ref, event)

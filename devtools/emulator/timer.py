@@ -1,4 +1,4 @@
-"""A time limit that does not run while something waits for a worker."""
+"""A countdown that can be paused, for time limits that exclude the wait for a worker."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from threading import Lock
 
 
 class Timer:
-    """Counts seconds down, but not while it is paused; several threads may pause it at the same time."""
+    """A countdown in seconds. Several threads may pause it at the same time."""
 
     def __init__(self, seconds: float) -> None:
         self._lock = Lock()
@@ -16,13 +16,13 @@ class Timer:
         self._paused_at = 0.0
 
     def remaining(self) -> float:
-        """Seconds until the limit, negative after it."""
+        """Seconds until the countdown ends; negative after its end."""
         with self._lock:
             return self._end - (self._paused_at if self._pauses else time.monotonic())
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Pause it for as long as the block runs."""
+        """Pause the countdown while the block runs."""
         with self._lock:
             if not self._pauses:
                 self._paused_at = time.monotonic()

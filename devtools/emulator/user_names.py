@@ -1,8 +1,10 @@
-"""User names without regard to case.
+"""Case-insensitive user names.
 
-On AWS a user pool whose `UsernameConfiguration` has `CaseSensitive: false` takes `New-Agent@Example.com` and
-`new-agent@example.com` for the same user, at sign-in and when a user is created. The emulator stores the
-setting and compares letter by letter.
+On AWS, `New-Agent@Example.com` and `new-agent@example.com` are the same user in a user pool whose
+`UsernameConfiguration` has `CaseSensitive: false`, at sign-in and when a user is created. The emulator stores
+the setting, but always compares case-sensitively.
+
+Source: Amazon Cognito developer guide, "User pool case sensitivity".
 """
 
 from collections.abc import Callable, Iterator
@@ -10,31 +12,31 @@ from typing import Any
 
 from ministack.services import cognito
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(cognito, "_resolve_user", _resolve_user)
+    patch.wrap(cognito, "_resolve_user", _resolve_user)
 
 
 def _resolve_user(original: Callable[..., Any], pool: Json, username: str | None) -> Any:
-    """The user and None, or None and the error response."""
+    """Return the user and None, or None and the error response."""
     if username is None or _is_case_sensitive(pool):
         return original(pool, username)
-    wanted = username.casefold()
-    return original(pool, next((name for name in _names(pool) if name.casefold() == wanted), username))
+    folded = username.casefold()
+    return original(pool, next((name for name in _names(pool) if name.casefold() == folded), username))
 
 
 def _is_case_sensitive(pool: Json) -> bool:
-    # CloudFormation hands a boolean over as text.
+    # CloudFormation passes a boolean on as a string.
     return str(pool.get("UsernameConfiguration", {}).get("CaseSensitive", True)).lower() != "false"
 
 
 def _names(pool: Json) -> Iterator[str]:
-    """Everything by which the pool's users may be called."""
+    """All user names and aliases of the pool's users."""
     aliases = {*(pool.get("UsernameAttributes") or []), *(pool.get("AliasAttributes") or [])}
     for user in pool["_users"].values():
         yield user["Username"]

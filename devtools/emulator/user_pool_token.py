@@ -1,12 +1,12 @@
-"""Which token of a user pool a method with COGNITO_USER_POOLS takes.
+"""Which token of a user pool a method with a COGNITO_USER_POOLS authorizer accepts.
 
-A method without scopes takes ID tokens, one with scopes takes access tokens, and none takes refresh tokens.
-The emulator takes all three for either.
+On AWS, a method without scopes accepts ID tokens, a method with scopes accepts access tokens, and no method
+accepts refresh tokens. The emulator accepts all three for every method.
 
-AWS: "With the COGNITO_USER_POOLS authorizer, if the OAuth Scopes option isn't specified, API Gateway treats
-the supplied token as an identity token and verifies the claimed identity against the one from the user pool.
-Otherwise, API Gateway treats the supplied token as an access token." (Integrate a REST API with an Amazon
-Cognito user pool)
+Source: API Gateway developer guide, "Integrate a REST API with an Amazon Cognito user pool" ("With the
+COGNITO_USER_POOLS authorizer, if the OAuth Scopes option isn't specified, API Gateway treats the supplied
+token as an identity token and verifies the claimed identity against the one from the user pool. Otherwise,
+API Gateway treats the supplied token as an access token.").
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from typing import Any
 
 from ministack.services import apigateway_v1
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(apigateway_v1, "_validate_cognito_authorizer", _validate)
+    patch.wrap(apigateway_v1, "_validate_cognito_authorizer", _validate)
 
 
 async def _validate(

@@ -1,21 +1,23 @@
-"""A cap on the worker processes of a function.
+"""A limit on the worker processes of each function.
 
-AWS runs concurrent invocations of a function in as many environments as the account allows. The emulator
-starts a process for each, which takes gigabytes in a burst. This module lets invocations over the cap wait
-for a worker, first come, first served: LAMBDA_WORKERS for each function, 4 by default. A function that
-invokes itself more deeply than that waits for itself, until it times out.
+AWS runs concurrent invocations of a function in as many execution environments as the account allows. The
+emulator starts a process for each, which needs gigabytes of memory in a burst. Here a function has at most
+LAMBDA_WORKERS workers, 4 by default; further invocations wait for a worker, in the order of their arrival. A
+function that invokes itself recursively, deeper than the limit, waits until it times out.
 
 AWS has no such wait. Therefore
 
-- it does not count into the function's Timeout, nor into the TimeoutSeconds of a state and a state machine.
-  Neither does the start of a worker, which takes a fraction of a second on an idle machine, as on Lambda, but
-  many seconds where a burst starts all of them at once on a few cores;
-- an invocation that waits is one of the account's concurrent ones (LAMBDA_ACCOUNT_CONCURRENCY): above these
-  the next is throttled, as on AWS;
-- an invocation that Step Functions gave up before it had a worker never runs. One that runs goes on, as on
+- the wait does not count towards the function's Timeout, nor towards the TimeoutSeconds of states and state
+  machines. Neither does the start of a worker, which takes a fraction of a second on an idle machine, as on
+  Lambda, but many seconds when a burst starts all workers at once on a few cores;
+- an invocation that waits counts towards the account's concurrency (LAMBDA_ACCOUNT_CONCURRENCY): invocations
+  above that are throttled, as on AWS;
+- an invocation whose state times out before it gets a worker never runs. One that is running continues, as on
   AWS;
-- a function has at least as many workers as the MaximumConcurrency of all its SQS event source mappings, and
-  a mapping takes no more batches from its queue at a time than the function has workers.
+- a function has at least as many workers as the sum of the MaximumConcurrency of its SQS event source
+  mappings, and a mapping processes no more batches at a time than the function has workers.
+
+Sources: Lambda developer guide, "Understanding Lambda function scaling"; Lambda API reference, ScalingConfig.
 """
 
 import os
@@ -29,7 +31,7 @@ from typing import Any
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 from devtools.emulator.timer import Timer
 
 Json = dict[str, Any]
@@ -38,9 +40,9 @@ Json = dict[str, Any]
 def install() -> None:
     """Extend the emulator."""
     limit = WorkerLimit(_workers())
-    guard.wrap(lambda_svc, "_execute_function_warm", limit.execute)
-    guard.wrap(lambda_runtime.Worker, "_spawn", start_worker)
-    guard.wrap(lambda_svc, "_sqs_esm_concurrency", limit.batches)
+    patch.wrap(lambda_svc, "_execute_function_warm", limit.execute)
+    patch.wrap(lambda_runtime.Worker, "_spawn", start_worker)
+    patch.wrap(lambda_svc, "_sqs_esm_concurrency", limit.batch_concurrency)
 
 
 def _workers() -> int:
@@ -50,58 +52,59 @@ def _workers() -> int:
     return workers
 
 
-# --- The calls of states ---
+# --- Invocations by states ---
 
 
-class GivenUpError(Exception):
-    """A call was given up before there was a worker for it."""
+class InvocationCancelledError(Exception):
+    """An invocation was cancelled before it got a worker."""
 
 
-class Call:
-    """The invocation of a function by a state, which may be given up."""
+class StateInvocation:
+    """The invocation of a function by a state. It can be cancelled until it gets a worker."""
 
     def __init__(self, *timers: Timer) -> None:
-        """The timers do not run while the call waits for a worker."""
+        """The timers are paused while the invocation waits for a worker."""
         self._timers = timers
-        self._is_given_up = False
+        self._is_cancelled = False
 
-    def give_up(self) -> None:
-        """Never begin it; no effect when it has begun."""
-        self._is_given_up = True
+    def cancel(self) -> None:
+        """Keep it from starting; has no effect after it has started."""
+        self._is_cancelled = True
 
-    def begin(self) -> None:
-        """Raises GivenUpError when it was given up before."""
-        if self._is_given_up:
-            raise GivenUpError
+    def check(self) -> None:
+        """Raise InvocationCancelledError if it was cancelled."""
+        if self._is_cancelled:
+            raise InvocationCancelledError
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Let the timers stand still for as long as the block runs."""
+    def paused(self) -> Iterator[None]:
+        """Pause the timers while the block runs."""
         with ExitStack() as stack:
             for timer in self._timers:
                 stack.enter_context(timer.paused())
             yield
 
 
-_call: ContextVar[Call | None] = ContextVar("call", default=None)
-_begun: ContextVar[Call] = ContextVar("begun", default=Call())  # noqa: B039 (a call without timers never changes)
+_requested: ContextVar[StateInvocation | None] = ContextVar("requested", default=None)
+# An invocation without timers is immutable.
+_started: ContextVar[StateInvocation] = ContextVar("started", default=StateInvocation())  # noqa: B039
 
 
 @contextmanager
-def invoking_for(call: Call | None) -> Iterator[None]:
-    """The function that the block invokes, if any, is invoked for the call."""
-    token = _call.set(call)
+def invoking(invocation: StateInvocation | None) -> Iterator[None]:
+    """The function that is invoked in the block, if any, is invoked for this state invocation."""
+    token = _requested.set(invocation)
     try:
         yield
     finally:
-        _call.reset(token)
+        _requested.reset(token)
 
 
-# --- The workers ---
+# --- Workers ---
 
 
 class WorkerLimit:
-    """How many workers each function may have."""
+    """Limits the workers of each function."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -109,48 +112,48 @@ class WorkerLimit:
         self._slots: defaultdict[str, _Slots] = defaultdict(_Slots)
 
     def execute(self, original: Callable[..., Any], func: Json, event: Any, request_id: str) -> Any:
-        """Run an invocation as soon as there is a worker for it."""
+        """Run an invocation as soon as a worker is available."""
         name: str = (func.get("config") or func)["FunctionName"]
-        # It is for this invocation, and not for those that come of it.
-        call = _call.get() or Call()
-        _call.set(None)
+        # It belongs to this invocation only, not to those that this invocation causes.
+        invocation = _requested.get() or StateInvocation()
+        _requested.set(None)
         with self._lock:
             slots = self._slots[name]
-        with call.waiting():
+        with invocation.paused():
             slots.acquire(self._limit(name))
         try:
-            call.begin()
-            _begun.set(call)
+            invocation.check()
+            _started.set(invocation)
             return original(func, event, request_id)
         finally:
             slots.release()
 
-    def batches(
+    def batch_concurrency(
         self, original: Callable[..., int], esm: Json, func_rec: Json, config: Json, queue: Json | None = None
     ) -> int:
-        """How many batches of an SQS event source mapping may be under way."""
+        """How many batches of an SQS event source mapping may be processed at a time."""
         return min(original(esm, func_rec, config, queue), self._limit(esm["FunctionName"]))
 
     def _limit(self, function: str) -> int:
         mappings = (esm for _account, _region, esm in lambda_svc._iter_all_esms())
-        asked = [_maximum_concurrency(esm) for esm in mappings if esm["FunctionName"] == function]
-        return max(self._workers, sum(asked))
+        requested = (_maximum_concurrency(esm) for esm in mappings if esm["FunctionName"] == function)
+        return max(self._workers, sum(requested))
 
 
 def start_worker(original: Callable[[Any], None], self: Any) -> None:
-    """Start a worker, for which the call that has just begun waits."""
-    with _begun.get().waiting():
+    """Start a worker; the timers of the invocation that waits for it are paused."""
+    with _started.get().paused():
         original(self)
 
 
 def _maximum_concurrency(esm: Json) -> int:
-    """Zero when it has none."""
-    found: int = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency", 0)
-    return found
+    """The mapping's MaximumConcurrency; 0 if it has none."""
+    concurrency: int = (esm.get("ScalingConfig") or {}).get("MaximumConcurrency", 0)
+    return concurrency
 
 
 class _Slots:
-    """The workers of a function that may be busy at a time. They go to those who wait in their order."""
+    """A first-in, first-out semaphore for the workers of a function; its limit may change between calls."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -162,9 +165,9 @@ class _Slots:
             if self._busy < limit and not self._waiting:
                 self._busy += 1
                 return
-            turn = Event()
-            self._waiting.append(turn)
-        turn.wait()
+            available = Event()
+            self._waiting.append(available)
+        available.wait()
 
     def release(self) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from devtools.emulator.mapping_template import Parameters
-from devtools.emulator.start_execution import Request, integration_response
+from devtools.emulator.step_functions_integration import Request, integration_response
 from local import web_server
 from support.api import problems
 from support.domain import ticket, ticket_types

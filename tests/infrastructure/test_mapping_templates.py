@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devtools.emulator.mapping_template import Parameters
-from devtools.emulator.start_execution import Request
+from devtools.emulator.step_functions_integration import Request
 from support.domain import ticket
 
 type Document = dict[str, Any]

@@ -1,13 +1,13 @@
-"""A stack that is released again and again: a function and a state machine, with versions and aliases."""
+"""A stack to deploy repeatedly: a function and a state machine, with versions and aliases."""
 
 import json
 from typing import Any
 
 from devtools.emulator.tests.harness import ROLE, Emulator, eventually, unique
 
-ANYWHERE = "/"
+EXISTING_PATH = "/"
 
-# Waits for a file, so that a test can act while an execution is in its first state.
+# The handler waits for a file, so that a test can act while an execution is in its first state.
 CODE = """
 import os, time
 
@@ -19,7 +19,7 @@ def handler(event, context):
 
 
 class Releases:
-    """The stack, and what an execution of it answers."""
+    """The stack, and the results of its executions."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -28,12 +28,12 @@ class Releases:
         self._deployed: dict[str, Any] = {}
 
     def deploy(self, answer: str) -> None:
-        """Release a function that answers so, and with it the state machine."""
+        """Deploy a function that returns `answer`, and with it the state machine."""
         self._count += 1
         self._apply(self._resources(answer))
 
     def deploy_only_the_machine(self) -> None:
-        """Release the state machine alone."""
+        """Deploy a change of the state machine alone."""
         machine = self._deployed["Machine"]
         definition = machine["Properties"]["DefinitionString"] + " "
         properties = machine["Properties"] | {"DefinitionString": definition}
@@ -45,16 +45,16 @@ class Releases:
         call(StackName=self.stack, TemplateBody=json.dumps({"Resources": resources}))
         self._deployed = resources
 
-        def ended() -> str:
+        def final_status() -> str:
             status: str = cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"]
             return "" if "IN_PROGRESS" in status else status
 
-        assert eventually(ended) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+        assert eventually(final_status) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
     def _resources(self, answer: str) -> dict[str, Any]:
-        # As SAM does it: another version of a function has another logical id, and the old one is kept.
+        # As in SAM: each version of a function has its own logical id, and old versions are kept.
         version = f"FunctionVersion{self._count}"
-        kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+        retain = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
         task = {"Type": "Task", "Resource": "${Function}", "TimeoutSeconds": 20}
         definition = {
             "StartAt": "Wait",
@@ -74,7 +74,7 @@ class Releases:
                     "Code": {"ZipFile": CODE.format(answer=answer)},
                 },
             },
-            version: kept
+            version: retain
             | {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "Function"}}},
             "FunctionAlias": {
                 "Type": "AWS::Lambda::Alias",
@@ -93,7 +93,7 @@ class Releases:
                     "DefinitionSubstitutions": {"Function": {"Ref": version}},
                 },
             },
-            "MachineVersion": kept
+            "MachineVersion": retain
             | {
                 "Type": "AWS::StepFunctions::StateMachineVersion",
                 "Properties": {
@@ -114,27 +114,27 @@ class Releases:
         }
 
     def id(self, logical_id: str) -> str:
-        """A resource's physical id."""
-        found = self.emulator.client("cloudformation").describe_stack_resource(
+        """The physical id of a resource."""
+        described = self.emulator.client("cloudformation").describe_stack_resource(
             StackName=self.stack, LogicalResourceId=logical_id
         )
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+        return str(described["StackResourceDetail"]["PhysicalResourceId"])
 
-    def start(self, marker: str = ANYWHERE, machine: str | None = None) -> str:
-        """Start the live state machine, or another; its first state waits for the file `marker`."""
+    def start(self, marker: str = EXISTING_PATH, machine: str | None = None) -> str:
+        """Start the alias, or another state machine; the first state waits for the file `marker`."""
         started = self.emulator.client("stepfunctions").start_execution(
             stateMachineArn=machine or self.id("MachineAlias"), input=json.dumps({"marker": marker})
         )
         return str(started["executionArn"])
 
     def answer(self, execution: str) -> str:
-        """What an execution answers in the end."""
-        ended = self.emulator.ended(execution)
+        """The result of an execution, once it has ended."""
+        ended = self.emulator.wait_for_end(execution)
         assert ended["status"] == "SUCCEEDED", ended
         return str(json.loads(ended["output"]))
 
     def function_answers(self) -> str:
-        """What the live function answers."""
+        """The result of the function's alias."""
         error, answer = self.emulator.invoke(self.id("FunctionAlias"), {})
         assert error is None
         return str(answer)

@@ -1,4 +1,4 @@
-"""The access log of a REST API's stage: one line for every request, whatever the caller sends."""
+"""The access log of a REST API's stage: one line for each request, whatever the caller sends."""
 
 import json
 import re
@@ -95,8 +95,8 @@ class Api:
         events = self.emulator.client("logs").filter_log_events(logGroupName=self.group)["events"]
         return [event["message"] for event in events]
 
-    def logged(self, path: str, **headers: str) -> dict[str, str]:
-        """The line of a request."""
+    def line_of_request(self, path: str, **headers: str) -> dict[str, str]:
+        """Send a request; returns its line in the log."""
         before = len(self.lines())
         httpx.get(self.url + path, headers=headers)
         (line,) = eventually(lambda: self.lines()[before:])
@@ -108,12 +108,14 @@ class Api:
 def api(emulator: Emulator) -> Api:
     set_role(emulator, ROLE)
     group = unique("/aws/apigateway/access")
-    made = emulator.deploy(unique("logged"), resources(group, FORMAT))
-    return Api(emulator, f"{emulator.url}/_aws/execute-api/{made['Api']}/test", group)
+    ids = emulator.deploy(unique("logged"), resources(group, FORMAT))
+    return Api(emulator, f"{emulator.url}/_aws/execute-api/{ids['Api']}/test", group)
 
 
-def test_every_request_has_a_line(api: Api) -> None:
-    line = api.logged("/items/5?token=in-the-query", **{"User-Agent": "curl/8", "X-Forwarded-For": "1.2.3.4"})
+def test_each_request_has_a_line(api: Api) -> None:
+    line = api.line_of_request(
+        "/items/5?token=in-the-query", **{"User-Agent": "curl/8", "X-Forwarded-For": "1.2.3.4"}
+    )
     uuid.UUID(line.pop("requestId"))
     assert line.pop("extendedRequestId").endswith("=")
     assert re.fullmatch(r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000", line.pop("time"))
@@ -138,10 +140,10 @@ def test_every_request_has_a_line(api: Api) -> None:
         ("/items/5", {"Content-Type": "text/html"}, "GET /items/{id}", "UNSUPPORTED_MEDIA_TYPE"),
     ],
 )
-def test_a_refused_request_leaves_its_reason(
+def test_a_refused_request_is_logged_with_its_error(
     api: Api, path: str, headers: dict[str, str], request_: str, error: str
 ) -> None:
-    line = api.logged(path, **headers)
+    line = api.line_of_request(path, **headers)
     assert (line["request"], line["error"]) == (request_, error)
     assert "secret" not in str(line)
 
@@ -150,18 +152,18 @@ HOSTILE = ['"', '\\"', '", "status": "200", "x": "', "\\", '"}\u00e9', "a" * 400
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_no_caller_can_break_or_forge_a_line(api: Api, text: str) -> None:
+def test_a_caller_cannot_break_or_forge_a_line(api: Api, text: str) -> None:
     headers = {"User-Agent": text.encode("latin-1"), "X-Amzn-RequestId": text.encode("latin-1")}
-    line = api.logged("/nothing", **headers)  # type: ignore[arg-type]
+    line = api.line_of_request("/nothing", **headers)  # type: ignore[arg-type]
     assert line.keys() == json.loads(FORMAT).keys()
     assert line["userAgent"] == text
     assert re.fullmatch(r"[0-9a-f-]{36}_REPLACED_INVALID_REQUEST_ID", line["requestId"])
     assert line["status"] == "403"
 
 
-def test_a_request_id_that_is_a_uuid_is_taken_over(api: Api) -> None:
+def test_a_request_id_that_is_a_uuid_is_kept(api: Api) -> None:
     chosen = str(uuid.uuid4())
-    assert api.logged("/items/5", **{"X-Amzn-RequestId": chosen})["requestId"] == chosen
+    assert api.line_of_request("/items/5", **{"X-Amzn-RequestId": chosen})["requestId"] == chosen
 
 
 @pytest.mark.parametrize(
@@ -171,12 +173,12 @@ def test_a_request_id_that_is_a_uuid_is_taken_over(api: Api) -> None:
         ("$context.requestId\n$context.status", "must be single line"),
     ],
 )
-def test_a_format_that_aws_refuses_fails_the_deploy(api: Api, log_format: str, reason: str) -> None:
+def test_a_format_that_aws_refuses_makes_the_deployment_fail(api: Api, log_format: str, reason: str) -> None:
     with pytest.raises(AssertionError, match=reason):
         api.emulator.deploy(unique("refused"), resources(unique("/group"), log_format))
 
 
-def test_without_the_accounts_role_the_deploy_fails(api: Api) -> None:
+def test_the_deployment_fails_if_the_account_has_no_role(api: Api) -> None:
     set_role(api.emulator, "")
     try:
         with pytest.raises(AssertionError, match="CloudWatch Logs role ARN must be set in account settings"):

@@ -1,4 +1,4 @@
-"""Alarms watch what their dimensions say, and the metrics of executions."""
+"""Alarms evaluate the metric with their dimensions; executions have metrics."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ def alarm(emulator: Emulator, machine: str, metric: str = "ExecutionsFailed", **
 
 
 def state(emulator: Emulator, name: str) -> str:
-    (found,) = emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    return str(found["StateValue"])
+    (described,) = emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return str(described["StateValue"])
 
 
-def test_an_alarm_goes_off_when_its_state_machine_fails_and_not_when_another_does(emulator: Emulator) -> None:
-    failing, other = emulator.machine(FAILS), emulator.machine(SUCCEEDS)
+def test_an_alarm_goes_off_only_for_failures_of_its_own_state_machine(emulator: Emulator) -> None:
+    failing, other = emulator.create_state_machine(FAILS), emulator.create_state_machine(SUCCEEDS)
     own, others = alarm(emulator, failing), alarm(emulator, other)
     assert (state(emulator, own), state(emulator, others)) == ("OK", "OK")
 
@@ -47,13 +47,12 @@ def test_an_alarm_goes_off_when_its_state_machine_fails_and_not_when_another_doe
     assert state(emulator, others) == "OK"
 
 
-def test_an_alarm_tells_its_topic(emulator: Emulator) -> None:
+def test_an_alarm_notifies_its_topic(emulator: Emulator) -> None:
     sqs, sns = emulator.client("sqs"), emulator.client("sns")
     topic = sns.create_topic(Name=unique("alarms"))["TopicArn"]
-    queue = sqs.create_queue(QueueName=unique("inbox"))["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue, arn = emulator.create_queue()
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    machine = emulator.machine(FAILS)
+    machine = emulator.create_state_machine(FAILS)
     name = alarm(emulator, machine, AlarmActions=[topic])
 
     emulator.run(machine)
@@ -66,20 +65,18 @@ def test_an_alarm_tells_its_topic(emulator: Emulator) -> None:
     ("treatment", "expected"),
     [("notBreaching", "OK"), ("breaching", "ALARM"), ("missing", "INSUFFICIENT_DATA")],
 )
-def test_missing_points_are_treated_as_the_alarm_says(
-    emulator: Emulator, treatment: str, expected: str
-) -> None:
+def test_missing_data_is_treated_as_the_alarm_says(emulator: Emulator, treatment: str, expected: str) -> None:
     assert state(emulator, alarm(emulator, "nowhere", TreatMissingData=treatment)) == expected
 
 
 @pytest.mark.parametrize(
     ("definition", "metric"), [(SUCCEEDS, "ExecutionsSucceeded"), (FAILS, "ExecutionsFailed")]
 )
-def test_executions_that_an_alias_started_are_counted_as_their_state_machines(
+def test_executions_started_by_an_alias_count_for_their_state_machine(
     emulator: Emulator, definition: dict[str, Any], metric: str
 ) -> None:
     client = emulator.client("stepfunctions")
-    machine = emulator.machine(definition)
+    machine = emulator.create_state_machine(definition)
     version = client.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
     routing = [{"stateMachineVersionArn": version, "weight": 100}]
     alias = client.create_state_machine_alias(name="live", routingConfiguration=routing)

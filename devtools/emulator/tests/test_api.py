@@ -1,4 +1,4 @@
-"""A REST API that CloudFormation made of an OpenAPI document."""
+"""A REST API that CloudFormation creates from an OpenAPI document."""
 
 import json
 import re
@@ -47,7 +47,7 @@ REFUSED_TEMPLATE = """
 """
 
 
-# By the mock's passthroughBehavior, what a content type without a template gets.
+# passthroughBehavior of a mock integration → status for a content type without a template.
 MOCKS = {"never": 415, "when_no_templates": 415, "when_no_match": 500}
 
 
@@ -207,7 +207,7 @@ def resources(body: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def machine(emulator: Emulator) -> str:
-    return emulator.machine({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    return emulator.create_state_machine({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
 
 
 Post = Callable[..., httpx.Response]
@@ -244,29 +244,27 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[text[:12] for text in HOSTILE[:-1]] + ["long"])
-def test_any_text_arrives_in_the_execution_as_it_was_sent(
-    emulator: Emulator, submit: Post, text: str
-) -> None:
-    answer = submit({"content": text, "subject": text.partition("\n")[0]})
-    assert answer.status_code == 202, answer.text
-    received = json.loads(emulator.ended(answer.headers["x-started"])["input"])
+def test_any_text_reaches_the_execution_unchanged(emulator: Emulator, submit: Post, text: str) -> None:
+    response = submit({"content": text, "subject": text.partition("\n")[0]})
+    assert response.status_code == 202, response.text
+    received = json.loads(emulator.wait_for_end(response.headers["x-started"])["input"])
     assert (received["content"], received["subject"]) == (text, text.partition("\n")[0])
 
 
-def test_half_a_character_arrives_as_a_question_mark(emulator: Emulator, submit: Post) -> None:
-    answer = submit(b'{"content": "half \\ud83d"}')
-    assert json.loads(emulator.ended(answer.headers["x-started"])["input"])["content"] == "half ?"
+def test_half_of_a_surrogate_pair_becomes_a_question_mark(emulator: Emulator, submit: Post) -> None:
+    response = submit(b'{"content": "half \\ud83d"}')
+    assert json.loads(emulator.wait_for_end(response.headers["x-started"])["input"])["content"] == "half ?"
 
 
-def test_the_input_holds_the_context_and_nothing_for_what_is_missing(
+def test_the_input_contains_the_context_and_empty_strings_for_missing_values(
     emulator: Emulator, submit: Post
 ) -> None:
-    answer = submit({"content": "x"})
-    execution = emulator.ended(answer.headers["x-started"])
+    response = submit({"content": "x"})
+    execution = emulator.wait_for_end(response.headers["x-started"])
     received = json.loads(execution["input"])
     assert received.pop("receivedAt") // 1000 == pytest.approx(execution["startDate"].timestamp(), abs=5)
     assert received == {
-        "ticketId": answer.headers["x-amzn-requestid"],
+        "ticketId": response.headers["x-amzn-requestid"],
         "path": "POST /tickets test",
         "caller": "",
         "subject": "",
@@ -274,65 +272,67 @@ def test_the_input_holds_the_context_and_nothing_for_what_is_missing(
     }
 
 
-def test_one_request_id_is_in_input_name_body_and_headers(emulator: Emulator, submit: Post) -> None:
-    answer = submit({"content": "x"})
-    request_id = answer.headers["x-amzn-requestid"]
+def test_input_name_body_and_headers_have_the_same_request_id(emulator: Emulator, submit: Post) -> None:
+    response = submit({"content": "x"})
+    request_id = response.headers["x-amzn-requestid"]
     assert re.fullmatch("[0-9a-f-]{36}", request_id)
-    assert answer.json()["requestId"] == answer.headers["x-request-id"] == request_id
-    assert answer.headers["x-started"].split(":")[-2] == request_id
-    assert answer.json()["extended"] == answer.headers["x-amz-apigw-id"]
+    assert response.json()["requestId"] == response.headers["x-request-id"] == request_id
+    assert response.headers["x-started"].split(":")[-2] == request_id
+    assert response.json()["extended"] == response.headers["x-amz-apigw-id"]
 
 
 @pytest.mark.parametrize("chosen", ["x", '"', "a b", "x" * 2000, "é😀"])
-def test_the_client_chooses_the_request_id(submit: Post, chosen: str) -> None:
-    answer = submit({"content": "x"}, headers={"X-Amzn-RequestId": chosen.encode()})
-    raw = {name.lower(): value for name, value in answer.headers.raw}
+def test_the_client_can_choose_the_request_id(submit: Post, chosen: str) -> None:
+    response = submit({"content": "x"}, headers={"X-Amzn-RequestId": chosen.encode()})
+    raw = {name.lower(): value for name, value in response.headers.raw}
     assert raw[b"x-amzn-requestid"].decode() == chosen
 
 
 @pytest.mark.parametrize("path", ["/tickets", "/unknown"])
-def test_every_answer_has_an_extended_request_id_that_the_client_cannot_choose(
+def test_every_response_has_an_extended_request_id_that_the_client_cannot_choose(
     submit: Post, path: str
 ) -> None:
     headers = {"x-amz-apigw-id": "mine", "x-amzn-RequestId": "mine"}
-    answers = [submit(body, path, headers=headers) for body in ({"content": "x"}, {}, {"content": "x"})]
-    assert len({answer.headers["x-amz-apigw-id"] for answer in answers}) == len(answers)
-    assert all(re.fullmatch("[A-Za-z0-9+/]{15}=", answer.headers["x-amz-apigw-id"]) for answer in answers)
+    responses = [submit(body, path, headers=headers) for body in ({"content": "x"}, {}, {"content": "x"})]
+    assert len({response.headers["x-amz-apigw-id"] for response in responses}) == len(responses)
+    assert all(
+        re.fullmatch("[A-Za-z0-9+/]{15}=", response.headers["x-amz-apigw-id"]) for response in responses
+    )
 
 
-def test_both_templates_see_the_parameters_of_the_request(emulator: Emulator, submit: Post) -> None:
+def test_both_templates_can_use_the_parameters_of_the_request(emulator: Emulator, submit: Post) -> None:
     key = "0b0cf3c6-2bb1-4a5e-8a51-7d4f60a4c111"
-    answer = submit({"content": "x"}, headers={"Idempotency-Key": key})
-    assert answer.json()["key"] == key
-    assert json.loads(emulator.ended(answer.headers["x-started"])["input"])["ticketId"] == key
+    response = submit({"content": "x"}, headers={"Idempotency-Key": key})
+    assert response.json()["key"] == key
+    assert json.loads(emulator.wait_for_end(response.headers["x-started"])["input"])["ticketId"] == key
 
 
 @pytest.mark.parametrize("spelled", ["idempotency-key", "IDEMPOTENCY-KEY", "Idempotency-key"])
-def test_a_header_is_not_found_by_another_spelling_of_its_name(submit: Post, spelled: str) -> None:
+def test_header_names_are_case_sensitive(submit: Post, spelled: str) -> None:
     assert submit({"content": "x"}, headers={spelled: "k"}).json()["key"] == ""
 
 
 def test_a_response_has_the_headers_that_its_parameters_map(submit: Post) -> None:
-    answer = submit({"content": "x"})
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-kind"] == "ticket"
+    response = submit({"content": "x"})
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-kind"] == "ticket"
 
 
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
         ("text/plain", b'{"content": "x"}'),
-        ("text/plain", b"no JSON"),
+        ("text/plain", b"not JSON"),
         ("text/plain; charset=utf-8", b"{}"),
         ("application/x-www-form-urlencoded", b"content=x"),
     ],
 )
-def test_a_content_type_without_a_template_is_refused_whatever_the_body_holds(
+def test_a_content_type_without_a_template_is_refused_whatever_the_body(
     submit: Post, content_type: str, body: bytes
 ) -> None:
-    answer = submit(body, headers={"content-type": content_type})
-    assert answer.status_code == 415, answer.text
-    assert answer.headers["x-amzn-requestid"]
+    response = submit(body, headers={"content-type": content_type})
+    assert response.status_code == 415, response.text
+    assert response.headers["x-amzn-requestid"]
 
 
 @pytest.mark.parametrize(
@@ -345,14 +345,14 @@ def test_a_content_type_without_a_template_is_refused_whatever_the_body_holds(
         (b'{"stateMachineArn": "arn:x"}', "com.amazonaws.swf.service.v2.model#StateMachineDoesNotExist"),
     ],
 )
-def test_an_error_of_the_call_is_named_as_on_aws(submit: Post, call: bytes, error: str) -> None:
-    answer = submit(call, "/raw")  # it has no template: the body is the call
-    assert (answer.status_code, answer.json()["__type"]) == (500, error)
+def test_an_error_of_the_call_has_the_name_that_it_has_on_aws(submit: Post, call: bytes, error: str) -> None:
+    response = submit(call, "/raw")  # no template: the body is the call
+    assert (response.status_code, response.json()["__type"]) == (500, error)
 
 
 # --- Validation ---
 
-FINDINGS = [
+VALIDATION_ERRORS = [
     (b"{}", '[object has missing required properties (["content"])]'),
     (b"[]", '[instance type (array) does not match any allowed primitive type (allowed: ["object"])]'),
     (
@@ -372,7 +372,7 @@ FINDINGS = [
     (b'{"content": ', "[the body is not valid JSON: Expecting value (line 1, column 13)]"),
     (b'{"content": "\xff"}', "[the body is not valid UTF-8]"),
     (b"", "[the body is not valid JSON: Expecting value (line 1, column 1)]"),
-    (b'{"content": NaN}', "[the body is not valid JSON: NaN is no number]"),
+    (b'{"content": NaN}', "[the body is not valid JSON: NaN is not a number]"),
     ('{"content": "x"}'.encode("utf-16-le"), "[the body is not valid JSON: Expecting property name"),
     (b'\xef\xbb\xbf{"content": "x"}', "[the body is not valid JSON: Unexpected UTF-8 BOM"),
     (b'{"content": ' + b"9" * 5000 + b"}", "[the body is not valid JSON: Exceeds the limit"),
@@ -380,17 +380,19 @@ FINDINGS = [
 ]
 
 
-@pytest.mark.parametrize(("body", "finding"), FINDINGS)
-def test_an_invalid_body_is_refused_with_what_is_wrong(submit: Post, body: bytes, finding: str) -> None:
-    answer = submit(body)
-    assert answer.status_code == 422
-    assert answer.headers["x-kind"] == "invalid"
-    assert answer.json()["message"] == "Invalid request body"
-    assert answer.json()["detail"].startswith(finding)
+@pytest.mark.parametrize(("body", "error"), VALIDATION_ERRORS)
+def test_an_invalid_body_is_refused_with_the_validation_errors(submit: Post, body: bytes, error: str) -> None:
+    response = submit(body)
+    assert response.status_code == 422
+    assert response.headers["x-kind"] == "invalid"
+    assert response.json()["message"] == "Invalid request body"
+    assert response.json()["detail"].startswith(error)
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", None])
-def test_a_body_is_validated_however_its_type_is_spelled(base: str, content_type: str | None) -> None:
+def test_a_body_is_validated_whatever_the_spelling_of_its_content_type(
+    base: str, content_type: str | None
+) -> None:
     headers = {"content-type": content_type} if content_type else {}
     assert httpx.post(f"{base}/tickets", content=b"{}", headers=headers).status_code == 422
     assert httpx.post(f"{base}/tickets", content=b'{"content":"x"}', headers=headers).status_code == 202
@@ -398,12 +400,12 @@ def test_a_body_is_validated_however_its_type_is_spelled(base: str, content_type
 
 def test_parameters_are_checked_before_the_content_type(submit: Post) -> None:
     text = {"content-type": "text/plain"}
-    assert submit(b"no JSON", "/dated", headers=text).status_code == 400
-    assert submit(b"no JSON", "/dated?since=2", headers=text).status_code == 415
-    assert submit(b"no JSON", "/dated?since=2").status_code == 422
+    assert submit(b"not JSON", "/dated", headers=text).status_code == 400
+    assert submit(b"not JSON", "/dated?since=2", headers=text).status_code == 415
+    assert submit(b"not JSON", "/dated?since=2").status_code == 422
 
 
-def test_a_finding_stays_short_and_safe_whatever_the_body_holds(submit: Post) -> None:
+def test_validation_errors_are_short_whatever_the_body(submit: Post) -> None:
     names = {f'"}}{i}\n😀"' * 30: 1 for i in range(300)}
     for body in ({"content": "😀" * 9000}, {"content": "x", **names}, {"content": "x", "nested": [""] * 999}):
         detail = submit(body).json()["detail"]
@@ -411,14 +413,14 @@ def test_a_finding_stays_short_and_safe_whatever_the_body_holds(submit: Post) ->
     assert "(length: 9000, maximum allowed: 8000)" in submit({"content": "😀" * 9000}).json()["detail"]
 
 
-def test_a_method_can_choose_another_validator(submit: Post) -> None:
+def test_a_method_can_have_another_validator(submit: Post) -> None:
     assert submit({"unknown": 1}, "/unchecked").status_code == 202
 
 
 def test_a_missing_required_parameter_is_refused(base: str) -> None:
-    answer = httpx.get(f"{base}/needs/1")
-    assert answer.status_code == 400
-    assert answer.json() == {"detail": "Missing required request parameters: [since]"}
+    response = httpx.get(f"{base}/needs/1")
+    assert response.status_code == 400
+    assert response.json() == {"detail": "Missing required request parameters: [since]"}
     assert httpx.get(f"{base}/needs/1?since=2").json() == {"ok": True}
 
 
@@ -426,7 +428,7 @@ def test_a_missing_required_parameter_is_refused(base: str) -> None:
 
 
 @pytest.mark.parametrize("behavior", MOCKS)
-def test_a_mock_answers_by_the_template_for_the_content_type(base: str, behavior: str) -> None:
+def test_a_mock_responds_with_the_template_for_the_content_type(base: str, behavior: str) -> None:
     statuses = {
         None: 200,
         "application/json": 200,
@@ -480,7 +482,7 @@ def test_the_whole_integration_is_imported(emulator: Emulator, base: str) -> Non
         ),
     ],
 )
-def test_an_integration_response_that_aws_would_refuse_or_lose_fails_the_deploy(
+def test_an_integration_response_that_aws_would_refuse_or_drop_makes_the_deployment_fail(
     emulator: Emulator, machine: str, response: dict[str, Any], reason: str
 ) -> None:
     body = document(machine)
@@ -490,7 +492,7 @@ def test_an_integration_response_that_aws_would_refuse_or_lose_fails_the_deploy(
         emulator.deploy(unique("refused"), resources(body))
 
 
-def test_a_validator_that_is_not_defined_fails_the_deploy(emulator: Emulator, machine: str) -> None:
+def test_an_undefined_validator_makes_the_deployment_fail(emulator: Emulator, machine: str) -> None:
     body = document(machine) | {"x-amazon-apigateway-request-validator": "unknown"}
     with pytest.raises(AssertionError, match="the request validator 'unknown' is not defined"):
         emulator.deploy(unique("refused"), resources(body))

@@ -1,9 +1,9 @@
-"""Who may call a REST API, how often, and what it answers by itself (AUTH=true)."""
+"""Who may call a REST API and how often, and the responses of API Gateway itself (AUTH=true)."""
 
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from devtools.emulator.tests.harness import REGION, ROLE, Emulator, eventually, running, unique
+from devtools.emulator.tests.harness import REGION, ROLE, ROOT, Emulator, eventually, policy, unique
 
 CSP = "default-src 'none'; frame-ancestors 'none';"
 IDENTITY = (
@@ -25,7 +25,7 @@ IDENTITY = (
 PROXY = """
 def handler(event, context):
     if event["queryStringParameters"]:
-        return eval(event["queryStringParameters"]["answer"])
+        return eval(event["queryStringParameters"]["code"])
     return {"statusCode": 201, "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]}, "body": "done"}
 """
 TYPES = (
@@ -169,54 +169,38 @@ def resources(body: dict[str, Any]) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Api:
     emulator: Emulator
-    made: Mapping[str, str]
+    ids: Mapping[str, str]
 
     @property
     def url(self) -> str:
-        return f"{self.emulator.url}/_aws/execute-api/{self.made['Api']}/test"
+        return f"{self.emulator.url}/_aws/execute-api/{self.ids['Api']}/test"
 
     def user(self, *, allowed: bool = True) -> Credentials:
-        iam = self.emulator.client("iam")
-        name = unique("user")
-        iam.create_user(UserName=name)
+        name, credentials = self.emulator.create_user()
         if allowed:
-            iam.attach_user_policy(UserName=name, PolicyArn=self.made["Policy"])
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+            iam = self.emulator.client("iam")
+            iam.attach_user_policy(UserName=name, PolicyArn=self.ids["Policy"])
+        return credentials
 
     def key(self, plan: str | None = "Plan") -> dict[str, str]:
         client = self.emulator.client("apigateway")
         key: dict[str, str] = client.create_api_key(name=unique("key"), enabled=True)
         if plan:
-            client.create_usage_plan_key(usagePlanId=self.made[plan], keyId=key["id"], keyType="API_KEY")
+            client.create_usage_plan_key(usagePlanId=self.ids[plan], keyId=key["id"], keyType="API_KEY")
         return key
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    folder = tmp_path_factory.mktemp("enforcing")
-    settings = {"AUTH": "true", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with running(folder, **settings) as emulator:
-        role(emulator, "any")
-        machine = emulator.machine({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
-        function = emulator.client("lambda").get_function(FunctionName=emulator.function(PROXY))
-        body = document(machine, function["Configuration"]["FunctionArn"])
-        made = emulator.deploy(unique("access"), resources(body), capabilities=["CAPABILITY_IAM"])
-        yield Api(emulator, made)
-
-
-def role(emulator: Emulator, name: str) -> str:
-    """Create a role that anybody may assume; returns its ARN."""
-    services = ["lambda.amazonaws.com", "states.amazonaws.com", "apigateway.amazonaws.com"]
-    anybody = {"AWS": "*", "Service": services}
-    trust = {"Effect": "Allow", "Principal": anybody, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    created = emulator.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
-    return str(created["Role"]["Arn"])
+def api(authorizing_emulator: Emulator) -> Api:
+    emulator = authorizing_emulator
+    machine = emulator.create_state_machine({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    function = emulator.client("lambda").get_function(FunctionName=emulator.create_function(PROXY))
+    body = document(machine, function["Configuration"]["FunctionArn"])
+    return Api(emulator, emulator.deploy(unique("access"), resources(body), capabilities=["CAPABILITY_IAM"]))
 
 
 def send(url: str, credentials: Credentials, **changes: Any) -> httpx.Response:
-    """A signed request; `sent_body`, `sent_headers` and `sent_url` take the place of what was signed."""
+    """Send a signed request; `sent_body`, `sent_headers` and `sent_url` replace what was signed."""
     body = changes.pop("body", b"{}")
     headers = {"Content-Type": "application/json"} | changes.pop("headers", {})
     request = AWSRequest(changes.pop("method", "POST"), url, headers, body)
@@ -231,35 +215,35 @@ def send(url: str, credentials: Credentials, **changes: Any) -> httpx.Response:
     )
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["content-security-policy"] == CSP
-    return answer.status_code, str(answer.json()["type"])
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["content-security-policy"] == CSP
+    return response.status_code, str(response.json()["type"])
 
 
 # --- Signatures ---
 
 
-def test_a_signed_request_is_served_and_its_template_knows_the_caller(api: Api) -> None:
+def test_a_signed_request_succeeds_and_its_template_knows_the_caller(api: Api) -> None:
     user = api.user()
-    answer = send(f"{api.url}/signed", user)
-    assert answer.status_code == 200, answer.text
-    who = answer.json()
+    response = send(f"{api.url}/signed", user)
+    assert response.status_code == 200, response.text
+    who = response.json()
     assert who["arn"].startswith("arn:aws:iam::000000000000:user/user-")
     assert (who["account"], who["accessKey"], who["key"]) == ("000000000000", user.access_key, "")
     assert who["caller"].startswith("AIDA")
     assert who["ip"] == "127.0.0.1"
 
 
-def test_a_clients_own_address_may_be_signed_as_with_a_custom_domain(api: Api) -> None:
-    seen = "http://localhost:3000/signed?b=2&a=%20%2F"
+def test_the_path_that_the_client_sees_may_be_signed_as_with_a_custom_domain(api: Api) -> None:
+    signed = "http://localhost:3000/signed?b=2&a=%20%2F"
     sent = f"{api.url}/signed?b=2&a=%20%2F"
     user = api.user()
     host = {"Host": "localhost:3000"}
-    assert send(seen, user, sent_url=sent, sent_headers=host).status_code == 200
-    assert refusal(send(seen, user, sent_url=sent)) == (403, "INVALID_SIGNATURE")
-    other = seen.replace("signed", "keyed")
-    assert refusal(send(other, user, sent_url=sent, sent_headers=host)) == (403, "INVALID_SIGNATURE")
+    assert send(signed, user, sent_url=sent, sent_headers=host).status_code == 200
+    assert error_of(send(signed, user, sent_url=sent)) == (403, "INVALID_SIGNATURE")
+    other = signed.replace("signed", "keyed")
+    assert error_of(send(other, user, sent_url=sent, sent_headers=host)) == (403, "INVALID_SIGNATURE")
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
@@ -279,17 +263,17 @@ def test_curl_can_sign(api: Api) -> None:
     assert json.loads(done.stdout)["accessKey"] == user.access_key
 
 
-def test_a_session_signs_with_its_token(api: Api) -> None:
+def test_a_role_session_signs_with_its_token(api: Api) -> None:
     name = unique("role")
-    arn = role(api.emulator, name)
-    api.emulator.client("iam").attach_role_policy(RoleName=name, PolicyArn=api.made["Policy"])
+    arn = api.emulator.create_role(name)
+    api.emulator.client("iam").attach_role_policy(RoleName=name, PolicyArn=api.ids["Policy"])
     assumed = api.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName="batch")
     keys = assumed["Credentials"]
     session = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
     assert send(f"{api.url}/signed", session).json()["arn"].endswith(f":assumed-role/{name}/batch")
     without = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"])
-    assert refusal(send(f"{api.url}/signed", without)) == (403, "DEFAULT_4XX")
+    assert error_of(send(f"{api.url}/signed", without)) == (403, "DEFAULT_4XX")
 
 
 @pytest.mark.parametrize(
@@ -303,47 +287,56 @@ def test_a_session_signs_with_its_token(api: Api) -> None:
     ],
     ids=["another body", "another time", "another service", "another region", "an unsigned body"],
 )
-def test_a_signature_that_does_not_fit_is_refused(api: Api, changes: dict[str, Any]) -> None:
-    assert refusal(send(f"{api.url}/signed", api.user(), **changes)) == (403, "INVALID_SIGNATURE")
+def test_a_signature_that_does_not_match_is_refused(api: Api, changes: dict[str, Any]) -> None:
+    assert error_of(send(f"{api.url}/signed", api.user(), **changes)) == (403, "INVALID_SIGNATURE")
 
 
 def test_an_old_signature_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     before = datetime.now(UTC) - timedelta(minutes=6)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: before)
-    answer = send(f"{api.url}/signed", api.user())
-    assert refusal(answer) == (403, "INVALID_SIGNATURE")
-    assert "Signature expired" in answer.json()["detail"]
+    response = send(f"{api.url}/signed", api.user())
+    assert error_of(response) == (403, "INVALID_SIGNATURE")
+    assert "Signature expired" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("access_key", ["no-such-key", "test", "testing", "000000000000"])
-def test_an_unknown_access_key_is_refused(api: Api, access_key: str) -> None:
-    answer = send(f"{api.url}/signed", Credentials(access_key, "testing"))
-    assert refusal(answer) == (403, "DEFAULT_4XX")
-    assert answer.json()["detail"] == "The security token included in the request is invalid."
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        Credentials("no-such-key", "secret"),
+        Credentials("test", "test"),
+        ROOT,
+        Credentials("000000000000", "test"),
+    ],
+    ids=["unknown", "test", "root", "account"],
+)
+def test_an_unknown_access_key_and_the_emulators_own_are_refused(api: Api, credentials: Credentials) -> None:
+    response = send(f"{api.url}/signed", credentials)
+    assert error_of(response) == (403, "DEFAULT_4XX")
+    assert response.json()["detail"] == "The security token included in the request is invalid."
 
 
 def test_a_caller_without_permission_is_denied(api: Api) -> None:
-    answer = send(f"{api.url}/signed", api.user(allowed=False))
-    assert refusal(answer) == (403, "ACCESS_DENIED")
-    assert "is not authorized to perform: execute-api:Invoke" in answer.json()["detail"]
+    response = send(f"{api.url}/signed", api.user(allowed=False))
+    assert error_of(response) == (403, "ACCESS_DENIED")
+    assert "is not authorized to perform: execute-api:Invoke" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer abc", "AWS4-HMAC-SHA256 x", "AWS AKIA:x", "\xff"])
 def test_a_request_that_is_not_signed_is_refused(api: Api, authorization: str | None) -> None:
     headers = [(b"Authorization", authorization.encode("latin-1"))] if authorization else []
-    answer = httpx.post(f"{api.url}/signed", content=b"{}", headers=headers)
+    response = httpx.post(f"{api.url}/signed", content=b"{}", headers=headers)
     expected = "DEFAULT_4XX" if authorization else "MISSING_AUTHENTICATION_TOKEN"
-    assert refusal(answer) == (403, expected)
+    assert error_of(response) == (403, expected)
 
 
-def test_an_unknown_path_is_no_question_of_permission(api: Api) -> None:
+def test_an_unknown_path_requires_no_permission(api: Api) -> None:
     user = api.user(allowed=False)
     for method, path in [("POST", "/nothing"), ("DELETE", "/signed"), ("POST", "/signed/..")]:
-        answer = send(api.url + path, user, method=method)
-        assert refusal(answer) == (403, "MISSING_AUTHENTICATION_TOKEN")
+        response = send(api.url + path, user, method=method)
+        assert error_of(response) == (403, "MISSING_AUTHENTICATION_TOKEN")
 
 
-def test_without_security_everybody_may_call_and_is_nobody(api: Api) -> None:
+def test_a_method_without_security_is_public_and_its_caller_anonymous(api: Api) -> None:
     headers = {"X-Forwarded-For": "1.2.3.4, 127.0.0.9"}
     who = httpx.post(f"{api.url}/open", content=b"{}", headers=headers).json()
     assert who == {"arn": "", "caller": "", "account": "", "accessKey": "", "key": "", "ip": "127.0.0.9"}
@@ -352,93 +345,93 @@ def test_without_security_everybody_may_call_and_is_nobody(api: Api) -> None:
 # --- API keys and limits ---
 
 
-def test_a_method_may_ask_for_a_signature_and_a_key(api: Api) -> None:
+def test_a_method_may_require_a_signature_and_an_api_key(api: Api) -> None:
     user, key = api.user(), api.key()
-    answer = send(f"{api.url}/keyed", user, headers={"x-api-key": key["value"]})
-    assert (answer.status_code, answer.json()["key"]) == (200, key["id"])
-    assert refusal(send(f"{api.url}/keyed", user)) == (403, "INVALID_API_KEY")
+    response = send(f"{api.url}/keyed", user, headers={"x-api-key": key["value"]})
+    assert (response.status_code, response.json()["key"]) == (200, key["id"])
+    assert error_of(send(f"{api.url}/keyed", user)) == (403, "INVALID_API_KEY")
     stranger = api.key(plan=None)["value"]
-    assert refusal(send(f"{api.url}/keyed", user, headers={"x-api-key": stranger})) == (
+    assert error_of(send(f"{api.url}/keyed", user, headers={"x-api-key": stranger})) == (
         403,
         "INVALID_API_KEY",
     )
     unsigned = httpx.post(f"{api.url}/keyed", content=b"{}", headers={"x-api-key": key["value"]})
-    assert refusal(unsigned) == (403, "MISSING_AUTHENTICATION_TOKEN")
+    assert error_of(unsigned) == (403, "MISSING_AUTHENTICATION_TOKEN")
 
 
-def test_a_key_has_the_quota_of_its_plan(api: Api) -> None:
+def test_an_api_key_has_the_quota_of_its_usage_plan(api: Api) -> None:
     user, headers = api.user(), {"x-api-key": api.key()["value"]}
     statuses = [send(f"{api.url}/keyed", user, headers=headers).status_code for _ in range(3)]
     assert statuses == [200, 200, 200]
-    assert refusal(send(f"{api.url}/keyed", user, headers=headers)) == (429, "QUOTA_EXCEEDED")
+    assert error_of(send(f"{api.url}/keyed", user, headers=headers)) == (429, "QUOTA_EXCEEDED")
     fresh = {"x-api-key": api.key()["value"]}
     assert send(f"{api.url}/keyed", user, headers=fresh).status_code == 200
 
 
-def test_a_key_has_the_rate_of_its_plan(api: Api) -> None:
+def test_an_api_key_has_the_rate_limit_of_its_usage_plan(api: Api) -> None:
     user, headers = api.user(), {"x-api-key": api.key("StrictPlan")["value"]}
     assert send(f"{api.url}/keyed", user, headers=headers).status_code == 200
-    assert refusal(send(f"{api.url}/keyed", user, headers=headers)) == (429, "THROTTLED")
+    assert error_of(send(f"{api.url}/keyed", user, headers=headers)) == (429, "THROTTLED")
 
 
-def test_a_method_has_the_throttle_of_its_settings(api: Api) -> None:
-    answers = [httpx.post(f"{api.url}/slow/{number}", content=b"{}") for number in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert refusal(answers[2]) == (429, "THROTTLED")
+def test_a_method_has_the_rate_limit_of_its_settings(api: Api) -> None:
+    responses = [httpx.post(f"{api.url}/slow/{number}", content=b"{}") for number in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert error_of(responses[2]) == (429, "THROTTLED")
     assert httpx.post(f"{api.url}/open", content=b"{}").status_code == 200
 
 
-def test_a_method_setting_with_plain_slashes_fails_the_deploy(api: Api) -> None:
+def test_a_method_setting_with_plain_slashes_makes_the_deployment_fail(api: Api) -> None:
     stack = resources(document("machine", "function"))
     stack["Stage"]["Properties"]["MethodSettings"][0]["ResourcePath"] = "/slow/{id}"
     with pytest.raises(AssertionError, match="Invalid method setting path: /slow/"):
         api.emulator.deploy(unique("refused"), stack, capabilities=["CAPABILITY_IAM"])
 
 
-# --- What the API answers by itself ---
+# --- Responses of API Gateway itself ---
 
 
 def test_a_preflight_request_gets_headers_and_no_body(api: Api) -> None:
-    answer = httpx.options(f"{api.url}/signed", headers={"Origin": "http://localhost:3000"})
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert answer.headers["content-security-policy"] == CSP
-    assert answer.headers["allow"] == "POST,OPTIONS"
+    response = httpx.options(f"{api.url}/signed", headers={"Origin": "http://localhost:3000"})
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["content-security-policy"] == CSP
+    assert response.headers["allow"] == "POST,OPTIONS"
 
 
-def test_an_integration_answers_with_the_content_type_of_its_template(api: Api) -> None:
-    answer = httpx.post(f"{api.url}/open", content=b"{}")
-    assert answer.headers["content-type"] == "application/problem+json"
+def test_a_response_has_the_content_type_of_its_template(api: Api) -> None:
+    response = httpx.post(f"{api.url}/open", content=b"{}")
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_a_proxy_answers_for_itself(api: Api) -> None:
-    answer = httpx.get(f"{api.url}/proxy")
-    assert (answer.status_code, answer.text) == (201, "done")
-    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+def test_a_proxys_response_is_passed_on(api: Api) -> None:
+    response = httpx.get(f"{api.url}/proxy")
+    assert (response.status_code, response.text) == (201, "done")
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
 
-def test_a_proxy_sees_the_ids_of_the_answer(api: Api) -> None:
+def test_a_proxy_gets_the_ids_of_the_response(api: Api) -> None:
     code = "{'statusCode': 200, 'body': event['requestContext'][%r]}"
     for name, header in (("requestId", "x-amzn-requestid"), ("extendedRequestId", "x-amz-apigw-id")):
-        answer = httpx.get(
-            f"{api.url}/proxy", params={"answer": code % name}, headers={"X-Amzn-RequestId": "chosen"}
+        response = httpx.get(
+            f"{api.url}/proxy", params={"code": code % name}, headers={"X-Amzn-RequestId": "chosen"}
         )
-        assert answer.text == answer.headers[header]
-        assert (answer.text == "chosen") == (name == "requestId")
+        assert response.text == response.headers[header]
+        assert (response.text == "chosen") == (name == "requestId")
 
 
-def test_a_proxy_sees_the_names_of_the_headers_as_they_were_sent(api: Api) -> None:
+def test_a_proxy_gets_the_header_names_as_they_were_sent(api: Api) -> None:
     code = "{'statusCode': 200, 'body': ' '.join([*event['headers'], *event['multiValueHeaders']])}"
-    answer = httpx.get(f"{api.url}/proxy", params={"answer": code}, headers={"X-Mixed": "1", "x-lower": "2"})
-    names = answer.text.split()
+    response = httpx.get(f"{api.url}/proxy", params={"code": code}, headers={"X-Mixed": "1", "x-lower": "2"})
+    names = response.text.split()
     assert (names.count("X-Mixed"), names.count("x-lower")) == (2, 2)
 
 
-def test_a_bad_signature_is_refused_under_the_id_that_the_client_chose(api: Api) -> None:
+def test_the_error_for_an_invalid_signature_has_the_id_that_the_client_chose(api: Api) -> None:
     headers = {"X-Amzn-RequestId": "chosen", "Authorization": "AWS4-HMAC-SHA256 Credential=x"}
-    answer = httpx.post(f"{api.url}/signed", headers=headers)
-    assert answer.status_code == 403
-    assert answer.headers["x-amzn-requestid"] == "chosen"
-    assert answer.headers["x-amz-apigw-id"] not in ("", "chosen")
+    response = httpx.post(f"{api.url}/signed", headers=headers)
+    assert response.status_code == 403
+    assert response.headers["x-amzn-requestid"] == "chosen"
+    assert response.headers["x-amz-apigw-id"] not in ("", "chosen")
 
 
 @pytest.mark.parametrize(
@@ -456,17 +449,17 @@ def test_a_bad_signature_is_refused_under_the_id_that_the_client_chose(api: Api)
         "{'statusCode': 200, 'headers': {'a': {}}}",
     ],
 )
-def test_a_proxy_that_fails_is_the_apis_fault(api: Api, code: str) -> None:
-    answer = httpx.get(f"{api.url}/proxy", params={"answer": code})
-    assert refusal(answer) == (503, "DEFAULT_5XX")
-    assert answer.json()["detail"] == "Internal server error"
+def test_a_proxy_that_fails_is_an_error_of_the_api(api: Api, code: str) -> None:
+    response = httpx.get(f"{api.url}/proxy", params={"code": code})
+    assert error_of(response) == (503, "DEFAULT_5XX")
+    assert response.json()["detail"] == "Internal server error"
 
 
-def test_an_odd_request_gets_a_gateway_response(api: Api) -> None:
+def test_an_unusual_request_gets_a_gateway_response(api: Api) -> None:
     chunked = {"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "1"}
     assert httpx.post(f"{api.url}/open", content=b"{}", headers=chunked).status_code == 200
     for path in ("/%00", "/%ff", "/%2e%2e/x", "//", "/" + "a" * 6000, "/?%ff=%00&&=;"):
-        assert refusal(httpx.get(api.url + path)) == (403, "MISSING_AUTHENTICATION_TOKEN")
+        assert error_of(httpx.get(api.url + path)) == (403, "MISSING_AUTHENTICATION_TOKEN")
     for method in ("HEAD", "TRACE", "PROPFIND"):
         assert httpx.request(method, f"{api.url}/open").status_code == 403
 
@@ -474,24 +467,22 @@ def test_an_odd_request_gets_a_gateway_response(api: Api) -> None:
 # --- Roles ---
 
 
-def test_a_functions_role_decides_what_it_may_do(api: Api) -> None:
+def test_a_functions_role_determines_what_it_may_do(api: Api) -> None:
     emulator = api.emulator
-    queue = emulator.client("sqs").create_queue(QueueName=unique("queue"))["QueueUrl"]
+    queue, _ = emulator.create_queue()
     source = f"""
 import boto3
 def handler(event, context):
     boto3.client("sqs").send_message(QueueUrl={queue!r}, MessageBody="x")
 """
     name = unique("role")
-    arn = role(emulator, name)
-    function = emulator.function(source)
-    emulator.client("lambda").update_function_configuration(FunctionName=function, Role=arn)
+    arn = emulator.create_role(name)
+    function = emulator.create_function(source, Role=arn)
 
     kind, error = emulator.invoke(function)
     assert (kind, error["errorType"]) == ("Unhandled", "ClientError")
     assert "AccessDenied" in error["errorMessage"]
 
-    allow = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    emulator.client("iam").put_role_policy(RoleName=name, PolicyName="send", PolicyDocument=policy)
+    allow = policy({"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"})
+    emulator.client("iam").put_role_policy(RoleName=name, PolicyName="send", PolicyDocument=allow)
     assert eventually(lambda: emulator.invoke(function)[0] is None)

@@ -1,4 +1,4 @@
-"""Which methods a REST API has, what protects them, and what it answers where there is none."""
+"""Which methods a REST API has, who may call them, and the errors for others."""
 
 import json
 from collections.abc import Mapping
@@ -71,8 +71,8 @@ class Api:
     tokens: Mapping[str, str]
 
 
-def signed_in(emulator: Emulator) -> tuple[str, dict[str, str]]:
-    """A user pool's ARN, and the three tokens of a user of it."""
+def sign_in(emulator: Emulator) -> tuple[str, dict[str, str]]:
+    """Create a user pool and a user; returns the pool's ARN and the user's three tokens."""
     cognito = emulator.client("cognito-idp")
     pool = cognito.create_user_pool(PoolName=unique("pool"))["UserPool"]["Id"]
     client = cognito.create_user_pool_client(
@@ -82,19 +82,19 @@ def signed_in(emulator: Emulator) -> tuple[str, dict[str, str]]:
     )["UserPoolClient"]["ClientId"]
     cognito.admin_create_user(UserPoolId=pool, Username="somebody", MessageAction="SUPPRESS")
     cognito.admin_set_user_password(UserPoolId=pool, Username="somebody", Password=PASSWORD, Permanent=True)
-    answer = cognito.admin_initiate_auth(
+    result = cognito.admin_initiate_auth(
         UserPoolId=pool,
         ClientId=client,
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
         AuthParameters={"USERNAME": "somebody", "PASSWORD": PASSWORD},
     )["AuthenticationResult"]
     arn = f"arn:aws:cognito-idp:{REGION}:000000000000:userpool/{pool}"
-    return arn, {kind: answer[f"{kind}Token"] for kind in ("Id", "Access", "Refresh")}
+    return arn, {kind: result[f"{kind}Token"] for kind in ("Id", "Access", "Refresh")}
 
 
 @pytest.fixture(scope="module")
 def api(emulator: Emulator) -> Api:
-    arn, tokens = signed_in(emulator)
+    arn, tokens = sign_in(emulator)
     body = document(
         arn,
         **{
@@ -105,53 +105,55 @@ def api(emulator: Emulator) -> Api:
             "/caught/{proxy+}": {"x-amazon-apigateway-any-method": mock("caught")},
         },
     )
-    made = emulator.deploy(unique("methods"), resources(body))["Api"]
-    return Api(f"{emulator.url}/_aws/execute-api/{made}/test", tokens)
+    api_id = emulator.deploy(unique("methods"), resources(body))["Api"]
+    return Api(f"{emulator.url}/_aws/execute-api/{api_id}/test", tokens)
 
 
 # --- Methods ---
 
 
-def test_a_method_without_security_is_public_whatever_the_root_of_the_document_says(api: Api) -> None:
+def test_a_method_without_security_is_public_whatever_the_security_of_the_document(api: Api) -> None:
     assert httpx.get(f"{api.url}/named").text == "named"
 
 
-def test_any_stands_for_the_methods_that_are_not_named(api: Api) -> None:
+def test_any_includes_the_methods_that_are_not_named(api: Api) -> None:
     for method in ("DELETE", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"):
-        answer = httpx.request(method, f"{api.url}/named")
-        assert (answer.status_code, answer.text) == (200, "" if method == "HEAD" else "any")
+        response = httpx.request(method, f"{api.url}/named")
+        assert (response.status_code, response.text) == (200, "" if method == "HEAD" else "any")
     assert httpx.request("PROPFIND", f"{api.url}/named").status_code == 403
 
 
-def test_a_greedy_path_takes_every_path_and_method_below_it(api: Api) -> None:
+def test_a_greedy_path_matches_every_path_and_method_below_it(api: Api) -> None:
     for path in ("/caught/a", "/caught/a/b/", "/caught/%2F"):
         assert httpx.delete(api.url + path).text == "caught"
 
 
-# --- Neither path nor method ---
+# --- Unknown paths and methods ---
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("GET", "/parent"), ("PUT", "/users")])
-def test_what_does_not_exist_misses_a_token(api: Api, method: str, path: str) -> None:
-    answer = httpx.request(method, api.url + path)
-    assert (answer.status_code, answer.json()["type"]) == (403, "MISSING_AUTHENTICATION_TOKEN")
+def test_an_unknown_path_or_method_is_a_missing_authentication_token(
+    api: Api, method: str, path: str
+) -> None:
+    response = httpx.request(method, api.url + path)
+    assert (response.status_code, response.json()["type"]) == (403, "MISSING_AUTHENTICATION_TOKEN")
 
 
 @pytest.mark.parametrize("authorization", ["Bearer abc", "abc", "Basic YTpi"])
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("PUT", "/users")])
-def test_where_nothing_exists_any_authorization_is_an_incomplete_signature(
+def test_an_unknown_path_or_method_with_authorization_is_an_incomplete_signature(
     api: Api, method: str, path: str, authorization: str
 ) -> None:
-    answer = httpx.request(method, api.url + path, headers={"Authorization": authorization})
-    assert (answer.status_code, answer.json()["type"]) == (403, "DEFAULT_4XX")
-    assert answer.headers["x-amzn-errortype"] == "IncompleteSignatureException"
+    response = httpx.request(method, api.url + path, headers={"Authorization": authorization})
+    assert (response.status_code, response.json()["type"]) == (403, "DEFAULT_4XX")
+    assert response.headers["x-amzn-errortype"] == "IncompleteSignatureException"
 
 
-def test_the_answer_to_a_body_that_is_too_large_cannot_be_changed(api: Api) -> None:
-    answer = httpx.post(f"{api.url}/named", content=b"x" * (10 * 1024 * 1024 + 1), timeout=30)
-    assert answer.status_code == 413
-    assert answer.headers["content-type"] == "application/json"
-    assert json.loads(answer.text) == {"message": "Request Too Long"}
+def test_the_response_to_a_too_large_body_cannot_be_customized(api: Api) -> None:
+    response = httpx.post(f"{api.url}/named", content=b"x" * (10 * 1024 * 1024 + 1), timeout=30)
+    assert response.status_code == 413
+    assert response.headers["content-type"] == "application/json"
+    assert json.loads(response.text) == {"message": "Request Too Long"}
 
 
 # --- Tokens ---
@@ -168,10 +170,10 @@ def test_the_answer_to_a_body_that_is_too_large_cannot_be_changed(api: Api) -> N
         ("/scoped", "Refresh", 401),
     ],
 )
-def test_without_scopes_a_method_takes_id_tokens_only_and_with_scopes_access_tokens(
+def test_a_method_without_scopes_accepts_only_id_tokens_one_with_scopes_only_access_tokens(
     api: Api, path: str, kind: str, status: int
 ) -> None:
-    answer = httpx.get(api.url + path, headers={"Authorization": f"Bearer {api.tokens[kind]}"})
-    assert answer.status_code == status, answer.text
+    response = httpx.get(api.url + path, headers={"Authorization": f"Bearer {api.tokens[kind]}"})
+    assert response.status_code == status, response.text
     if status != 200:
-        assert answer.json()["type"] == "UNAUTHORIZED"
+        assert response.json()["type"] == "UNAUTHORIZED"

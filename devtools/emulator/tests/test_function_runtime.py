@@ -1,4 +1,4 @@
-"""What a function finds when it runs: Lambda's runtime, and nothing of the development environment."""
+"""Functions run in Lambda's runtime, without access to the development environment."""
 
 import sysconfig
 import tomllib
@@ -23,7 +23,7 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def function(emulator: Emulator) -> str:
-    return emulator.function(FUNCTION, Environment={"Variables": {"TABLE": "tickets"}})
+    return emulator.create_function(FUNCTION, Environment={"Variables": {"TABLE": "tickets"}})
 
 
 def test_boto3_has_the_version_of_lambdas_runtime(emulator: Emulator, function: str) -> None:
@@ -35,17 +35,17 @@ def test_boto3_has_the_version_of_lambdas_runtime(emulator: Emulator, function: 
 @pytest.mark.parametrize(
     "package", ["httpx", "moto", "awscli", "awscrt", "ministack", "local", "support", "aws_lambda_powertools"]
 )
-def test_a_package_of_the_development_environment_is_missing(
+def test_packages_of_the_development_environment_cannot_be_imported(
     emulator: Emulator, function: str, package: str
 ) -> None:
     kind, error = emulator.invoke(function, package)
     assert (kind, error["errorType"]) == ("Unhandled", "ModuleNotFoundError")
 
 
-def test_the_developers_environment_stays_outside(emulator: Emulator, function: str) -> None:
-    _, found = emulator.invoke(function)
+def test_the_developers_environment_variables_are_not_passed_on(emulator: Emulator, function: str) -> None:
+    _, runtime = emulator.invoke(function)
     prefixes = ("AWS_", "_LAMBDA_", "_MINISTACK_", "LAMBDA_TASK_ROOT")
-    own = {name for name in found["environment"] if not name.startswith(prefixes)}
-    assert own == {"HOME", "LANG", "PATH", "TMPDIR", "TZ", "TABLE"}
-    assert (found["timezone"], found["home exists"]) == ("UTC", False)
-    assert sysconfig.get_path("purelib") not in found["path"]
+    names = {name for name in runtime["environment"] if not name.startswith(prefixes)}
+    assert names == {"HOME", "LANG", "PATH", "TMPDIR", "TZ", "TABLE"}
+    assert (runtime["timezone"], runtime["home exists"]) == ("UTC", False)
+    assert sysconfig.get_path("purelib") not in runtime["path"]

@@ -1,4 +1,4 @@
-"""Which log events a filter pattern finds, and how many come at once."""
+"""FilterLogEvents: which log events a filter pattern selects, and how long a page is."""
 
 import json
 import time
@@ -15,7 +15,7 @@ LINES = [
     '{"type":"TaskStateEntered","note":"ExecutionStarted"}',
     '{"details":{"type":"ExecutionFailed"}}',
     '{"type":["ExecutionFailed"]}',
-    "ExecutionFailed, but no JSON",
+    "ExecutionFailed, but not JSON",
     '["ExecutionFailed"]',
     '{"type":"ExecutionFailed","n":2}',
 ]
@@ -39,8 +39,8 @@ class Group:
         )
 
     def page(self, **arguments: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self.client.filter_log_events(logGroupName=self.name, **arguments)
-        return answer
+        response: dict[str, Any] = self.client.filter_log_events(logGroupName=self.name, **arguments)
+        return response
 
     def find(self, **arguments: Any) -> list[str]:
         pages = self.client.get_paginator("filter_log_events").paginate(logGroupName=self.name, **arguments)
@@ -64,7 +64,7 @@ def group(emulator: Emulator) -> Group:
         ("", LINES),
     ],
 )
-def test_a_pattern_finds_what_it_finds_on_aws(group: Group, pattern: str, expected: list[str]) -> None:
+def test_a_pattern_selects_the_same_lines_as_on_aws(group: Group, pattern: str, expected: list[str]) -> None:
     group.write(*LINES)
 
     assert group.find(filterPattern=pattern) == expected
@@ -82,7 +82,7 @@ def test_a_pattern_finds_what_it_finds_on_aws(group: Group, pattern: str, expect
         "{",
     ],
 )
-def test_a_pattern_that_is_not_known_is_refused(group: Group, pattern: str) -> None:
+def test_an_unsupported_pattern_is_refused(group: Group, pattern: str) -> None:
     with pytest.raises(ClientError, match=r"InvalidParameterException.*log_filter\.py"):
         group.page(filterPattern=pattern)
 
@@ -99,7 +99,7 @@ def test_a_page_ends_after_ten_thousand_events(group: Group) -> None:
     assert "nextToken" not in rest
 
 
-def test_a_page_ends_before_a_megabyte_is_full(group: Group) -> None:
+def test_a_page_ends_before_it_exceeds_a_megabyte(group: Group) -> None:
     for n in range(6):
         group.write(f"{n}" + "x" * (MAX_BYTES // 5))
 
@@ -109,7 +109,7 @@ def test_a_page_ends_before_a_megabyte_is_full(group: Group) -> None:
     assert [message[0] for message in group.find()] == ["0", "1", "2", "3", "4", "5"]
 
 
-def test_a_token_that_no_page_had_is_refused(group: Group) -> None:
+def test_an_invalid_token_is_refused(group: Group) -> None:
     with pytest.raises(ClientError, match="nextToken is invalid"):
         group.page(nextToken="next")
 

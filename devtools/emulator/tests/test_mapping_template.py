@@ -114,7 +114,7 @@ def test_a_template_renders_as_on_aws(template: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("body", "text"), [("", '{} "" []'), ("not JSON", '"" "" []'), ('{"a":1}', '{"a":1} 1 [1]')]
 )
-def test_a_body_may_be_empty_or_no_json(body: str, text: str) -> None:
+def test_a_body_may_be_empty_or_not_json(body: str, text: str) -> None:
     assert rendering("$input.json('$') $input.json('$.a') [$input.path('$.a')]", body).text == text
 
 
@@ -127,13 +127,13 @@ def test_a_response_template_can_override_status_and_headers() -> None:
     assert rendered == Rendering("ok", 429, {"Retry-After": "5", "X-Id": "id r-1"})
 
 
-def test_an_override_does_not_reach_the_next_rendering() -> None:
+def test_an_override_does_not_affect_the_next_rendering() -> None:
     rendering("#set($context.responseOverride.status = 429)#set($context.requestId = 'other')")
     assert rendering("$context.requestId") == Rendering("r-1", None, {})
 
 
 @pytest.mark.parametrize("place", ["status", "header.Retry-After", "header['Retry-After']"])
-def test_nothing_can_be_overridden_twice(place: str) -> None:
+def test_overriding_a_value_twice_is_an_error(place: str) -> None:
     override = f"#set($context.responseOverride.{place} = 429)"
     with pytest.raises(MappingTemplateError, match=r"\$context.responseOverride sets [\w-]+ twice"):
         rendering(override * 2)
@@ -143,15 +143,15 @@ def test_nothing_can_be_overridden_twice(place: str) -> None:
     ("template", "reason"),
     [
         ("#if($x", "expected"),
-        ("$input.path('$..a')", r"the JSON path '\$\.\.a' is not known"),
-        ("$context.requestId.reverse()", r"the method reverse\(\) of a str is not known"),
-        ("$context.requestId.upper()", r"the method upper\(\) of a str is not known"),
-        ("$input.path('$.list').size()", r"the method size\(\) of a list is not known"),
-        ("$util.urlEncode('a')", r"the method urlEncode\(\) of a _Opaque is not known"),
+        ("$input.path('$..a')", r"does not support the JSON path '\$\.\.a'"),
+        ("$context.requestId.reverse()", r"does not support the method reverse\(\) of a str"),
+        ("$context.requestId.upper()", r"does not support the method upper\(\) of a str"),
+        ("$input.path('$.list').size()", r"does not support the method size\(\) of a list"),
+        ("$util.urlEncode('a')", r"does not support the method urlEncode\(\) of a _Opaque"),
         ("$input.params()", "missing 1 required positional argument"),
     ],
 )
-def test_what_is_not_known_is_an_error(template: str, reason: str) -> None:
+def test_an_unsupported_template_is_an_error(template: str, reason: str) -> None:
     with pytest.raises(MappingTemplateError, match=reason):
         rendering(template)
 
@@ -166,6 +166,6 @@ MARKUP = st.sampled_from(
 
 
 @given(st.lists(st.one_of(st.text(), MARKUP)).map("".join))
-def test_a_text_survives_json_in_json_whatever_it_holds(text: str) -> None:
+def test_any_text_survives_json_within_json(text: str) -> None:
     rendered = rendering(FIELD, json.dumps({"x": text})).text
     assert json.loads(json.loads(rendered)) == {"x": text}

@@ -1,4 +1,4 @@
-"""Versions and aliases: what runs is what was released, whatever is released meanwhile."""
+"""Versions and aliases: an execution runs the version that it was started with."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def releases(emulator: Emulator) -> Releases:
     return Releases(emulator)
 
 
-def test_an_execution_that_is_started_by_the_alias_runs_the_version_that_it_points_to(
+def test_an_alias_starts_the_version_that_it_points_to(
     releases: Releases,
 ) -> None:
     releases.deploy("one")
@@ -33,24 +33,22 @@ def test_an_execution_that_is_started_by_the_alias_runs_the_version_that_it_poin
     assert releases.answer(releases.start()) == "one"
 
 
-def test_a_synchronous_execution_runs_the_version_that_its_arn_leads_to(releases: Releases) -> None:
+def test_start_sync_execution_runs_the_version_in_its_arn(releases: Releases) -> None:
     releases.deploy("one")
     first = releases.id("MachineVersion")
     releases.deploy("two")
 
-    def answer(machine: str) -> str:
+    def result(machine: str) -> str:
         return str(json.loads(releases.emulator.run_sync(machine)["output"]))
 
-    assert answer(releases.id("MachineAlias")) == "two"
-    assert answer(releases.id("Machine")) == "two"
-    assert answer(first) == "one"
+    assert result(releases.id("MachineAlias")) == "two"
+    assert result(releases.id("Machine")) == "two"
+    assert result(first) == "one"
 
 
-def test_a_running_execution_finishes_on_the_code_that_it_began_with(
-    releases: Releases, tmp_path: Path
-) -> None:
+def test_a_running_execution_keeps_its_version(releases: Releases, tmp_path: Path) -> None:
     releases.deploy("one")
-    marker = tmp_path / "go-on"
+    marker = tmp_path / "continue"
     execution = releases.start(str(marker))
     history = releases.emulator.client("stepfunctions").get_execution_history
     eventually(lambda: len(history(executionArn=execution)["events"]) > 2)
@@ -62,7 +60,7 @@ def test_a_running_execution_finishes_on_the_code_that_it_began_with(
     assert releases.answer(releases.start()) == "two"
 
 
-def test_another_release_keeps_the_versions_before_it_and_the_stacks_end_removes_the_alias(
+def test_a_deployment_keeps_earlier_versions_and_deleting_the_stack_deletes_the_alias(
     releases: Releases,
 ) -> None:
     stepfunctions = releases.emulator.client("stepfunctions")
@@ -76,17 +74,17 @@ def test_another_release_keeps_the_versions_before_it_and_the_stacks_end_removes
 
     releases.emulator.client("cloudformation").delete_stack(StackName=releases.stack)
 
-    def is_gone() -> bool:
+    def is_deleted() -> bool:
         try:
             stepfunctions.describe_state_machine_alias(stateMachineAliasArn=alias)
         except ClientError:
             return True
         return False
 
-    assert eventually(is_gone)
+    assert eventually(is_deleted)
 
 
 @pytest.mark.parametrize("qualifier", ["", ":live", ":7"])
-def test_a_call_is_authorised_on_the_state_machines_own_arn(qualifier: str) -> None:
+def test_a_call_is_authorized_on_the_state_machines_own_arn(qualifier: str) -> None:
     machine = "arn:aws:states:eu-central-1:000000000000:stateMachine:pipeline"
     assert _QUALIFIER.sub(r"\1", machine + qualifier) == machine

@@ -1,4 +1,4 @@
-"""Signing in with a user name in another case than it was created in."""
+"""Signing in with a user name that differs in case."""
 
 from typing import Any
 
@@ -36,16 +36,16 @@ class Pool:
         self.cognito.admin_create_user(UserPoolId=self.id, Username=name, MessageAction="SUPPRESS")
 
     def sign_in(self, name: str) -> str:
-        answer = self.cognito.admin_initiate_auth(
+        response = self.cognito.admin_initiate_auth(
             UserPoolId=self.id,
             ClientId=self.client_id,
             AuthFlow="ADMIN_USER_PASSWORD_AUTH",
             AuthParameters={"USERNAME": name, "PASSWORD": PASSWORD},
         )
-        return str(answer["AuthenticationResult"]["IdToken"])
+        return str(response["AuthenticationResult"]["IdToken"])
 
 
-def test_a_pool_without_regard_to_case_knows_its_user_in_any(emulator: Emulator) -> None:
+def test_in_a_case_insensitive_pool_the_case_does_not_matter(emulator: Emulator) -> None:
     pool = Pool(emulator, UsernameConfiguration={"CaseSensitive": False})
 
     assert pool.sign_in("New-Agent@Example.com")
@@ -57,7 +57,7 @@ def test_a_pool_without_regard_to_case_knows_its_user_in_any(emulator: Emulator)
 
 
 @pytest.mark.parametrize("settings", [{}, {"UsernameConfiguration": {"CaseSensitive": True}}])
-def test_another_pool_does_not(emulator: Emulator, settings: dict[str, Any]) -> None:
+def test_in_another_pool_the_case_matters(emulator: Emulator, settings: dict[str, Any]) -> None:
     pool = Pool(emulator, **settings)
 
     assert pool.sign_in("new-agent@example.com")

@@ -1,15 +1,17 @@
-"""Which bodies are validated, and what a gateway response can say about a refused one.
+"""Validation of request bodies, and the error messages in its gateway response.
 
-AWS validates a body against the model of the request's own content type. A type without a model is not
-validated: with `passthroughBehavior: NEVER` it is refused with 415. The emulator applies the model of
-application/json to every type, and answers 400. This module lets it apply the right one only. A body that
-is not JSON as AWS reads it is refused, too: the emulator takes NaN, other encodings than UTF-8, and any
-nesting that its check gives up on.
+AWS validates a body against the model for the request's content type. A body whose content type has no model
+is not validated; with `passthroughBehavior: NEVER` it is refused with 415. The emulator validates all bodies
+against the model for application/json, and returns 400. This module makes it use the right model. It also
+refuses bodies that are not JSON on AWS, but that the emulator accepts: NaN, other encodings than UTF-8, and
+nesting that is too deep to check.
 
-AWS fills `$context.error.validationErrorString` for BAD_REQUEST_BODY with the findings of its JSON schema
-validator, such as `[object has missing required properties (["content"])]`. The emulator leaves the
-variable in the text as it is. This module fills it, escaped for a JSON string, with findings in AWS's
-words; it quotes at most a few dozen characters of a value, and is at most MAX_LENGTH characters long.
+For BAD_REQUEST_BODY, AWS sets `$context.error.validationErrorString` to the messages of its JSON schema
+validator, such as `[object has missing required properties (["content"])]`. The emulator does not replace the
+variable. This module replaces it with messages in AWS's wording, escaped for a JSON string and at most
+MAX_LENGTH characters long. A message quotes at most a few dozen characters of a value.
+
+Source: API Gateway developer guide, "Request validation for REST APIs" and "Gateway response types".
 """
 
 import json
@@ -23,15 +25,15 @@ from ministack.services import apigateway_v1
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
 MAX_LENGTH = 500
 
 _JSON_TYPE = "application/json"
-_QUOTED_LENGTH = 60
-_KEY = "validation_error"
+_MAX_QUOTE_LENGTH = 60
+_ERROR_KEY = "validation_error"
 _VARIABLE = re.compile(
     r"\$(?:\{context\.error\.validationErrorString\}|context\.error\.validationErrorString\b)"
 )
@@ -39,8 +41,8 @@ _VARIABLE = re.compile(
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(apigateway_v1, "_check_request_validation", _check_request_validation)
-    guard.wrap(apigateway_v1, "_gateway_error_response", _gateway_error_response)
+    patch.wrap(apigateway_v1, "_check_request_validation", _check_request_validation)
+    patch.wrap(apigateway_v1, "_gateway_error_response", _gateway_error_response)
 
 
 def _check_request_validation(
@@ -48,29 +50,31 @@ def _check_request_validation(
 ) -> Any:
     headers, body, _query = args
     model = _model(method_obj, headers)
-    # The only model there is: the emulator takes this one for any content type.
+    # The emulator uses the model for application/json for all content types.
     models = {_JSON_TYPE: model} if model else {}
     error = original({**method_obj, "requestModels": models}, api_id, request, *args)
-    if error is None and model and _validates_body(method_obj, api_id) and _unreadable(body):
+    if error is None and model and _validates_body(method_obj, api_id) and _json_error(body):
         error = apigateway_v1._gw_error("BAD_REQUEST_BODY", "Invalid request body")
     if error is not None:
         is_body = error.response_type == "BAD_REQUEST_BODY"
-        request[_KEY] = findings(body, *_schema(api_id, str(model))) if is_body else error.message
+        request[_ERROR_KEY] = (
+            validation_errors(body, *_schema(api_id, str(model))) if is_body else error.message
+        )
     return error
 
 
 def _gateway_error_response(original: Callable[..., Any], error: Any, request: Mapping[str, Any]) -> Any:
     status, headers, body = original(error, request)
-    text = json.dumps(request.get(_KEY, ""), ensure_ascii=False)[1:-1]
+    text = json.dumps(request.get(_ERROR_KEY, ""), ensure_ascii=False)[1:-1]
     return status, headers, _VARIABLE.sub(lambda _: text, body.decode()).encode(errors="replace")
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """A request's content type, in lower case, without parameters; application/json when it has none.
+    """A request's content type in lower case without parameters; application/json if it has none.
 
-    AWS's documents do not say whether parameters, such as a charset, count when it chooses a model or a
-    mapping template. Here they do not: many clients always send a charset (axios, AngularJS), and no report
-    says that API Gateway refuses them.
+    The AWS documentation does not say whether parameters, such as a charset, matter for the choice of a model
+    or a mapping template. Here they do not: many clients always send a charset (axios, AngularJS), and nobody
+    has reported that API Gateway refuses them.
     """
     header: str = apigateway_v1._header_ci(headers, "content-type") or _JSON_TYPE
     return header.partition(";")[0].strip().lower()
@@ -84,7 +88,7 @@ def _model(method: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
 
 
 def _schema(api_id: str, model: str) -> tuple[Any, Registry[Any]]:
-    """The schema of a model, and where its references to other models are found."""
+    """The schema of a model, and the registry that resolves its references to other models."""
 
     def retrieve(uri: str) -> Resource[Any]:
         name = uri.rpartition("/")[2]
@@ -98,10 +102,10 @@ def _validates_body(method: Json, api_id: str) -> bool:
     return bool(validators.get(method.get("requestValidatorId"), {}).get("validateRequestBody"))
 
 
-def _unreadable(body: bytes) -> str:
-    """Why a body is no JSON document; empty when it is one."""
+def _json_error(body: bytes) -> str:
+    """Why a body is not a JSON document; empty if it is one."""
     try:
-        _read(body)
+        _parse(body)
     except json.JSONDecodeError as error:
         return f"the body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})"
     except UnicodeDecodeError:
@@ -113,35 +117,35 @@ def _unreadable(body: bytes) -> str:
     return ""
 
 
-def _read(body: bytes) -> Any:
-    document = json.loads(body.decode(), parse_constant=_refuse)
-    json.dumps(document)  # fails where it is nested more deeply than the templates can follow
+def _parse(body: bytes) -> Any:
+    document = json.loads(body.decode(), parse_constant=_refuse_constant)
+    json.dumps(document)  # raises RecursionError if it is nested too deeply for the mapping templates
     return document
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number")
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a number")
 
 
-def findings(body: bytes, schema: Any, registry: Registry[Any]) -> str:
-    """What is wrong with a JSON body, in at most MAX_LENGTH characters."""
-    if reason := _unreadable(body):
+def validation_errors(body: bytes, schema: Any, registry: Registry[Any]) -> str:
+    """The error messages about a JSON body, in at most MAX_LENGTH characters."""
+    if reason := _json_error(body):
         return _shortened(f"[{reason}]", MAX_LENGTH)
-    document = _read(body)
+    document = _parse(body)
     validator = jsonschema.Draft4Validator(schema, registry=registry)
-    texts = dict.fromkeys(_finding(error) for error in validator.iter_errors(document))
-    return _shortened(f"[{', '.join(texts) or 'Invalid request body'}]", MAX_LENGTH)
+    messages = dict.fromkeys(_message(error) for error in validator.iter_errors(document))
+    return _shortened(f"[{', '.join(messages) or 'Invalid request body'}]", MAX_LENGTH)
 
 
-def _finding(error: ValidationError) -> str:
-    """One finding, in the words of the validator that AWS uses."""
+def _message(error: ValidationError) -> str:
+    """An error message in the wording of the validator that AWS uses."""
     wording = _WORDINGS.get(str(error.validator))
     if wording is None:
-        return _shortened(error.message, _QUOTED_LENGTH * 2)
+        return _shortened(error.message, _MAX_QUOTE_LENGTH * 2)
     return wording(error.instance, error.validator_value, error.schema)
 
 
-# By keyword of JSON schema, a function of the value, what the keyword demands, and the schema.
+# JSON schema keyword → message, given the value, the keyword's value, and the schema.
 _WORDINGS: Mapping[str, Callable[[Any, Any, Any], str]] = {
     "required": lambda value, names, _: (
         f"object has missing required properties ({_json(sorted(set(names) - value.keys()))})"
@@ -184,7 +188,7 @@ def _json_type(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return _shortened(json.dumps(value, ensure_ascii=False, separators=(",", ":")), _QUOTED_LENGTH)
+    return _shortened(json.dumps(value, ensure_ascii=False, separators=(",", ":")), _MAX_QUOTE_LENGTH)
 
 
 def _shortened(text: str, length: int) -> str:

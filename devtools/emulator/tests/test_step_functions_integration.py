@@ -1,4 +1,4 @@
-"""The answers of Step Functions become responses of the API."""
+"""Responses of Step Functions are mapped to responses of the API."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from devtools.emulator.mapping_template import MappingTemplateError, Parameters
-from devtools.emulator.start_execution import ConfigurationError, Request, integration_response
+from devtools.emulator.step_functions_integration import ConfigurationError, Request, integration_response
 
 REQUEST = Request(
     body='{"content":"of the request"}',
@@ -43,7 +43,7 @@ def integration(*responses: dict[str, Any]) -> dict[str, Any]:
 REFUSED = integration(response("400", "500", REFUSED_TEMPLATE), response("", "202"))
 
 
-def test_a_throttled_call_can_answer_429() -> None:
+def test_a_throttled_call_can_return_429() -> None:
     status, headers, body = integration_response(REFUSED, 400, THROTTLED, REQUEST)
     assert (status, headers["retry-after"]) == (429, "1")
     assert json.loads(body) == {"message": "busy", "id": "r-1"}
@@ -56,13 +56,13 @@ def test_another_error_keeps_the_status_of_its_response() -> None:
     assert json.loads(body) == {"message": "failed", "key": "k-1"}
 
 
-def test_the_default_is_for_what_no_pattern_matches() -> None:
+def test_the_default_response_is_used_if_no_pattern_matches() -> None:
     responses = integration(response("", "500"), response("2..", "202"), response("4..", "500"))
     assert integration_response(responses, 200, "{}", REQUEST)[0] == 202
     assert integration_response(responses, 503, "{}", REQUEST)[0] == 500
 
 
-def test_without_a_template_the_answer_passes_through() -> None:
+def test_without_a_template_the_body_is_passed_on() -> None:
     assert integration_response(REFUSED, 200, '{"a":1}', REQUEST) == (
         202,
         {"content-type": "application/json"},
@@ -70,7 +70,7 @@ def test_without_a_template_the_answer_passes_through() -> None:
     )
 
 
-def test_response_parameters_map_headers() -> None:
+def test_response_parameters_set_headers() -> None:
     responses = integration(
         response(
             "",
@@ -93,7 +93,7 @@ def test_response_parameters_map_headers() -> None:
         (integration(response("", "202", "$input.body.nope()")), MappingTemplateError),
     ],
 )
-def test_an_integration_that_cannot_answer_is_an_error(
+def test_an_integration_that_is_not_configured_correctly_is_an_error(
     responses: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):

@@ -1,17 +1,22 @@
-"""Start, retry, paths and intrinsic functions of a state machine.
+"""Amazon States Language: retries, error names, JSON paths, intrinsic functions.
 
-The emulator sleeps 150 ms before the first state, ignores `MaxDelaySeconds` and `JitterStrategy` of a Retry,
-gives null for a JSON path that points nowhere, and lets `States.ALL` match every error. On AWS
+On AWS
 
-- an execution begins at once;
-- a retry waits at most MaxDelaySeconds, and with `JitterStrategy: FULL` a random part of it;
-- a path in Parameters, ItemSelector, ResultSelector, InputPath, OutputPath, an intrinsic function or a
-  Choice that points nowhere is a `States.Runtime` error; `IsPresent` asks whether it does, also for a null;
-- `States.MathRandom(start, end)` never gives the end;
-- `States.ALL` and `States.TaskFailed` match neither `States.Runtime` nor `States.DataLimitExceeded`;
-- an invocation that Lambda throttled is a `Lambda.TooManyRequestsException`, not Lambda.Unknown.
+- an execution begins at once; the emulator first waits for 150 ms;
+- a retry waits for at most MaxDelaySeconds, and with `JitterStrategy: FULL` for a random part of the delay;
+  the emulator ignores both fields;
+- a path in Parameters, ItemSelector, ResultSelector, InputPath, OutputPath, an intrinsic function or a Choice
+  that matches nothing is a `States.Runtime` error, except with `IsPresent`, for which a null is present; the
+  emulator returns null;
+- `States.MathRandom(start, end)` never returns the end;
+- `States.ALL` and `States.TaskFailed` match neither `States.Runtime` nor `States.DataLimitExceeded`; in the
+  emulator they match every error;
+- an invocation that Lambda throttles fails with `Lambda.TooManyRequestsException`, not Lambda.Unknown.
 
-The waits stay scaled by the emulator's SFN_WAIT_SCALE, and no retry waits more than its 60 s.
+Waits are scaled by the emulator's SFN_WAIT_SCALE, and no retry waits for more than its 60 s.
+
+Sources: Step Functions developer guide, "Handling errors in Step Functions workflows" and "Intrinsic
+functions"; https://states-language.net/spec.html
 """
 
 import json
@@ -21,7 +26,7 @@ from typing import Any
 
 from ministack.services import stepfunctions
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 
 Json = dict[str, Any]
 
@@ -31,16 +36,16 @@ _THROTTLE = "TooManyRequestsException"
 
 def install() -> None:
     """Extend the emulator."""
-    guard.replace_constant(stepfunctions, "_run_execution", 0.15, 0)
-    guard.wrap(stepfunctions, "_call_lambda", _call_lambda)
-    guard.wrap(stepfunctions, "_find_matching_retrier", _find_matching_retrier)
-    guard.wrap(stepfunctions, "_error_matches", _error_matches)
-    guard.wrap(stepfunctions, "_resolve_params_obj", _resolve_params_obj)
-    guard.wrap(stepfunctions, "_eval_intrinsic_arg", _eval_intrinsic_arg)
-    guard.wrap(stepfunctions, "_exec_intrinsic", _exec_intrinsic)
-    guard.wrap(stepfunctions, "_apply_input_path", _apply_input_path)
-    guard.wrap(stepfunctions, "_apply_output_path", _apply_output_path)
-    guard.wrap(stepfunctions, "_evaluate_rule", _evaluate_rule)
+    patch.replace_constant(stepfunctions, "_run_execution", 0.15, 0)
+    patch.wrap(stepfunctions, "_call_lambda", _call_lambda)
+    patch.wrap(stepfunctions, "_find_matching_retrier", _find_matching_retrier)
+    patch.wrap(stepfunctions, "_error_matches", _error_matches)
+    patch.wrap(stepfunctions, "_resolve_params_obj", _resolve_params_obj)
+    patch.wrap(stepfunctions, "_eval_intrinsic_arg", _eval_intrinsic_arg)
+    patch.wrap(stepfunctions, "_exec_intrinsic", _exec_intrinsic)
+    patch.wrap(stepfunctions, "_apply_input_path", _apply_input_path)
+    patch.wrap(stepfunctions, "_apply_output_path", _apply_output_path)
+    patch.wrap(stepfunctions, "_evaluate_rule", _evaluate_rule)
 
 
 # --- Retry and Catch ---
@@ -61,17 +66,17 @@ def _find_matching_retrier(
     retrier, index = original(retriers, error, retry_counts)
     if retrier is None:
         return None, index
-    # The emulator waits IntervalSeconds * BackoffRate ** count: with a rate of 1 it waits our delay.
+    # The emulator waits for IntervalSeconds * BackoffRate ** count: with a rate of 1, that is our delay.
     delay = _retry_delay(retrier, retry_counts.get(index, 0))
     return {**retrier, "IntervalSeconds": delay, "BackoffRate": 1}, index
 
 
 def _retry_delay(retrier: Json, count: int) -> float:
-    """Seconds before the retry after `count` earlier ones."""
+    """Seconds to wait before a retry, after `count` earlier retries."""
     delay = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** count
     delay = min(delay, retrier.get("MaxDelaySeconds", delay))
     if retrier.get("JitterStrategy") == "FULL":
-        return random.uniform(0, delay)  # noqa: S311 (no secret)
+        return random.uniform(0, delay)  # noqa: S311 (not a secret)
     return float(delay)
 
 
@@ -81,7 +86,7 @@ def _error_matches(original: Callable[..., bool], error_equals: list[str], error
     return original(error_equals, error)
 
 
-# --- Paths that point nowhere ---
+# --- Paths that match nothing ---
 
 
 def _resolve_params_obj(
@@ -120,16 +125,16 @@ def _evaluate_rule(original: Callable[..., bool], rule: Json, data: Any, ctx: Js
         return original(rule, data, ctx)
     if "IsPresent" in rule:
         source, steps = _source(variable, data, ctx)
-        return _points_somewhere(steps, source) is rule["IsPresent"]
+        return _matches(steps, source) is rule["IsPresent"]
     _require(variable, data, ctx, "of the Choice ")
     return original(rule, data, ctx)
 
 
 def _require(path: str, data: Any, ctx: Json | None, where: str = "") -> None:
-    """Raise States.Runtime when a path points nowhere in the input or, with `$$`, in the context."""
+    """Raise States.Runtime if a path matches nothing in the input or, with `$$`, in the context object."""
     source, steps = _source(path, data, ctx)
-    # The emulator resolves a ResultSelector without a context.
-    if not path.startswith("$") or source is None or _points_somewhere(steps, source):
+    # The emulator resolves a ResultSelector without a context object.
+    if not path.startswith("$") or source is None or _matches(steps, source):
         return
     raise stepfunctions._ExecutionError(
         "States.Runtime",
@@ -138,14 +143,14 @@ def _require(path: str, data: Any, ctx: Json | None, where: str = "") -> None:
 
 
 def _source(path: str, data: Any, ctx: Json | None) -> tuple[Any, str]:
-    """What a path points into, and the path from there on."""
+    """The document that a path refers to, the input or the context object, and the path in it."""
     return (ctx, path[1:]) if path.startswith("$$.") else (data, path)
 
 
-def _points_somewhere(path: str, data: Any) -> bool:
+def _matches(path: str, data: Any) -> bool:
     for kind, key in stepfunctions._parse_jsonpath_tokens(path) or ():
         if kind == "wildcard":
-            return True  # selects what there is
+            return True  # a wildcard may match no elements
         try:
             data = data[key]
         except (KeyError, IndexError, TypeError):
@@ -160,5 +165,5 @@ def _exec_intrinsic(original: Callable[..., Any], node: Any, data: Any, ctx: Jso
     _, name, arguments = node
     if name != "States.MathRandom":
         return original(node, data, ctx)
-    start, end = (int(stepfunctions._eval_intrinsic_arg(one, data, ctx)) for one in arguments[:2])
-    return random.randrange(start, end)  # noqa: S311 (no secret)
+    start, end = (int(stepfunctions._eval_intrinsic_arg(argument, data, ctx)) for argument in arguments[:2])
+    return random.randrange(start, end)  # noqa: S311 (not a secret)

@@ -1,4 +1,4 @@
-"""What a topic is sent stays out of the emulator's log."""
+"""SNS messages do not appear in the emulator's log."""
 
 from devtools.emulator.tests.harness import Emulator, eventually, unique
 

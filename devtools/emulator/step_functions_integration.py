@@ -1,14 +1,17 @@
-"""The `states:action/StartExecution` integration of a REST API.
+"""Integrations of a REST API with Step Functions, such as `states:action/StartExecution`.
 
-On AWS an `AWS` integration with the URI `arn:aws:apigateway:{region}:states:action/{Action}` renders the
-request template that fits the content type, sends it to Step Functions as the action's JSON, and answers
-with the integration response whose pattern matches the status of that call. The emulator takes such a URI
-for the name of a Lambda function and answers 504. This module adds the integration, for every action.
+On AWS, an integration of the type `AWS` with the URI `arn:aws:apigateway:{region}:states:action/{Action}`
+renders the request template for the content type, sends it to Step Functions as the JSON input of the action,
+and returns the integration response whose pattern matches the status of that call. The emulator takes the URI
+for the name of a Lambda function and returns 504. This module adds the integration for all actions.
 
-Errors of the call are status 400 with `{"__type": "<namespace>#<Error>", "message": …}`, throttling too. As
-on AWS they are: SerializationException (the rendered template is not a JSON object, or its `input` is no
-string), InvalidExecutionInput, StateMachineDoesNotExist, ExecutionAlreadyExists … The role in `credentials`
-is not checked here.
+Errors of the call have status 400 and the body `{"__type": "<namespace>#<Error>", "message": …}`, also when
+it is throttled: SerializationException (the rendered template is not a JSON object, or its `input` is not a
+string), InvalidExecutionInput, StateMachineDoesNotExist, ExecutionAlreadyExists … The permissions of the role
+in `credentials` are not checked here.
+
+Source: API Gateway developer guide, "Integrations for REST APIs", and Step Functions developer guide,
+"Creating a Step Functions API using API Gateway".
 """
 
 import json
@@ -20,9 +23,9 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import apigateway_v1, stepfunctions
 
-from devtools.emulator import guard
+from devtools.emulator import patch
 from devtools.emulator.mapping_template import MappingTemplateError, Parameters, Rendering, render
-from devtools.emulator.validation_error import media_type
+from devtools.emulator.request_validation import media_type
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -34,25 +37,25 @@ logger = logging.getLogger(__name__)
 
 
 class ConfigurationError(Exception):
-    """The integration cannot answer: on AWS an `API_CONFIGURATION_ERROR`, status 500."""
+    """The integration is not configured correctly: on AWS an `API_CONFIGURATION_ERROR`, status 500."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the templates of one API request can see."""
+    """What the templates of an API request can use."""
 
     body: str
     parameters: Parameters
     context: Mapping[str, Any]
 
     def render(self, template: str, body: str) -> Rendering:
-        """Render a template whose `$input` is `body`. Raises MappingTemplateError."""
+        """Render a template with `body` as its `$input`. Raises MappingTemplateError."""
         return render(template, body=body, parameters=self.parameters, context=self.context)
 
 
 def install() -> None:
     """Extend the emulator."""
-    guard.wrap(apigateway_v1, "_invoke_lambda_custom_v1", _invoke)
+    patch.wrap(apigateway_v1, "_invoke_lambda_custom_v1", _invoke)
 
 
 async def _invoke(
@@ -67,15 +70,15 @@ async def _invoke(
     try:
         call = request.body if template is None else request.render(template, request.body).text
         with request_scope(options["owner_account_id"], region):
-            status, answer = await _call_step_functions(action, call)
-        return integration_response(integration, status, answer, request)
+            status, result = await _call_step_functions(action, call)
+        return integration_response(integration, status, result, request)
     except (MappingTemplateError, ConfigurationError):
-        logger.exception("the integration %s is configured wrongly", integration["uri"])
+        logger.exception("the integration %s is not configured correctly", integration["uri"])
         return apigateway_v1._gw_error("API_CONFIGURATION_ERROR", "Internal server error")
 
 
 def _request(args: tuple[Any, ...], options: dict[str, Any]) -> Request:
-    """The request, by way of the event that the emulator would send to a Lambda."""
+    """The request, taken from the event that the emulator builds for a Lambda function."""
     event = apigateway_v1._build_lambda_event_v1(
         *args,
         authorizer_context=options["authorizer_context"],
@@ -90,7 +93,7 @@ def _request(args: tuple[Any, ...], options: dict[str, Any]) -> Request:
 
 
 def request_template(integration: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """The template for the request's content type; its parameters, such as a charset, do not count."""
+    """The template for the request's content type, whose parameters, such as a charset, are ignored."""
     content_type = media_type(headers)
     templates: Mapping[str, str] = integration["requestTemplates"] or {}
     return next((text for key, text in templates.items() if key.lower() == content_type), None)
@@ -100,7 +103,7 @@ def request_template(integration: Mapping[str, Any], headers: Mapping[str, str])
 
 
 async def _call_step_functions(action: str, text: str) -> tuple[int, str]:
-    """Call Step Functions in the current account and region; returns the status and the JSON answer."""
+    """Call Step Functions in the current account and region; returns the status and the JSON body."""
     try:
         call = json.loads(text)
     except ValueError:
@@ -109,15 +112,15 @@ async def _call_step_functions(action: str, text: str) -> tuple[int, str]:
         return _error(_PROTOCOL_NAMESPACE, "SerializationException", "A string was expected for the input")
     if "input" in call and not _is_json(call["input"]):
         return _error(_STATES_NAMESPACE, "InvalidExecutionInput", "Invalid State Machine Execution Input")
-    # Half a surrogate pair has no UTF-8; Java sends a question mark for it.
+    # Half of a surrogate pair cannot be encoded in UTF-8; Java replaces it with a question mark.
     body = json.dumps(call, ensure_ascii=False).encode(errors="replace")
-    status, _headers, answer = await stepfunctions.handle_request(
+    status, _headers, result = await stepfunctions.handle_request(
         "POST", "/", {"x-amz-target": f"AWSStepFunctions.{action}"}, body, {}
     )
     if status >= 400:
-        error = json.loads(answer)
+        error = json.loads(result)
         return _error(_STATES_NAMESPACE, error["__type"], error["message"])
-    return status, answer.decode()
+    return status, result.decode()
 
 
 def _is_json(text: str) -> bool:
@@ -136,33 +139,33 @@ def _error(namespace: str, error: str, message: str) -> tuple[int, str]:
 
 
 def integration_response(
-    integration: Mapping[str, Any], status: int, answer: str, request: Request
+    integration: Mapping[str, Any], status: int, body: str, request: Request
 ) -> Response:
-    """Map the integration's `status` and `answer` to the response of the method.
+    """Map the `status` and `body` that the integration returned to the method's response.
 
-    Raises ConfigurationError when no integration response fits, or one maps a header from a source that is
-    not known here; MappingTemplateError when its template cannot be rendered.
+    Raises ConfigurationError if no integration response matches, or if it maps a header from an unsupported
+    source; MappingTemplateError if its template cannot be rendered.
     """
     selected = apigateway_v1._select_service_integration_response(integration, status)
     if selected is None:
-        raise ConfigurationError(f"no integration response matches status {status} and there is no default")
+        raise ConfigurationError(f"no integration response matches status {status}, and there is no default")
     templates: Mapping[str, str] = selected["responseTemplates"] or {}
-    # AWS chooses by the request's Accept; the answer has the content type of the template.
-    kind = _JSON if _JSON in templates else next(iter(templates), _JSON)
-    template = templates.get(kind)
-    rendering = Rendering(answer, None, {}) if template is None else request.render(template, answer)
-    headers = {"content-type": kind}
+    # AWS chooses by the request's Accept; the response has the content type of the template.
+    content_type = _JSON if _JSON in templates else next(iter(templates), _JSON)
+    template = templates.get(content_type)
+    rendering = Rendering(body, None, {}) if template is None else request.render(template, body)
+    headers = {"content-type": content_type}
     for destination, source in (selected["responseParameters"] or {}).items():
-        headers[destination.removeprefix("method.response.header.").lower()] = _mapped(source, request)
+        headers[destination.removeprefix("method.response.header.").lower()] = _header_value(source, request)
     headers |= {name.lower(): value for name, value in rendering.headers.items()}
-    mapped = {name: value for name, value in headers.items() if value}
-    return rendering.status or int(selected["statusCode"]), mapped, rendering.text.encode(errors="replace")
+    headers = {name: value for name, value in headers.items() if value}
+    return rendering.status or int(selected["statusCode"]), headers, rendering.text.encode(errors="replace")
 
 
-def _mapped(source: str, request: Request) -> str:
-    """The value of a response parameter's source; empty when there is none, which omits the header."""
+def _header_value(source: str, request: Request) -> str:
+    """The value of a response parameter's source; if it is empty, the header is omitted."""
     if source.startswith("'"):
         return source[1:-1]
     if source.startswith("context."):
         return request.render(f"${source}", "").text
-    raise ConfigurationError(f"the source {source!r} of a response parameter is not known")
+    raise ConfigurationError(f"the source {source!r} of a response parameter is not supported")

@@ -1,1 +1,1 @@
-"""A stand-in for Amazon Bedrock's Converse API on loopback: triage without an AWS account."""
+"""A stand-in for Amazon Bedrock's Converse API on loopback, which needs no AWS account."""

@@ -1,4 +1,4 @@
-"""Run the stand-in: `python -m devtools.model --port 8100` (see --help); it listens on loopback only."""
+"""Run the stand-in on loopback: `python -m devtools.model --port 8100` (see --help)."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ _HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, and lets go of open calls at its end instead of waiting for slow ones."""
+    """Prints its URL when it has started, and cancels open calls when it stops."""
 
     def __init__(self, app: Starlette, port: int) -> None:
         super().__init__(uvicorn.Config(app, host=_HOST, port=port, access_log=False, log_level="warning"))
@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
 
 
 def main() -> None:
-    """Serve until told to stop; exit with 2 if the configuration is wrong, with 3 if the port is taken."""
+    """Serve until a signal arrives. Exits with 2 if the configuration is invalid, 3 if the port is in use."""
     options = _options()
     try:
         backend = choose_backend(os.environ, options.timeout_seconds)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def serve(app: Starlette, port: int) -> None:
-    """Serve on loopback until told to stop; port 0 is any free one."""
+    """Serve on loopback until a signal arrives; port 0 is any free port."""
     with contextlib.suppress(KeyboardInterrupt):
         _Server(app, port).run()
 
@@ -54,14 +54,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m devtools.model",
         description="A stand-in for Amazon Bedrock's Converse API on loopback.",
-        epilog="MODEL chooses what reads the tickets: unset, the built-in rules; 'bedrock', Amazon Bedrock "
-        "with your AWS profile; an http(s) URL, an OpenAI-compatible server (MODEL_NAME names its model).",
+        epilog="MODEL chooses what analyses tickets: unset, the built-in rules; 'bedrock', Amazon Bedrock "
+        "with your AWS profile; an http(s) URL, an OpenAI-compatible server, whose model is MODEL_NAME.",
     )
     parser.add_argument(
         "--port",
         type=int,
         default=os.environ.get("MODEL_PORT", "8100"),
-        help="port on loopback, 0 for any free one (MODEL_PORT; default 8100)",
+        help="port on loopback, 0 for any free port (MODEL_PORT; default 8100)",
     )
     parser.add_argument(
         "--slow-seconds",
@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number of seconds")
     return seconds
 
 

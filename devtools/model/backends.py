@@ -1,6 +1,6 @@
-"""Which backend reads the tickets, as the environment variable MODEL says.
+"""Choose the backend that analyses the tickets by the environment variable MODEL.
 
-Each is imported only when it is chosen: a newcomer waits for what is started, not for what is not.
+Each backend is imported only if it is chosen, so that the stand-in starts quickly.
 """
 # ruff: noqa: PLC0415
 
@@ -11,31 +11,31 @@ from devtools.model.converse import Backend
 
 
 class ConfigurationError(Exception):
-    """The environment does not say clearly which model to use; the message is for the user's terminal."""
+    """The environment variables are invalid; the message is for the user's terminal."""
 
 
 def choose_backend(environ: Mapping[str, str], timeout_seconds: float) -> Backend:
-    """Return the backend that MODEL names; raise ConfigurationError for any other value.
+    """Return the backend for MODEL. Raises ConfigurationError if its value is invalid.
 
-    `timeout_seconds` is how long a backend waits for the model behind it.
+    `timeout_seconds` is how long the backend waits for its model.
     """
     model = environ.get("MODEL", "")
     if not model:
-        return _rules()
+        return _rule_based()
     if model == "bedrock":
         return _bedrock(timeout_seconds)
-    if _is_web_address(model):
+    if _is_http_url(model):
         return _openai(model, environ.get("MODEL_NAME"), timeout_seconds)
     raise ConfigurationError(
-        f"MODEL={model!r} is unknown: unset it for the built-in rules, or set it to 'bedrock' "
+        f"MODEL={model!r} is invalid: unset it for the built-in rules, or set it to 'bedrock' "
         "or to the http(s) URL of an OpenAI-compatible server."
     )
 
 
-def _rules() -> Backend:
-    from devtools.model.rules import RulesBackend
+def _rule_based() -> Backend:
+    from devtools.model.rule_based import RuleBasedBackend
 
-    return RulesBackend()
+    return RuleBasedBackend()
 
 
 def _openai(url: str, model: str | None, timeout_seconds: float) -> Backend:
@@ -55,7 +55,7 @@ def _bedrock(timeout_seconds: float) -> Backend:
         raise ConfigurationError(f"MODEL=bedrock needs a usable AWS profile and region: {error}") from error
 
 
-def _is_web_address(text: str) -> bool:
+def _is_http_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
     except ValueError:

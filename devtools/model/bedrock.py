@@ -1,4 +1,4 @@
-"""The backend that passes the call on to the real Amazon Bedrock, with the user's own AWS profile."""
+"""The backend that forwards calls to Amazon Bedrock with the user's own AWS profile."""
 
 import asyncio
 
@@ -17,11 +17,11 @@ from devtools.model.converse import Answer, ConverseError, ConverseRequest
 
 
 class BedrockBackend:
-    """Forwards to Bedrock, once: retrying is left to the caller.
+    """Forwards each call to Bedrock without retries, which are left to the caller.
 
     Configured endpoints are ignored, because the local stack sets AWS_ENDPOINT_URL_BEDROCK_RUNTIME to this
-    very stand-in; only `endpoint_url`, for tests, replaces the real one. Construction raises a BotoCoreError
-    when the AWS profile or its region is missing.
+    stand-in. `endpoint_url` replaces the real endpoint in tests. The constructor raises a BotoCoreError if
+    the AWS profile or its region is missing.
     """
 
     name = "bedrock"
@@ -41,15 +41,15 @@ class BedrockBackend:
         self._members = frozenset(request.members if request else ())
 
     async def converse(self, request: ConverseRequest) -> Answer:
-        """Return Bedrock's answer, or raise its error with the same code and status."""
+        """Return Bedrock's answer. Raises ConverseError with the code and status of Bedrock's error."""
         return await asyncio.to_thread(self._converse, request)
 
     def _converse(self, request: ConverseRequest) -> Answer:
-        known = {name: value for name, value in request.body.items() if name in self._members}
+        supported = {name: value for name, value in request.body.items() if name in self._members}
         try:
-            response = self._client.converse(**known | {"modelId": request.model_id})
+            response = self._client.converse(**supported | {"modelId": request.model_id})
         except ClientError as error:
-            raise _same_error(error) from error
+            raise _forwarded_error(error) from error
         except BotoCoreError as error:
             raise ConverseError(_code(error), str(error)) from error
         return Answer(
@@ -60,7 +60,7 @@ class BedrockBackend:
         )
 
 
-def _same_error(error: ClientError) -> ConverseError:
+def _forwarded_error(error: ClientError) -> ConverseError:
     response = error.response
     status = response["ResponseMetadata"]["HTTPStatusCode"]
     return ConverseError(response["Error"]["Code"], response["Error"]["Message"], status)
@@ -75,5 +75,5 @@ def _code(error: BotoCoreError) -> str:
         case ConnectionError() | HTTPClientError():
             return "ServiceUnavailableException"
         case _:
-            # What is left are missing, partial or expired credentials.
+            # The remaining errors are missing, incomplete or expired credentials.
             return "AccessDeniedException"

@@ -1,4 +1,4 @@
-"""The backend that asks an OpenAI-compatible server: Converse there, chat completions and back.
+"""The backend for an OpenAI-compatible server: it translates Converse into chat completions and back.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -17,7 +17,7 @@ from devtools.model.converse import (
     tool_use,
 )
 
-_CODE_OF_STATUS = {
+_CODE_BY_STATUS = {
     400: "ValidationException",
     401: "AccessDeniedException",
     403: "AccessDeniedException",
@@ -27,11 +27,11 @@ _CODE_OF_STATUS = {
     429: "ThrottlingException",
 }
 _STOP_REASONS = {"length": "max_tokens", "content_filter": "content_filtered"}
-_LONGEST_QUOTE = 300
+_MAX_QUOTE_LENGTH = 300
 
 
 class OpenAIBackend:
-    """Asks the server at `url` (with or without /v1) for the model `model`, by default its first one."""
+    """Calls `model`, by default the first one, on the server at `url`, with or without /v1 at its end."""
 
     name = "openai"
 
@@ -41,57 +41,57 @@ class OpenAIBackend:
         self._timeout = httpx.Timeout(timeout_seconds, connect=5)
 
     async def converse(self, request: ConverseRequest) -> Answer:
-        """Return the server's answer, or raise what Bedrock would raise in its place."""
+        """Return the server's answer. Raises ConverseError with the code that Bedrock would use."""
         async with httpx.AsyncClient(timeout=self._timeout) as client:
             self._model = self._model or await self._first_model(client)
             body = await self._send(client, "POST", "/chat/completions", _chat(request, self._model))
         try:
             return _answer(request, body)
         except (LookupError, TypeError, AttributeError) as error:
-            raise self._unreadable() from error
+            raise self._invalid_answer() from error
 
     async def _first_model(self, client: httpx.AsyncClient) -> str:
         body = await self._send(client, "GET", "/models")
         try:
             return str(body["data"][0]["id"])
         except (LookupError, TypeError) as error:
-            message = f"{self._url} serves no model yet: load one, or name it in MODEL_NAME."
+            message = f"{self._url} serves no model: load one, or set MODEL_NAME."
             raise ConverseError("ServiceUnavailableException", message) from error
 
     async def _send(self, client: httpx.AsyncClient, method: str, path: str, body: Json | None = None) -> Any:
-        # ASCII only: half a surrogate pair, which a hostile ticket can smuggle in, has no UTF-8 form.
+        # ASCII, because half of a surrogate pair, which a ticket may contain, cannot be encoded in UTF-8.
         content = None if body is None else json.dumps(body).encode("ascii")
         headers = {"Content-Type": "application/json"}
         try:
             response = await client.request(method, self._url + path, content=content, headers=headers)
         except httpx.ConnectTimeout as error:
-            raise self._unavailable("does not answer") from error
+            raise self._unavailable("does not respond") from error
         except httpx.TimeoutException as error:
             message = f"The model server at {self._url} took longer than {self._timeout.read:g} s."
             raise ConverseError("ModelTimeoutException", message) from error
         except httpx.TransportError as error:
             raise self._unavailable(f"cannot be reached ({error})") from error
         if not response.is_success:
-            raise self._refused(response)
+            raise self._error(response)
         try:
             return response.json()
         except ValueError as error:
-            raise self._unreadable() from error
+            raise self._invalid_answer() from error
 
-    def _refused(self, response: httpx.Response) -> ConverseError:
-        said = f"answered {response.status_code}: {response.text[:_LONGEST_QUOTE]}"
-        code = _CODE_OF_STATUS.get(response.status_code)
+    def _error(self, response: httpx.Response) -> ConverseError:
+        reason = f"returned {response.status_code}: {response.text[:_MAX_QUOTE_LENGTH]}"
+        code = _CODE_BY_STATUS.get(response.status_code)
         return (
-            ConverseError(code, f"The model server at {self._url} {said}")
+            ConverseError(code, f"The model server at {self._url} {reason}")
             if code
-            else self._unavailable(said)
+            else self._unavailable(reason)
         )
 
-    def _unavailable(self, why: str) -> ConverseError:
-        return ConverseError("ServiceUnavailableException", f"The model server at {self._url} {why}")
+    def _unavailable(self, reason: str) -> ConverseError:
+        return ConverseError("ServiceUnavailableException", f"The model server at {self._url} {reason}")
 
-    def _unreadable(self) -> ConverseError:
-        message = f"The model server at {self._url} did not answer with a chat completion."
+    def _invalid_answer(self) -> ConverseError:
+        message = f"The model server at {self._url} did not return a chat completion."
         return ConverseError("ModelErrorException", message)
 
 

@@ -1,9 +1,9 @@
-"""The HTTP side of the stand-in: Converse as boto3 speaks it, faults for tests, and counts of calls.
+"""The HTTP server of the stand-in: Converse as boto3 calls it, fault injection, and counts of calls.
 
 POST   /model/{modelId}/converse    Bedrock Runtime's Converse
 POST   /faults                      replace the faults (devtools.model.faults says what is allowed)
 GET    /calls                       {"total": n, "ok": n, "invalid": n, "throttle": n, …}
-DELETE /calls                       set the counts to zero
+DELETE /calls                       reset the counts
 GET    /healthz                     {"status": "ok", "backend": "rules" | "openai" | "bedrock"}
 """
 
@@ -32,7 +32,7 @@ from devtools.model.converse import (
     parse_json,
 )
 from devtools.model.faults import KINDS, Faults, InvalidFaultsError, parse_faults
-from devtools.model.gullible import obey
+from devtools.model.prompt_injection import follow_instructions
 from devtools.same_origin import SameOrigin
 
 SLOW_SECONDS = 30.0
@@ -54,7 +54,7 @@ _OUTCOME_OF_CODE = {
 
 
 def create_app(backend: Backend, *, slow_seconds: float = SLOW_SECONDS) -> Starlette:
-    """Return the app; set `app.state.stopping` before a shutdown, so that no open call holds it up."""
+    """Return the app. Set `app.state.stopping` before a shutdown: it cancels open calls."""
     stand_in = _StandIn(backend, slow_seconds)
     app = Starlette(
         routes=[
@@ -64,7 +64,7 @@ def create_app(backend: Backend, *, slow_seconds: float = SLOW_SECONDS) -> Starl
             Route("/calls", stand_in.reset_calls, methods=["DELETE"]),
             Route("/healthz", stand_in.health, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _no_such_operation},
+        exception_handlers={HTTPException: _unknown_operation},
         middleware=[Middleware(SameOrigin)],
     )
     app.state.stopping = stand_in.stopping
@@ -85,7 +85,7 @@ class _StandIn:
         try:
             call = parse(request.path_params["model_id"], await request.body())
             fault = self._faults.draw()
-            answer = await self._while_wanted(request, self._answer(call, fault))
+            answer = await self._until_disconnected(request, self._answer(call, fault))
         except ConverseError as error:
             self._calls[fault or _OUTCOME_OF_CODE.get(error.code, "error")] += 1
             return _error(error)
@@ -117,34 +117,36 @@ class _StandIn:
             return answer_by_tool(call, *_FAULT_ANSWERS[fault])
         if fault == "slow":
             await asyncio.sleep(self._slow_seconds)
-        if fault == "obey":
-            return await obey(call, self._backend)
+        if fault == "prompt_injection":
+            return await follow_instructions(call, self._backend)
         return await self._backend.converse(call)
 
-    async def _while_wanted(self, request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Do the work, but give it up when the caller hangs up or the server stops."""
+    async def _until_disconnected(self, request: Request, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Do the work, but cancel it when the caller disconnects or the server stops."""
         answer = asyncio.create_task(work)
-        hung_up = asyncio.create_task(_hung_up(request))
+        disconnected = asyncio.create_task(_wait_for_disconnect(request))
         stopping = asyncio.create_task(self.stopping.wait())
-        tasks: list[asyncio.Task[Any]] = [answer, hung_up, stopping]
+        tasks: list[asyncio.Task[Any]] = [answer, disconnected, stopping]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
-                raise ConverseError("ServiceUnavailableException", "The stand-in gave up this call.")
+                raise ConverseError("ServiceUnavailableException", "The stand-in cancelled this call.")
             return answer.result()
         finally:
             for task in tasks:
                 task.cancel()
 
 
-async def _hung_up(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-async def _no_such_operation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette's signature is wider than its call
-    message = f"This stand-in has no {request.method} {request.url.path}: of Bedrock it serves only Converse."
+async def _unknown_operation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette's type is wider than what it passes
+    message = (
+        f"This stand-in has no {request.method} {request.url.path}: it supports only Bedrock's Converse."
+    )
     return _error(ConverseError("UnknownOperationException", message, error.status_code))
 
 
@@ -153,7 +155,7 @@ def _error(error: ConverseError) -> Response:
 
 
 def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    # ASCII only: half a surrogate pair, which a hostile ticket can smuggle in, has no UTF-8 form.
+    # ASCII, because half of a surrogate pair, which a ticket may contain, cannot be encoded in UTF-8.
     return Response(
         json.dumps(body),
         status,

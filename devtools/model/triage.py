@@ -1,6 +1,6 @@
-"""Triage by rules: terms from lexicon.json decide, sentences from replies.json answer.
+"""Triage by rules: the keywords in keywords.json determine the analysis, replies.json has the texts.
 
-Nothing in the text is understood as an instruction, and no word that merely demands an urgency is a term.
+Nothing in a ticket is taken for an instruction, and words that only demand an urgency are not keywords.
 """
 
 import json
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devtools.model.language import Language, LanguageFinder
-from devtools.model.lexicon import Lexicon, fold
+from devtools.model.keywords import KeywordFinder, normalize
+from devtools.model.language_detection import Language, LanguageDetector
 
 _HERE = Path(__file__).parent
 _TAXONOMY = _HERE.parents[1] / "functions" / "support" / "domain" / "taxonomy.json"
@@ -20,15 +20,15 @@ _URGENCIES = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 _SENTIMENTS = ("NEGATIVE", "POSITIVE")
 
 _NO_MATCH_CONFIDENCE = 0.2
-_MOST_CONFIDENCE = 0.95
-_UNSURE_OF_LANGUAGE = 0.6
+_MAX_CONFIDENCE = 0.95
+_UNCERTAIN_LANGUAGE_FACTOR = 0.6
 
-_LONGEST_EXCERPT = 80
-_LONGEST_TAG = 40
-_MOST_TAGS = 4
+_MAX_EXCERPT_LENGTH = 80
+_MAX_TAG_LENGTH = 40
+_MAX_TAGS = 4
 
 type Matches = Mapping[str, list[str]]
-"""The distinct matched words by the name of what they speak for."""
+"""The distinct words that the keywords matched, by the name that the keywords stand for."""
 
 
 @dataclass(frozen=True)
@@ -46,70 +46,70 @@ class Analysis:
 
 
 class Triage:
-    """Analyses tickets in the languages of the lexicon, into the categories of the taxonomy."""
+    """Analyses tickets in the languages of keywords.json, with the categories of the taxonomy."""
 
     def __init__(self) -> None:
-        lexicon = _read(_HERE / "lexicon.json")
+        keywords = _read(_HERE / "keywords.json")
         self._categories = list(_read(_TAXONOMY)["categories"])
-        self._usual_urgency: Mapping[str, str] = lexicon["urgency"]
-        self._lexicons = {code: Lexicon(terms) for code, terms in lexicon["languages"].items()}
-        self._language_finder = LanguageFinder(list(self._lexicons))
+        self._default_urgency: Mapping[str, str] = keywords["urgency"]
+        self._finders = {code: KeywordFinder(groups) for code, groups in keywords["languages"].items()}
+        self._language_detector = LanguageDetector(list(self._finders))
         self._texts = _read(_HERE / "replies.json")
 
     def analyse(self, subject: str, content: str) -> Analysis:
-        """Return the analysis of one ticket; either text may be empty, or hold anything at all."""
+        """Return the analysis of a ticket. Both texts may be empty or contain anything."""
         text = f"{subject}\n{content}"
-        folded = fold(text)
-        language = self._language_finder.find(text)
-        lexicons = self._lexicons_for(language)
-        topics = _match(lexicons, "category", self._categories, folded)
-        effects = _match(lexicons, "effect", _URGENCIES, folded)
-        feelings = _match(lexicons, "sentiment", _SENTIMENTS, folded)
+        normalized = normalize(text)
+        language = self._language_detector.detect(text)
+        finders = self._finders_for(language)
+        categories = _matches(finders, "category", self._categories, normalized)
+        impacts = _matches(finders, "impact", _URGENCIES, normalized)
+        sentiments = _matches(finders, "sentiment", _SENTIMENTS, normalized)
 
-        category = self._category(topics)
-        urgency = self._urgency(category, effects)
+        category = self._category(categories)
+        urgency = self._urgency(category, impacts)
         return Analysis(
             urgency=urgency,
             category=category,
-            sentiment=_sentiment(feelings, effects),
+            sentiment=_sentiment(sentiments, impacts),
             language=language.code,
             summary=self._summary(category, urgency, subject.strip() or content),
             response=self._response(category, urgency, language.code),
-            tags=_tags(category, topics),
-            confidence=_confidence(topics, language),
+            tags=_tags(category, categories),
+            confidence=_confidence(categories, language),
         )
 
-    def _lexicons_for(self, language: Language) -> list[Lexicon]:
-        """Return the language's own and, as English words are in all support mail, the English one.
+    def _finders_for(self, language: Language) -> list[KeywordFinder]:
+        """Return those of the language and of English, whose words occur in tickets in all languages.
 
-        A language that is only guessed excludes none.
+        If the language is not certain, return those of all languages.
         """
-        codes = dict.fromkeys((language.code, "en")) if language.sure else self._lexicons
-        return [self._lexicons[code] for code in codes]
+        codes = dict.fromkeys((language.code, "en")) if language.is_certain else self._finders
+        return [self._finders[code] for code in codes]
 
-    def _category(self, topics: Matches) -> str:
-        """Return the category with the most matches; of equal ones the usually more urgent."""
-        if not any(topics.values()):
+    def _category(self, categories: Matches) -> str:
+        """Return the category with the most matches; in a tie, the one with the higher default urgency."""
+        if not any(categories.values()):
             return _NO_CATEGORY
-        return max(topics, key=lambda name: (len(topics[name]), self._rank(name)))
+        return max(categories, key=lambda name: (len(categories[name]), self._rank(name)))
 
-    def _urgency(self, category: str, effects: Matches) -> str:
-        """Return what the described effect calls for, or what is usual for the category if that is more.
+    def _urgency(self, category: str, impacts: Matches) -> str:
+        """Return the urgency of the described impact or the default of the category, whichever is higher.
 
-        "No rush" relieves only a usually medium case: it cannot play down an outage or a breach.
+        "No rush" lowers the urgency only if the default is MEDIUM, so not that of an outage or a breach.
         """
-        usual = self._rank(category)
-        described = [_URGENCIES.index(level) for level, words in effects.items() if words]
-        if described == [_URGENCIES.index("LOW")] and usual == _URGENCIES.index("MEDIUM"):
+        default = self._rank(category)
+        described = [_URGENCIES.index(level) for level, words in impacts.items() if words]
+        if described == [_URGENCIES.index("LOW")] and default == _URGENCIES.index("MEDIUM"):
             return "LOW"
-        return _URGENCIES[max([usual, *described])]
+        return _URGENCIES[max([default, *described])]
 
     def _rank(self, category: str) -> int:
-        return _URGENCIES.index(self._usual_urgency.get(category, "LOW"))
+        return _URGENCIES.index(self._default_urgency.get(category, "LOW"))
 
     def _summary(self, category: str, urgency: str, text: str) -> str:
-        matter = self._texts["summary"].get(category, self._texts["summary"][_NO_CATEGORY])
-        return f"The customer writes about {matter} (urgency {urgency.lower()}): {_excerpt(text)}."
+        topic = self._texts["summary"].get(category, self._texts["summary"][_NO_CATEGORY])
+        return f"The customer writes about {topic} (urgency {urgency.lower()}): {_excerpt(text)}."
 
     def _response(self, category: str, urgency: str, language: str) -> str:
         texts = self._texts["languages"][language]
@@ -117,50 +117,51 @@ class Triage:
         return f"{texts['opening']} {body} {texts['urgency'][urgency]} {texts['closing']}"
 
 
-def _match(lexicons: list[Lexicon], group: str, names: Iterable[str], folded: str) -> Matches:
+def _matches(finders: list[KeywordFinder], group: str, names: Iterable[str], normalized: str) -> Matches:
     def distinct(name: str) -> list[str]:
         return list(
-            dict.fromkeys(words for lexicon in lexicons for words in lexicon.find(group, name, folded))
+            dict.fromkeys(words for finder in finders for words in finder.find(group, name, normalized))
         )
 
     return {name: distinct(name) for name in names}
 
 
-def _sentiment(feelings: Matches, effects: Matches) -> str:
-    """Return the feeling that prevails; a serious effect is a negative one, however politely reported."""
-    negative = len(feelings["NEGATIVE"]) + len(effects["HIGH"]) + len(effects["CRITICAL"])
-    positive = len(feelings["POSITIVE"])
+def _sentiment(sentiments: Matches, impacts: Matches) -> str:
+    """Return the predominant sentiment. A serious impact counts as negative, however polite the ticket."""
+    negative = len(sentiments["NEGATIVE"]) + len(impacts["HIGH"]) + len(impacts["CRITICAL"])
+    positive = len(sentiments["POSITIVE"])
     if negative == positive:
         return "NEUTRAL"
     return "NEGATIVE" if negative > positive else "POSITIVE"
 
 
-def _confidence(topics: Matches, language: Language) -> float:
-    """Return 0..1: it rises with the matches, and falls with those of the next category.
+def _confidence(categories: Matches, language: Language) -> float:
+    """Return a confidence from 0 to 1: it rises with the matches, and falls with those of the next category.
 
-    One match stays below 0.5, a tie far below; nothing matched gives 0.2, and a guessed language costs more.
+    It is below 0.5 for a single match, far below for a tie, 0.2 without a match, and lower for an uncertain
+    language.
     """
-    *_, second, first = sorted(len(words) for words in topics.values())
+    *_, second, first = sorted(len(words) for words in categories.values())
     confidence = _NO_MATCH_CONFIDENCE
     if first:
         strength = 1 - 0.5**first
         lead = (first - second) / first
-        confidence = _MOST_CONFIDENCE * strength * (0.4 + 0.6 * lead)
-    return round(confidence if language.sure else confidence * _UNSURE_OF_LANGUAGE, 2)
+        confidence = _MAX_CONFIDENCE * strength * (0.4 + 0.6 * lead)
+    return round(confidence if language.is_certain else confidence * _UNCERTAIN_LANGUAGE_FACTOR, 2)
 
 
-def _tags(category: str, topics: Matches) -> list[str]:
-    found = [words[:_LONGEST_TAG] for words in topics[category]] or ["unclassified"]
-    return [category.lower().replace("_", " "), *found][:_MOST_TAGS]
+def _tags(category: str, categories: Matches) -> list[str]:
+    words = [match[:_MAX_TAG_LENGTH] for match in categories[category]] or ["unclassified"]
+    return [category.lower().replace("_", " "), *words][:_MAX_TAGS]
 
 
 def _excerpt(text: str) -> str:
-    """Return the beginning of the text on one line, quoted and without invisible characters."""
+    """Return the beginning of the text in one line, quoted and without invisible characters."""
     visible = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(visible.split()).replace('"', "'")
     if not line:
         return "no readable text"
-    return f'"{line}"' if len(line) <= _LONGEST_EXCERPT else f'"{line[:_LONGEST_EXCERPT].rstrip()}…"'
+    return f'"{line}"' if len(line) <= _MAX_EXCERPT_LENGTH else f'"{line[:_MAX_EXCERPT_LENGTH].rstrip()}…"'
 
 
 def _read(path: Path) -> Any:

@@ -89,7 +89,7 @@ def outcomes(running: RunningStack) -> Iterator[Outcomes]:
         TopicArn=running.stack.support_topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]
     running.failures()
-    running.fail_model(obey=1.0)
+    running.fail_model(prompt_injection=1.0)
     yield Outcomes(running, mailbox)
     running.fail_model()
     sns.unsubscribe(SubscriptionArn=subscription)

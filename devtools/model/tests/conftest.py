@@ -1,4 +1,4 @@
-"""Running stand-ins, and an unmodified boto3 client that calls them as the Classify Lambda does."""
+"""Running stand-ins, and an unmodified boto3 client that calls them as the Classify function does."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
 
 ROOT = Path(__file__).parents[3]
 DOMAIN = ROOT / "functions" / "support" / "domain"
-SETTINGS_OF_THE_DEVELOPER = ("MODEL", "AWS_")
+DEVELOPER_SETTINGS = ("MODEL", "AWS_")
 NO_SETTINGS = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
 class StandIn:
-    """A running stand-in, as its callers and its users see it."""
+    """A running stand-in, and the calls that tests make to it."""
 
     def __init__(self, url: str, http: httpx.Client) -> None:
         self.url = url
@@ -45,7 +45,7 @@ class StandIn:
         return dict(self.bedrock.converse(**call))
 
     def outcomes(self, call: dict[str, Any], times: int) -> list[str]:
-        """The error codes of the same call, made several times; "ok" for an answer."""
+        """Make the same call several times; returns its error codes, "ok" for an answer."""
         return [self._outcome(call) for _ in range(times)]
 
     def post(self, path: str, body: bytes) -> httpx.Response:
@@ -76,10 +76,8 @@ class StandIn:
 
 @pytest.fixture(scope="session")
 def run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Run Python with arguments and environment variables; its processes end with the session."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_OF_THE_DEVELOPER)
-    }
+    """Run Python with arguments and environment variables; the processes are stopped with the session."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(DEVELOPER_SETTINGS)}
     with ExitStack() as processes:
 
         def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -100,7 +98,7 @@ def run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture(scope="session")
 def reach() -> Iterator[Callable[[subprocess.Popen[str]], StandIn]]:
-    """Wait until the stand-in that a process runs says where it listens."""
+    """Wait until the stand-in in a process prints its URL."""
     with httpx.Client(timeout=15) as http:
 
         def reach(process: subprocess.Popen[str]) -> StandIn:
@@ -116,7 +114,7 @@ def reach() -> Iterator[Callable[[subprocess.Popen[str]], StandIn]]:
 def launch(
     run: Callable[..., subprocess.Popen[str]], reach: Callable[[subprocess.Popen[str]], StandIn]
 ) -> Callable[..., StandIn]:
-    """Start a stand-in on a free port, with more arguments and environment variables."""
+    """Start a stand-in on a free port, with additional arguments and environment variables."""
 
     def launch(*arguments: str, **environment: str) -> StandIn:
         return reach(run("-m", "devtools.model", "--port", "0", *arguments, **environment))
@@ -131,7 +129,7 @@ def shared_stand_in(launch: Callable[..., StandIn]) -> StandIn:
 
 @pytest.fixture
 def stand_in(shared_stand_in: StandIn) -> StandIn:
-    """A stand-in with the rules, without faults, its counts at zero."""
+    """A stand-in with the rules, without faults, and with its counts at zero."""
     shared_stand_in.reset()
     return shared_stand_in
 
@@ -147,7 +145,7 @@ def schema() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def call_for(schema: dict[str, Any]) -> Callable[..., dict[str, Any]]:
-    """The arguments of the Converse call that the Classify Lambda makes for a ticket."""
+    """The arguments of the Converse call that the Classify function makes for a ticket."""
 
     def call_for(content: str, subject: str = "") -> dict[str, Any]:
         heading = f"Subject: {subject}\n\n" if subject else ""
@@ -170,5 +168,5 @@ def call_for(schema: dict[str, Any]) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def call(call_for: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """The call for some ticket."""
+    """The call for an ordinary ticket."""
     return call_for("The export crashes with an error.")

@@ -1,4 +1,4 @@
-"""The stand-in in front of Bedrock, played by a second stand-in: nothing here leaves the machine."""
+"""The backend that forwards to Bedrock. A second stand-in replaces Bedrock, so nothing leaves the machine."""
 
 from __future__ import annotations
 
@@ -36,13 +36,11 @@ PROFILE = {
 
 @pytest.fixture(scope="module")
 def front(run: Run, reach: Reach, shared_stand_in: StandIn) -> StandIn:
-    """A stand-in with the bedrock backend; what it takes for Bedrock is the stand-in with the rules."""
+    """A stand-in with the Bedrock backend; its Bedrock is the stand-in with the rules."""
     return reach(run("-c", FRONT, shared_stand_in.url, "10", **PROFILE))
 
 
-def test_the_answer_of_bedrock_is_passed_back(
-    stand_in: StandIn, front: StandIn, call: dict[str, Any]
-) -> None:
+def test_bedrocks_answer_is_returned(stand_in: StandIn, front: StandIn, call: dict[str, Any]) -> None:
     direct, forwarded = stand_in.converse(call), front.converse(call)
 
     assert _tool_use(forwarded)["input"] == _tool_use(direct)["input"]
@@ -60,7 +58,7 @@ def test_the_answer_of_bedrock_is_passed_back(
         ("error", ("InternalServerException", 500)),
     ],
 )
-def test_an_error_of_bedrock_is_passed_back_with_its_code_and_status_without_a_retry(
+def test_bedrocks_error_is_returned_with_its_code_and_status_and_without_a_retry(
     stand_in: StandIn, front: StandIn, call: dict[str, Any], fault: str, expected: tuple[str, int]
 ) -> None:
     stand_in.set_faults({fault: 1.0})
@@ -73,7 +71,7 @@ def test_an_error_of_bedrock_is_passed_back_with_its_code_and_status_without_a_r
     assert stand_in.calls() == {"total": 1, fault: 1}
 
 
-def test_a_truncated_answer_of_bedrock_is_passed_back(
+def test_a_truncated_answer_of_bedrock_is_returned(
     stand_in: StandIn, front: StandIn, call: dict[str, Any]
 ) -> None:
     stand_in.set_faults({"truncated": 1.0})
@@ -84,7 +82,7 @@ def test_a_truncated_answer_of_bedrock_is_passed_back(
 def test_a_parameter_that_boto3_refuses_is_a_validation_exception(
     front: StandIn, call: dict[str, Any]
 ) -> None:
-    call |= {"inferenceConfig": {"temperature": "hot"}, "self": "no parameter of Converse"}
+    call |= {"inferenceConfig": {"temperature": "hot"}, "self": "not a parameter of Converse"}
 
     response = front.post("/model/amazon.nova-lite-v1:0/converse", json.dumps(call).encode())
 
@@ -92,7 +90,7 @@ def test_a_parameter_that_boto3_refuses_is_a_validation_exception(
     assert "temperature" in response.json()["message"]
 
 
-def test_a_silent_bedrock_is_a_model_timeout_and_an_absent_one_is_unavailable(
+def test_no_response_is_a_model_timeout_and_no_connection_is_unavailable(
     run: Run, reach: Reach, call: dict[str, Any]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -105,7 +103,7 @@ def test_a_silent_bedrock_is_a_model_timeout_and_an_absent_one_is_unavailable(
         front.converse(call)
 
 
-def test_configured_endpoints_are_ignored_in_favour_of_the_real_one(
+def test_configured_endpoints_are_ignored(
     stand_in: StandIn, launch: Callable[..., StandIn], call: dict[str, Any]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
@@ -137,7 +135,7 @@ def test_missing_credentials_deny_access(launch: Callable[..., StandIn], call: d
         front.converse(call)
 
 
-def test_an_unusable_profile_is_one_sentence_and_exit_code_2(run: Run) -> None:
+def test_an_unusable_profile_exits_with_2_and_one_line(run: Run) -> None:
     unusable: list[dict[str, str]] = [{"AWS_DEFAULT_REGION": ""}, {"AWS_PROFILE": "nobody"}]
     processes = [run("-m", "devtools.model", MODEL="bedrock", **settings) for settings in unusable]
 

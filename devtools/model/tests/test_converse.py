@@ -1,4 +1,4 @@
-"""The wire protocol, as an unmodified boto3 client and plain HTTP see it."""
+"""The wire protocol, tested with an unmodified boto3 client and plain HTTP."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ PROFILE = "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.amazon
 PATH = f"/model/{quote(PROFILE, safe='')}/converse"
 
 
-def test_boto3_reads_the_answer_as_one_call_of_the_forced_tool(
-    stand_in: StandIn, call: dict[str, Any]
-) -> None:
+def test_the_answer_is_one_call_of_the_forced_tool(stand_in: StandIn, call: dict[str, Any]) -> None:
     response = stand_in.converse(call)
 
     message = response["output"]["message"]
@@ -35,7 +33,7 @@ def test_boto3_reads_the_answer_as_one_call_of_the_forced_tool(
     assert response["ResponseMetadata"]["RequestId"]
 
 
-def test_usage_estimates_four_characters_a_token(stand_in: StandIn, call_for: CallFor) -> None:
+def test_usage_is_estimated_at_four_characters_per_token(stand_in: StandIn, call_for: CallFor) -> None:
     short = stand_in.converse(call_for("The export is slow."))["usage"]
     long = stand_in.converse(call_for("The export is slow." + " Really." * 500))["usage"]
 
@@ -52,10 +50,10 @@ def test_a_model_id_may_be_the_arn_of_an_inference_profile(
     assert response["stopReason"] == "tool_use"
 
 
-def test_the_system_prompt_and_the_settings_may_be_left_out(stand_in: StandIn, call: dict[str, Any]) -> None:
-    needed = {name: call[name] for name in ("modelId", "messages", "toolConfig")}
+def test_the_system_prompt_and_the_settings_are_optional(stand_in: StandIn, call: dict[str, Any]) -> None:
+    required = {name: call[name] for name in ("modelId", "messages", "toolConfig")}
 
-    assert stand_in.converse(needed)["stopReason"] == "tool_use"
+    assert stand_in.converse(required)["stopReason"] == "tool_use"
 
 
 def _without_tool_choice(call: dict[str, Any]) -> None:
@@ -74,7 +72,7 @@ def _with_an_unknown_tool(call: dict[str, Any]) -> None:
     call["toolConfig"]["toolChoice"] = {"tool": {"name": "other_tool"}}
 
 
-def _with_a_field_that_rules_do_not_know(call: dict[str, Any]) -> None:
+def _with_an_unsupported_field(call: dict[str, Any]) -> None:
     tool = call["toolConfig"]["tools"][0]["toolSpec"]
     tool["inputSchema"] = {"json": {"type": "object", "required": ["urgency", "weather"]}}
 
@@ -97,7 +95,7 @@ def _with_guardrail(call: dict[str, Any], **change: object) -> None:
     call["messages"][0]["content"][0]["guardContent"] = {"text": {"text": text}}
 
 
-def _with_a_guardrail_id_that_is_none(call: dict[str, Any]) -> None:
+def _with_an_invalid_guardrail_id(call: dict[str, Any]) -> None:
     _with_guardrail(call, guardrailIdentifier="Abc 123")
 
 
@@ -105,7 +103,7 @@ def _with_an_empty_guardrail_id(call: dict[str, Any]) -> None:
     _with_guardrail(call, guardrailIdentifier="")
 
 
-def _with_a_guardrail_version_that_is_none(call: dict[str, Any]) -> None:
+def _with_an_invalid_guardrail_version(call: dict[str, Any]) -> None:
     _with_guardrail(call, guardrailVersion="0")
 
 
@@ -113,7 +111,7 @@ def _with_an_unknown_trace(call: dict[str, Any]) -> None:
     _with_guardrail(call, trace="on")
 
 
-def _with_guarded_content_that_is_no_text(call: dict[str, Any]) -> None:
+def _with_guarded_content_that_is_not_text(call: dict[str, Any]) -> None:
     _with_guardrail(call)
     call["messages"][0]["content"][0]["guardContent"] = {"text": "text"}
 
@@ -128,29 +126,29 @@ def _without_text(call: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "expected"),
+    ("change", "expected"),
     [
         (_without_tool_choice, "forced tool"),
         (_with_any_tool, "forced tool"),
         (_without_tools, "toolConfig.tools must be an array"),
         (_with_an_unknown_tool, "'other_tool', which is not in toolConfig.tools"),
-        (_with_a_field_that_rules_do_not_know, "cannot fill weather"),
+        (_with_an_unsupported_field, "cannot fill weather"),
         (_without_ticket_tags, "between <ticket-NONCE> and </ticket-NONCE>"),
         (_with_another_nonce_at_the_end, "between <ticket-NONCE> and </ticket-NONCE>"),
         (_with_two_messages, "exactly one message"),
         (_without_text, "at least one block"),
-        (_with_a_guardrail_id_that_is_none, "guardrailIdentifier must be the id or the ARN"),
+        (_with_an_invalid_guardrail_id, "guardrailIdentifier must be the id or the ARN"),
         (_with_an_empty_guardrail_id, "guardrailIdentifier must be the id or the ARN"),
-        (_with_a_guardrail_version_that_is_none, "guardrailVersion must be a number"),
+        (_with_an_invalid_guardrail_version, "guardrailVersion must be a positive integer"),
         (_with_an_unknown_trace, "guardrailConfig.trace must be one of"),
-        (_with_guarded_content_that_is_no_text, "guardContent.text must be an object"),
+        (_with_guarded_content_that_is_not_text, "guardContent.text must be an object"),
         (_with_an_unknown_qualifier, "qualifiers must be a list of"),
     ],
 )
-def test_a_call_of_another_form_raises_a_validation_exception_that_says_what_is_expected(
-    stand_in: StandIn, call: dict[str, Any], spoil: Callable[[dict[str, Any]], None], expected: str
+def test_an_invalid_call_raises_a_validation_exception_that_says_what_is_expected(
+    stand_in: StandIn, call: dict[str, Any], change: Callable[[dict[str, Any]], None], expected: str
 ) -> None:
-    spoil(call)
+    change(call)
 
     response = stand_in.post(PATH, json.dumps(call).encode())
 
@@ -167,7 +165,7 @@ def test_a_call_of_another_form_raises_a_validation_exception_that_says_what_is_
         {"guardrailIdentifier": "arn:aws:bedrock:eu-central-1:123456789012:guardrail/abc123"},
     ],
 )
-def test_a_guardrail_may_be_named_and_the_ticket_marked_for_it(
+def test_a_call_may_name_a_guardrail_and_mark_the_ticket_for_it(
     stand_in: StandIn, call: dict[str, Any], change: dict[str, Any]
 ) -> None:
     _with_guardrail(call, **change)
@@ -221,7 +219,7 @@ CHOICE = {"tool": {"name": "t"}}
         ).encode(),
     ],
 )
-def test_a_broken_body_is_refused_with_a_reason_and_counted_as_invalid(
+def test_an_invalid_body_is_refused_with_a_reason_and_counted_as_invalid(
     stand_in: StandIn, body: bytes
 ) -> None:
     response = stand_in.post(PATH, body)
@@ -232,7 +230,7 @@ def test_a_broken_body_is_refused_with_a_reason_and_counted_as_invalid(
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "many", True])
-def test_a_token_limit_that_is_no_positive_number_is_refused(
+def test_a_token_limit_that_is_not_a_positive_integer_is_refused(
     stand_in: StandIn, call: dict[str, Any], limit: object
 ) -> None:
     body = json.dumps(call | {"inferenceConfig": {"maxTokens": limit}}).encode()
@@ -240,18 +238,18 @@ def test_a_token_limit_that_is_no_positive_number_is_refused(
     assert "maxTokens" in stand_in.post(PATH, body).json()["message"]
 
 
-def test_another_operation_of_bedrock_is_refused_by_name(stand_in: StandIn) -> None:
-    with pytest.raises(ClientError, match="serves only Converse") as raised:
+def test_other_operations_of_bedrock_are_refused(stand_in: StandIn) -> None:
+    with pytest.raises(ClientError, match="supports only Bedrock's Converse") as raised:
         stand_in.bedrock.invoke_model(modelId="amazon.nova-lite-v1:0", body=b"{}")
 
     assert raised.value.response["Error"]["Code"] == "UnknownOperationException"
 
 
-def test_health_names_the_backend(stand_in: StandIn) -> None:
+def test_the_health_check_returns_the_backend(stand_in: StandIn) -> None:
     assert stand_in.health() == {"status": "ok", "backend": "rules"}
 
 
-def test_an_unknown_model_is_one_sentence_and_exit_code_2(run: Callable[..., subprocess.Popen[str]]) -> None:
+def test_an_invalid_model_exits_with_2_and_one_line(run: Callable[..., subprocess.Popen[str]]) -> None:
     processes = [
         run("-m", "devtools.model", "--port", "0", MODEL=value)
         for value in ("gpt", "http://", "http://[", "localhost:11434")
@@ -264,7 +262,7 @@ def test_an_unknown_model_is_one_sentence_and_exit_code_2(run: Callable[..., sub
         assert errors.count("\n") == 1
 
 
-def test_a_taken_port_is_named(run: Callable[..., subprocess.Popen[str]], stand_in: StandIn) -> None:
+def test_a_port_in_use_is_named(run: Callable[..., subprocess.Popen[str]], stand_in: StandIn) -> None:
     process = run("-m", "devtools.model", "--port", stand_in.url.rpartition(":")[2], MODEL=stand_in.url)
 
     _, errors = process.communicate(timeout=30)
@@ -283,4 +281,4 @@ def test_a_duration_must_be_a_positive_number(run: Callable[..., subprocess.Pope
     for process in processes:
         _, errors = process.communicate(timeout=30)
         assert process.returncode == 2
-        assert "is no positive number of seconds" in errors
+        assert "is not a positive number of seconds" in errors

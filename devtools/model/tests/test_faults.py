@@ -1,4 +1,4 @@
-"""Faults that a test sets, what the caller sees of them, and how they are counted."""
+"""Fault injection: what the caller gets, and how it is counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from devtools.model.faults import parse_faults
 if TYPE_CHECKING:
     from devtools.model.tests.conftest import StandIn
 
-KINDS = ("throttle", "malformed", "truncated", "slow", "deny", "error", "obey")
+KINDS = ("throttle", "malformed", "truncated", "slow", "deny", "error", "prompt_injection")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_truncated_answer_stops_at_max_tokens_without_a_usable_input(
     assert stand_in.calls() == {"total": 1, "truncated": 1}
 
 
-def test_a_slow_answer_comes_after_the_delay(stand_in: StandIn, call: dict[str, Any]) -> None:
+def test_a_slow_answer_arrives_after_the_delay(stand_in: StandIn, call: dict[str, Any]) -> None:
     stand_in.set_faults({"slow": 1})
 
     response = stand_in.converse(call)
@@ -81,23 +81,21 @@ def test_a_slow_answer_comes_after_the_delay(stand_in: StandIn, call: dict[str, 
     assert stand_in.calls() == {"total": 1, "slow": 1}
 
 
-def test_the_next_calls_fail_in_the_given_order_and_then_no_more(
-    stand_in: StandIn, call: dict[str, Any]
-) -> None:
+def test_the_next_calls_fail_in_the_given_order(stand_in: StandIn, call: dict[str, Any]) -> None:
     stand_in.set_faults({"next": {"throttle": 2, "deny": 1}})
 
-    seen = stand_in.outcomes(call, times=4)
+    outcomes = stand_in.outcomes(call, times=4)
 
-    assert seen == ["ThrottlingException", "ThrottlingException", "AccessDeniedException", "ok"]
+    assert outcomes == ["ThrottlingException", "ThrottlingException", "AccessDeniedException", "ok"]
     assert stand_in.calls() == {"total": 4, "throttle": 2, "deny": 1, "ok": 1}
 
 
-def test_the_next_calls_come_before_the_probabilities(stand_in: StandIn, call: dict[str, Any]) -> None:
+def test_faults_of_the_next_calls_precede_the_probabilities(stand_in: StandIn, call: dict[str, Any]) -> None:
     stand_in.set_faults({"next": {"throttle": 1}, "deny": 1.0})
 
-    seen = stand_in.outcomes(call, times=3)
+    outcomes = stand_in.outcomes(call, times=3)
 
-    assert seen == ["ThrottlingException", "AccessDeniedException", "AccessDeniedException"]
+    assert outcomes == ["ThrottlingException", "AccessDeniedException", "AccessDeniedException"]
 
 
 def test_an_invalid_call_uses_up_no_fault(stand_in: StandIn, call: dict[str, Any]) -> None:
@@ -153,7 +151,7 @@ def test_an_empty_object_clears_the_quota(stand_in: StandIn, call: dict[str, Any
 
 
 class Clock:
-    """Seconds that pass only when a test says so."""
+    """A clock in seconds that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -162,72 +160,72 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize(("seconds", "taken"), [(0, 0), (0.4, 0), (0.5, 1), (1, 2), (1.4, 2), (60, 3)])
-def test_the_quota_comes_back_by_the_second_up_to_the_burst(seconds: float, taken: int) -> None:
+@pytest.mark.parametrize(("seconds", "refilled"), [(0, 0), (0.4, 0), (0.5, 1), (1, 2), (1.4, 2), (60, 3)])
+def test_the_quota_is_refilled_each_second_up_to_the_burst(seconds: float, refilled: int) -> None:
     clock = Clock()
     faults = parse_faults({"quota": {"perSecond": 2, "burst": 3}}, clock)
     assert [faults.draw() for _ in range(4)] == [None, None, None, "throttle"]
 
     clock.now += seconds
 
-    assert [faults.draw() for _ in range(4)] == [None] * taken + ["throttle"] * (4 - taken)
+    assert [faults.draw() for _ in range(4)] == [None] * refilled + ["throttle"] * (4 - refilled)
 
 
-def test_a_refused_call_costs_no_quota() -> None:
+def test_a_refused_call_uses_up_no_quota() -> None:
     clock = Clock()
     faults = parse_faults({"quota": {"perSecond": 1, "burst": 1}}, clock)
     faults.draw()
     for _ in range(10):
         clock.now += 0.1
-        seen = faults.draw()
+        fault = faults.draw()
 
-    assert seen is None
+    assert fault is None
 
 
 def test_a_call_above_the_quota_uses_up_no_other_fault() -> None:
     clock = Clock()
     faults = parse_faults({"quota": {"perSecond": 1, "burst": 1}, "next": {"deny": 2}, "error": 1}, clock)
-    seen = []
+    drawn = []
     for _ in range(3):
-        seen += [faults.draw(), faults.draw()]
+        drawn += [faults.draw(), faults.draw()]
         clock.now += 1
 
-    assert seen == ["deny", "throttle", "deny", "throttle", "error", "throttle"]
+    assert drawn == ["deny", "throttle", "deny", "throttle", "error", "throttle"]
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ('{"explode": 1}', "'explode' is no kind of fault"),
-        ('{"next": {"explode": 1}}', "'explode' is no kind of fault"),
+        ('{"explode": 1}', "'explode' is not a kind of fault"),
+        ('{"next": {"explode": 1}}', "'explode' is not a kind of fault"),
         ('{"deny": 1.1}', "from 0 to 1"),
         ('{"deny": -0.1}', "from 0 to 1"),
         ('{"deny": NaN}', "from 0 to 1"),
         ('{"deny": "0.5"}', "from 0 to 1"),
         ('{"deny": true}', "from 0 to 1"),
         ('{"deny": 0.6, "throttle": 0.6}', "more than 1"),
-        ('{"next": {"deny": -1}}', "0 or more"),
-        ('{"next": {"deny": 1.5}}', "0 or more"),
-        ('{"next": {"deny": true}}', "0 or more"),
+        ('{"next": {"deny": -1}}', "a non-negative integer"),
+        ('{"next": {"deny": 1.5}}', "a non-negative integer"),
+        ('{"next": {"deny": true}}', "a non-negative integer"),
         ('{"next": 2}', '"next" must be an object'),
-        ('{"quota": 2}', '"quota" must be an object of "perSecond" and "burst"'),
+        ('{"quota": 2}', '"quota" must be an object with "perSecond" and "burst"'),
         ('{"quota": null}', '"quota" must be an object'),
         ('{"quota": {"perSecond": 2}}', '"quota" must be an object'),
         ('{"quota": {"perSecond": 2, "burst": 2, "perDay": 2}}', '"quota" must be an object'),
-        ('{"quota": {"perSecond": 0, "burst": 2}}', "above 0"),
-        ('{"quota": {"perSecond": NaN, "burst": 2}}', "above 0"),
-        ('{"quota": {"perSecond": Infinity, "burst": 2}}', "above 0"),
-        ('{"quota": {"perSecond": true, "burst": 2}}', "above 0"),
-        ('{"quota": {"perSecond": "2", "burst": 2}}', "above 0"),
-        ('{"quota": {"perSecond": 2, "burst": 0}}', "1 or more"),
-        ('{"quota": {"perSecond": 2, "burst": 1.5}}', "1 or more"),
-        ('{"seed": "x"}', '"seed" must be a whole number'),
+        ('{"quota": {"perSecond": 0, "burst": 2}}', "a positive number"),
+        ('{"quota": {"perSecond": NaN, "burst": 2}}', "a positive number"),
+        ('{"quota": {"perSecond": Infinity, "burst": 2}}', "a positive number"),
+        ('{"quota": {"perSecond": true, "burst": 2}}', "a positive number"),
+        ('{"quota": {"perSecond": "2", "burst": 2}}', "a positive number"),
+        ('{"quota": {"perSecond": 2, "burst": 0}}', "a positive integer"),
+        ('{"quota": {"perSecond": 2, "burst": 1.5}}', "a positive integer"),
+        ('{"seed": "x"}', '"seed" must be an integer'),
         ("[]", "must be a JSON object"),
-        ("deny", "no JSON"),
-        ("", "no JSON"),
+        ("deny", "not JSON"),
+        ("", "not JSON"),
     ],
 )
-def test_faults_of_another_form_are_refused_and_the_earlier_ones_stay(
+def test_invalid_faults_are_refused_and_the_earlier_ones_kept(
     stand_in: StandIn, call: dict[str, Any], body: str, reason: str
 ) -> None:
     stand_in.set_faults({"next": {"throttle": 1}})
@@ -243,7 +241,9 @@ def test_probabilities_may_add_up_to_exactly_one(stand_in: StandIn) -> None:
     stand_in.set_faults(dict.fromkeys(("throttle", "malformed", "truncated"), 0.1) | {"deny": 0.7})
 
 
-def test_counts_show_every_outcome_and_can_be_reset(stand_in: StandIn, call: dict[str, Any]) -> None:
+def test_all_outcomes_are_counted_and_the_counts_can_be_reset(
+    stand_in: StandIn, call: dict[str, Any]
+) -> None:
     address, zero = f"{stand_in.url}/calls", dict.fromkeys(("total", "ok", "invalid", *KINDS), 0)
 
     stand_in.converse(call)
@@ -255,7 +255,7 @@ def test_counts_show_every_outcome_and_can_be_reset(stand_in: StandIn, call: dic
 
 @pytest.fixture(scope="module")
 def process(run: Callable[..., subprocess.Popen[str]]) -> subprocess.Popen[str]:
-    """A stand-in whose slow answers take ten minutes; it never comes to ask a model."""
+    """A stand-in whose slow answers take ten minutes, so that it never calls its model."""
     return run("-m", "devtools.model", "--port", "0", MODEL="http://127.0.0.1:9", MODEL_SLOW_SECONDS="600")
 
 
@@ -266,32 +266,32 @@ def endless(process: subprocess.Popen[str], reach: Callable[[subprocess.Popen[st
     return stand_in
 
 
-def test_a_slow_call_ends_when_the_caller_hangs_up(endless: StandIn, call: dict[str, Any]) -> None:
-    caller = _begin(endless, call)
-    caller.close()
+def test_a_slow_call_is_cancelled_when_the_caller_disconnects(endless: StandIn, call: dict[str, Any]) -> None:
+    connection = _start_call(endless, call)
+    connection.close()
 
     deadline = time.monotonic() + 10
     while endless.calls() != {"total": 1, "slow": 1}:
-        assert time.monotonic() < deadline, "the call goes on although nobody waits for it"
+        assert time.monotonic() < deadline, "the call continues although the caller has disconnected"
 
 
-def test_a_slow_call_ends_when_the_server_stops(
+def test_a_slow_call_is_cancelled_when_the_server_stops(
     process: subprocess.Popen[str], endless: StandIn, call: dict[str, Any]
 ) -> None:
-    caller = _begin(endless, call)
+    connection = _start_call(endless, call)
 
     process.send_signal(signal.SIGTERM)
 
-    response = caller.getresponse()
+    response = connection.getresponse()
     assert (response.status, response.headers["x-amzn-errortype"]) == (503, "ServiceUnavailableException")
-    caller.close()
+    connection.close()
     assert process.communicate(timeout=10) == ("", "")
 
 
-def _begin(stand_in: StandIn, call: dict[str, Any]) -> http.client.HTTPConnection:
-    """Send a call without waiting for its answer; return when the server has taken it up."""
+def _start_call(stand_in: StandIn, call: dict[str, Any]) -> http.client.HTTPConnection:
+    """Send a call without waiting for its answer; returns when the server has read it."""
     connection = http.client.HTTPConnection(stand_in.url.removeprefix("http://"), timeout=10)
     connection.request("POST", "/model/amazon.nova-lite-v1%3A0/converse", json.dumps(call))
-    # The server reads its connections in turn: an answer to a later one shows that it has read the earlier.
+    # The server reads its connections in order: when it responds on a later one, it has read this one.
     stand_in.health()
     return connection

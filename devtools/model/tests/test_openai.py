@@ -1,4 +1,4 @@
-"""The stand-in in front of an OpenAI-compatible server: what it asks, and what it makes of the answer."""
+"""The backend for an OpenAI-compatible server: its requests, and what it returns."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ANALYSIS = {"urgency": "LOW", "category": "OTHER"}
 
 
 class FakeModelServer:
-    """Answers each chat with `answer`, or never if that is None, and keeps what it was asked last."""
+    """Responds to each chat with `answer`, or never if that is None, and stores the last request."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.answer: Response | None = None
-        self.asked: dict[str, Any] = {}
+        self.request: dict[str, Any] = {}
         self.app = Starlette(
             routes=[
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
@@ -39,7 +39,7 @@ class FakeModelServer:
         )
 
     async def _chat(self, request: Request) -> Response:
-        self.asked = await request.json()
+        self.request = await request.json()
         if self.answer is None:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
@@ -53,7 +53,7 @@ class FakeModelServer:
 def chat_completion(
     arguments: str | None, content: str | None = None, finish_reason: str = "tool_calls"
 ) -> JSONResponse:
-    """Return an OpenAI answer: a call of the tool if there are arguments, else the content."""
+    """Return a chat completion: a tool call if there are arguments, otherwise the content."""
     message: dict[str, Any] = {"role": "assistant", "content": content}
     if arguments is not None:
         function = {"name": "record_analysis", "arguments": arguments}
@@ -80,7 +80,7 @@ def running_model_server() -> Iterator[FakeModelServer]:
 
 @pytest.fixture
 def model_server(running_model_server: FakeModelServer) -> FakeModelServer:
-    """A model server that answers as it should."""
+    """A model server that returns a valid analysis."""
     running_model_server.answer = chat_completion(json.dumps(ANALYSIS))
     return running_model_server
 
@@ -92,7 +92,7 @@ def shared_front(running_model_server: FakeModelServer, launch: Launch) -> Stand
 
 @pytest.fixture
 def front(shared_front: StandIn) -> StandIn:
-    """The stand-in in front of the model server, its counts at zero."""
+    """The stand-in in front of the model server, with its counts at zero."""
     shared_front.reset()
     return shared_front
 
@@ -102,7 +102,7 @@ def test_a_call_becomes_a_chat_with_a_forced_function(
 ) -> None:
     front.converse(call)
 
-    assert model_server.asked == {
+    assert model_server.request == {
         "model": "small-model",
         "messages": [
             {"role": "system", "content": "You triage support tickets."},
@@ -120,13 +120,13 @@ def test_a_call_becomes_a_chat_with_a_forced_function(
     }
 
 
-def test_what_is_left_out_of_the_call_is_left_out_of_the_chat(
+def test_optional_parts_that_the_call_omits_are_omitted_from_the_chat(
     front: StandIn, model_server: FakeModelServer, call: dict[str, Any]
 ) -> None:
     front.converse({name: call[name] for name in ("modelId", "messages", "toolConfig")})
 
-    assert "max_tokens" not in model_server.asked
-    assert [message["role"] for message in model_server.asked["messages"]] == ["user"]
+    assert "max_tokens" not in model_server.request
+    assert [message["role"] for message in model_server.request["messages"]] == ["user"]
 
 
 def test_the_arguments_of_the_function_become_the_input_of_the_tool(
@@ -151,7 +151,7 @@ def test_the_arguments_of_the_function_become_the_input_of_the_tool(
         (chat_completion(None, None, "content_filter"), ("content_filtered", [])),
     ],
 )
-def test_an_answer_without_a_usable_tool_call_keeps_its_text_and_says_why_it_stopped(
+def test_an_answer_without_a_valid_tool_call_keeps_its_text_and_has_a_stop_reason(
     front: StandIn,
     model_server: FakeModelServer,
     call: dict[str, Any],
@@ -184,7 +184,7 @@ def test_an_answer_without_a_usable_tool_call_keeps_its_text_and_says_why_it_sto
         (chat_completion(cast(str, {"urgency": "LOW"})), ("ModelErrorException", 424)),
     ],
 )
-def test_a_failure_of_the_server_raises_bedrocks_exception_that_names_the_server(
+def test_an_error_of_the_server_raises_bedrocks_exception_with_the_servers_url(
     front: StandIn,
     model_server: FakeModelServer,
     call: dict[str, Any],
@@ -200,7 +200,7 @@ def test_a_failure_of_the_server_raises_bedrocks_exception_that_names_the_server
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == expected
 
 
-def test_failures_of_the_server_are_counted_by_what_the_caller_sees(
+def test_errors_of_the_server_are_counted_as_the_caller_gets_them(
     front: StandIn, model_server: FakeModelServer, call: dict[str, Any]
 ) -> None:
     for status in (429, 403, 400, 500):
@@ -219,17 +219,17 @@ def test_a_server_that_takes_too_long_raises_a_model_timeout(
         front.converse(call)
 
 
-def test_a_ticket_with_half_a_surrogate_pair_reaches_the_server(
+def test_a_ticket_with_half_of_a_surrogate_pair_is_sent_to_the_server(
     front: StandIn, model_server: FakeModelServer, call: dict[str, Any]
 ) -> None:
     call["messages"][0]["content"][0]["text"] = "broken \ud83d emoji"
 
     front.converse(call)
 
-    assert model_server.asked["messages"][1]["content"] == "broken \ud83d emoji"
+    assert model_server.request["messages"][1]["content"] == "broken \ud83d emoji"
 
 
-def test_a_server_that_cannot_be_reached_is_named(launch: Launch, call: dict[str, Any]) -> None:
+def test_the_error_for_an_unreachable_server_has_its_url(launch: Launch, call: dict[str, Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     front = launch(MODEL=url)
@@ -240,12 +240,12 @@ def test_a_server_that_cannot_be_reached_is_named(launch: Launch, call: dict[str
         front.converse(call)
 
 
-def test_the_address_may_end_in_v1_and_the_model_may_be_named(
+def test_the_url_may_end_in_v1_and_the_model_can_be_chosen(
     launch: Launch, model_server: FakeModelServer, call: dict[str, Any]
 ) -> None:
     front = launch(MODEL=f"{model_server.url}/v1/", MODEL_NAME="large-model")
 
     front.converse(call)
 
-    assert model_server.asked["model"] == "large-model"
+    assert model_server.request["model"] == "large-model"
     assert front.health()["backend"] == "openai"

@@ -1,4 +1,4 @@
-"""A web page of another site can neither read nor change the stand-in."""
+"""Web pages of other sites cannot use the stand-in."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}]
 )
-def test_it_takes_no_faults_from_a_page_and_shows_it_nothing(
-    stand_in: StandIn, headers: dict[str, str]
-) -> None:
+def test_requests_of_foreign_pages_are_refused(stand_in: StandIn, headers: dict[str, str]) -> None:
     page = {"Content-Type": "text/plain"} | headers
     assert httpx.post(f"{stand_in.url}/faults", content=b'{"deny": 1}', headers=page).status_code == 403
     assert httpx.get(f"{stand_in.url}/calls", headers=page).status_code == 403

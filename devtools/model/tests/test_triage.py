@@ -1,4 +1,4 @@
-"""What the rules make of tickets, seen through the Converse API."""
+"""The rule-based analysis of tickets, tested through the Converse API."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ HOSTILE = {
     "right to left": "\u202e\u05e9\u05dc\u05d5\u05dd\u202c " * 1000,
     "combining marks": "e" + "\u0301" * 7999,
     "half surrogates": "\ud83d broken \udc00" * 600,
-    "one endless word": "refund" * 1300,
+    "one very long word": "refund" * 1300,
     "markup": '</ticket>"}]}}<script>alert(1)</script>${jndi:ldap://x}{{7*7}}' * 120,
 }
 
 
 @pytest.fixture
 def analyse(stand_in: StandIn, call_for: Callable[..., dict[str, Any]]) -> Analyse:
-    """Return the rules' analysis of a ticket."""
+    """Analyse a ticket by the rules."""
 
     def analyse(content: str, subject: str = "") -> dict[str, Any]:
         response = stand_in.converse(call_for(content, subject))
@@ -74,7 +74,7 @@ def test_hostile_text_gets_a_valid_analysis(analyse: Analyse, schema: dict[str, 
     "content",
     ["", " \n\t ", "???", "12345", "help", "😀 😀", "ログインできません", "My ladybug is happy at home."],
 )
-def test_a_text_that_matches_nothing_is_other_with_little_confidence(analyse: Analyse, content: str) -> None:
+def test_a_text_without_keywords_is_other_with_low_confidence(analyse: Analyse, content: str) -> None:
     analysis = analyse(content)
 
     assert analysis["category"] == "OTHER"
@@ -82,7 +82,7 @@ def test_a_text_that_matches_nothing_is_other_with_little_confidence(analyse: An
     assert analysis["confidence"] <= 0.3
 
 
-def test_confidence_grows_with_the_evidence_and_stays_below_certainty(analyse: Analyse) -> None:
+def test_confidence_increases_with_the_matches_and_stays_below_1(analyse: Analyse) -> None:
     once = analyse("There is something about the invoice that we do not understand at all.")
     often = analyse("The invoice is wrong: please refund the second payment for our subscription.")
 
@@ -91,13 +91,13 @@ def test_confidence_grows_with_the_evidence_and_stays_below_certainty(analyse: A
     assert 0.7 <= often["confidence"] <= 0.95
 
 
-def test_a_tie_between_categories_is_decided_with_little_confidence(analyse: Analyse) -> None:
+def test_a_tie_between_categories_has_low_confidence(analyse: Analyse) -> None:
     analysis = analyse("We would like to talk about the invoice and the password of our office, thank you.")
 
     assert analysis["confidence"] < 0.5
 
 
-def test_a_short_text_in_an_unclear_language_is_english_with_less_confidence(analyse: Analyse) -> None:
+def test_a_short_text_in_an_uncertain_language_is_english_with_lower_confidence(analyse: Analyse) -> None:
     analysis = analyse("login")
 
     assert analysis["language"] == "en"
@@ -124,7 +124,7 @@ def test_words_that_demand_an_urgency_do_not_set_it(analyse: Analyse, demand: st
     assert demanding["confidence"] <= calm["confidence"]
 
 
-def test_words_of_no_rush_relieve_an_ordinary_case_but_not_a_breach(analyse: Analyse) -> None:
+def test_no_rush_lowers_the_urgency_of_an_ordinary_case_but_not_of_a_breach(analyse: Analyse) -> None:
     ordinary = analyse("No rush: the export fails with an error message when it has many rows.")
     breach = analyse("No rush: we have been hacked and personal data was leaked to strangers.")
 
@@ -147,13 +147,13 @@ def test_the_subject_counts_and_is_quoted(analyse: Analyse) -> None:
     assert "Subject" not in analysis["summary"]
 
 
-def test_tags_that_the_customer_wrote_do_not_end_the_ticket(analyse: Analyse) -> None:
+def test_closing_tags_in_the_content_do_not_end_the_ticket(analyse: Analyse) -> None:
     analysis = analyse("Hello\n</ticket>\n</ticket-00000000>\n<ticket-00000000>\nthe invoice and the refund")
 
     assert analysis["category"] == "BILLING"
 
 
-def test_the_feeling_is_that_of_the_words_or_of_the_damage(analyse: Analyse) -> None:
+def test_the_sentiment_depends_on_the_words_and_the_impact(analyse: Analyse) -> None:
     assert analyse("This is unacceptable, I am very disappointed.")["sentiment"] == "NEGATIVE"
     assert analyse("I love the new version, excellent work!")["sentiment"] == "POSITIVE"
     assert analyse("Which currency is shown in the report?")["sentiment"] == "NEUTRAL"
@@ -172,27 +172,27 @@ def test_replies_differ_by_language_category_and_urgency(analyse: Analyse) -> No
     assert len(replies) == len({(t["language"], t["category"], t["urgency"]) for t in TICKETS})
 
 
-def test_the_words_cover_every_category_in_every_language(schema: dict[str, Any]) -> None:
-    lexicon = json.loads((MODEL / "lexicon.json").read_text(encoding="utf-8"))
+def test_keywords_and_replies_cover_every_category_in_every_language(schema: dict[str, Any]) -> None:
+    keywords = json.loads((MODEL / "keywords.json").read_text(encoding="utf-8"))
     replies = json.loads((MODEL / "replies.json").read_text(encoding="utf-8"))
     categories = set(schema["properties"]["category"]["enum"])
 
     assert set(replies["summary"]) == categories
-    assert set(lexicon["languages"]) == set(replies["languages"])
-    for terms in lexicon["languages"].values():
-        assert set(terms["category"]) == categories - {"OTHER"}
-        assert set(terms["effect"]) == {"LOW", "HIGH", "CRITICAL"}
-        assert set(terms["sentiment"]) == {"NEGATIVE", "POSITIVE"}
+    assert set(keywords["languages"]) == set(replies["languages"])
+    for groups in keywords["languages"].values():
+        assert set(groups["category"]) == categories - {"OTHER"}
+        assert set(groups["impact"]) == {"LOW", "HIGH", "CRITICAL"}
+        assert set(groups["sentiment"]) == {"NEGATIVE", "POSITIVE"}
     for texts in replies["languages"].values():
         assert set(texts["category"]) == categories
         assert set(texts["urgency"]) == set(schema["properties"]["urgency"]["enum"])
 
 
-def test_no_term_counts_twice_because_it_holds_another() -> None:
-    lexicon = json.loads((MODEL / "lexicon.json").read_text(encoding="utf-8"))
+def test_no_keyword_contains_another_one() -> None:
+    keywords = json.loads((MODEL / "keywords.json").read_text(encoding="utf-8"))
 
-    for language in lexicon["languages"].values():
-        for group in language.values():
-            for terms in group.values():
-                words = [f" {term} ".replace("* ", "").lower() for term in terms]
+    for groups in keywords["languages"].values():
+        for group in groups.values():
+            for listed in group.values():
+                words = [f" {keyword} ".replace("* ", "").lower() for keyword in listed]
                 assert [(a, b) for a in words for b in words if a != b and a in b] == []

@@ -1,4 +1,4 @@
-"""The stand-in refuses what the family of the called model refuses on Bedrock."""
+"""The stand-in refuses the fields that Bedrock refuses for the called model's family."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ MISTRAL, LLAMA = "mistral.mistral-large-2407-v1:0", "us.meta.llama3-3-70b-instru
 
 
 def request(config: dict[str, Any], choice: dict[str, Any] | None, fields: Any = None) -> dict[str, Any]:
-    """What of a request depends on the family."""
+    """The parts of a request that depend on the family."""
     parts = {"inferenceConfig": config, "toolChoice": choice, "additionalModelRequestFields": fields}
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def asked(stand_in: StandIn, call: dict[str, Any], model_id: str, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a call with another model and other family-specific parts."""
+def converse(
+    stand_in: StandIn, call: dict[str, Any], model_id: str, request: dict[str, Any]
+) -> dict[str, Any]:
+    """Make the call with another model and other family-specific parts."""
     common = {name: call[name] for name in ("system", "messages")}
     tools = {"tools": call["toolConfig"]["tools"]}
     choice = {name: request[name] for name in ("toolChoice",) if name in request}
@@ -50,10 +52,10 @@ def asked(stand_in: StandIn, call: dict[str, Any], model_id: str, request: dict[
         (LLAMA, request(NONE, None)),
     ],
 )
-def test_what_a_family_takes_is_answered(
+def test_supported_fields_are_accepted(
     stand_in: StandIn, call: dict[str, Any], model_id: str, request_: dict[str, Any]
 ) -> None:
-    assert asked(stand_in, call, model_id, request_)["stopReason"] == "tool_use"
+    assert converse(stand_in, call, model_id, request_)["stopReason"] == "tool_use"
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,8 @@ def test_what_a_family_takes_is_answered(
         (MISTRAL, request(ONE, TOOL), "doesn't support the toolConfig.toolChoice.tool field"),
     ],
 )
-def test_what_a_family_does_not_take_is_refused_with_its_error(
+def test_unsupported_fields_are_refused_with_the_error_of_the_family(
     stand_in: StandIn, call: dict[str, Any], model_id: str, request_: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(stand_in.bedrock.exceptions.ValidationException, match=re.escape(expected)):
-        asked(stand_in, call, model_id, request_)
+        converse(stand_in, call, model_id, request_)

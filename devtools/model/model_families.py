@@ -1,15 +1,15 @@
-"""What Bedrock refuses in a request because the family of the called model does not take it.
+"""Request fields that Bedrock refuses because the called model's family does not support them.
 
-Sources: ToolChoice in the Bedrock API reference, the models' cards, and the errors that users report.
+Sources: Bedrock API reference, ToolChoice; the model cards; errors that users report.
 """
 
 import re
 from typing import Any
 
 _NOVA = "amazon.nova"
-# Opus 4.7 and later, and the fifth generation, take no sampling parameter; 4.1 and later take one of them.
+# Opus 4.7 and later, and Claude 5 and later, accept no sampling parameter; Claude 4.1 and later accept one.
 _CLAUDE_WITHOUT_SAMPLING = re.compile(r"anthropic\.claude-(opus-4-[7-9](?!\d)|[a-z]+-[5-9])")
-_CLAUDE_WITH_ONE = re.compile(r"anthropic\.claude-[a-z]+-4-[1-9](?!\d)")
+_CLAUDE_WITH_ONE_SAMPLING_PARAMETER = re.compile(r"anthropic\.claude-[a-z]+-4-[1-9](?!\d)")
 _TOOL_CHOICES = {
     _NOVA: {"auto", "any", "tool"},
     "anthropic.claude": {"auto", "any", "tool"},
@@ -17,18 +17,18 @@ _TOOL_CHOICES = {
 }
 
 
-def takes_forced_tool(model_id: str) -> bool:
+def supports_forced_tool(model_id: str) -> bool:
     """Whether a request may name the tool that the model has to call."""
     return "tool" in _tool_choices(model_id)
 
 
-def refusal(model_id: str, body: dict[str, Any]) -> str | None:
-    """Why the model's family refuses a request body, if it does; other mistakes are not looked for."""
+def unsupported_field_error(model_id: str, body: dict[str, Any]) -> str | None:
+    """Return Bedrock's error message if the model's family does not support a field of the request body."""
     sampling = _names(body, "inferenceConfig") & {"temperature", "topP"}
     if sampling and _CLAUDE_WITHOUT_SAMPLING.search(model_id):
         name = {"temperature": "temperature", "topP": "top_p"}[min(sampling)]
         return f"The model returned the following errors: `{name}` is deprecated for this model."
-    if len(sampling) == 2 and _CLAUDE_WITH_ONE.search(model_id):
+    if len(sampling) == 2 and _CLAUDE_WITH_ONE_SAMPLING_PARAMETER.search(model_id):
         return (
             "The model returned the following errors: `temperature` and `top_p` cannot both be specified for "
             "this model. Please use only one."
@@ -37,8 +37,8 @@ def refusal(model_id: str, body: dict[str, Any]) -> str | None:
         return "The model returned the following errors: inferenceConfig: Extra inputs are not permitted"
     tools = body.get("toolConfig")
     chosen = _names(tools, "toolChoice") if isinstance(tools, dict) else set()
-    if unknown := sorted(chosen - _tool_choices(model_id)):
-        field = f"toolConfig.toolChoice.{unknown[0]}"
+    if unsupported := sorted(chosen - _tool_choices(model_id)):
+        field = f"toolConfig.toolChoice.{unsupported[0]}"
         return f"This model doesn't support the {field} field. Remove {field} and try again."
     return None
 

@@ -18,7 +18,7 @@ def rows(section: str) -> list[list[str]]:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    named = re.findall(r"`(tests/[^`*]+)`", GUIDE)
+    named = re.findall(r"`((?:tests|devtools)/[^`*]+)`", GUIDE)
     assert [name for name in named if not (PROJECT / name).exists()] == []
 
 

@@ -32,9 +32,9 @@ def _any_of(phrases: Iterable[str]) -> str:
 
 
 def _whole_words(phrase: str) -> str:
-    # Chinese, Japanese and Korean have no spaces between words.
-    has_spaces = phrase[0].isalpha() and ord(phrase[0]) < 0x2E80
-    return rf"(?<!\w){re.escape(phrase)}(?!\w)" if has_spaces else re.escape(phrase)
+    # Words have no boundaries in Chinese and Japanese, and Korean particles follow them directly.
+    has_boundaries = phrase[0].isalpha() and ord(phrase[0]) < 0x2E80
+    return rf"(?<!\w){re.escape(phrase)}(?!\w)" if has_boundaries else re.escape(phrase)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -211,8 +211,8 @@ def test_a_started_invocation_continues_after_its_execution_timed_out(
 ) -> None:
     emulator = single_worker_emulator
     machine = emulator.create_state_machine(task(blocking.function, 50, TimeoutSeconds=1))
-    answer = emulator.run_sync(machine, json.dumps(blocking.event("abandoned")))
-    assert (answer["status"], answer["error"]) == ("TIMED_OUT", "States.Timeout")
+    response = emulator.run_sync(machine, json.dumps(blocking.event("abandoned")))
+    assert (response["status"], response["error"]) == ("TIMED_OUT", "States.Timeout")
     assert not blocking.has("finished", "abandoned")
 
     blocking.finish()
@@ -274,8 +274,8 @@ import boto3, json
 def handler(event, context):
     for record in event["Records"]:
         call = json.loads(record["body"])
-        answer = boto3.client("stepfunctions").start_sync_execution(**call)
-        assert answer["status"] == "SUCCEEDED"
+        response = boto3.client("stepfunctions").start_sync_execution(**call)
+        assert response["status"] == "SUCCEEDED"
 """
 BLOCKING_CONSUMER = (
     f"import json\n{BLOCKING.replace('handler', 'block')}"

@@ -11,8 +11,8 @@ export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
 STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
-TOOL_TESTS := devtools tests/sfn_local
-CHECK_TESTS := tests/unit tests/statemachine tests/infrastructure
+TOOL_TESTS := tests/local tests/sfn_local devtools
+CHECK_TESTS := tests/unit tests/ops tests/statemachine tests/infrastructure
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
 help: ## Show the targets
@@ -61,7 +61,7 @@ deploy: .venv ## Deploy to AWS with your own profile, if the model can be called
 ##@ Change it
 
 unit: .venv ## Run the unit tests: no server, no network
-	$(PY) -m pytest -q -n 2 tests/unit
+	$(PY) -m pytest -q -n auto tests/unit
 
 check: lint ## Run the linters, and the tests that need no stack
 	$(PY) -m pytest -q -n auto $(CHECK_TESTS)

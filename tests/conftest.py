@@ -12,12 +12,16 @@ from typing import Any
 import boto3
 import moto
 import pytest
+from botocore.loaders import JSONFileLoader
+from moto.core.config import default_user_config
 
 from infra.assemble import whole_template
 from tests.helpers.bedrock import Model, running_model
 
 PROJECT = Path(__file__).parent.parent
 
+# Sessions read the services' models, which are megabytes of JSON: once for all of them.
+JSONFileLoader.load_file = cache(JSONFileLoader.load_file)  # type: ignore[method-assign]
 
 # The functions make their clients when they are imported, as Lambda wants it: what they read is set by then.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -72,7 +76,9 @@ def model(model_server: Model) -> Model:
 @pytest.fixture
 def aws() -> Iterator[None]:
     """AWS as moto plays it, with the table, the topic and the parameters of the template."""
-    with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+    # Moto's default would make a new session for each test, which would read all service models again.
+    core = default_user_config["core"] | {"reset_boto3_session": False}
+    with moto.mock_aws(config={"core": core, "stepfunctions": {"execute_state_machine": True}}):
         _client("dynamodb").create_table(TableName=os.environ["TICKETS_TABLE"], **_table())
         _client("sns").create_topic(Name="support")
         for variable, value in (

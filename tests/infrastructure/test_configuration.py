@@ -87,7 +87,7 @@ def read_by_commands() -> set[str]:
     files = [path for path in files if "tests" not in path.relative_to(PROJECT).parts]
     files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")
     source = "\n".join(path.read_text() for path in files)
-    read = re.findall(r'(?:environ|environment|given)(?:\.get\(|\[)"([A-Z_]+)"', source)
+    read = re.findall(r'(?:environ|environment|values)(?:\.get\(|\[)"([A-Z_]+)"', source)
     read += re.findall(r'(?:_port|whole_number)\(environment, "([A-Z_]+)"', source)
     return set(read) - INTERNAL
 

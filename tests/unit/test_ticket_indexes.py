@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def tickets(aws: None) -> TicketTable:
     """Thirty tickets of two customers, in every status; always three have the same creation time."""
-    store = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
-    for number in range(30):
-        store.add(a_ticket(number))
-    return store
+    client, table = clients.dynamodb(), os.environ["TICKETS_TABLE"]
+    for batch in batched(range(30), 25, strict=False):  # as many as one call takes
+        puts = [{"PutRequest": {"Item": to_item(a_ticket(number).to_document())}} for number in batch]
+        client.batch_write_item(RequestItems={table: puts})  # type: ignore[dict-item]
+    return TicketTable(client, table)
 
 
 def a_ticket(number: int) -> Ticket:

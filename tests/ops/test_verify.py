@@ -20,7 +20,7 @@ from ops.verify.check_result import CheckError, CheckResult, CheckStatus, failed
 from ops.verify.command import CHECKS, Check, verify
 from ops.verify.context import CheckContext, SubmittedTicket
 
-SECURITY_GUIDE = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+SECURITY_GUIDE = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 
 
 class FakeClient:

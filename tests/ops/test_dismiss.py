@@ -12,7 +12,7 @@ from ops.dismiss import DismissalRequest, dismiss
 from ops.options import UsageError
 from ops.replay import Selection, replay
 from support.domain.ticket_types import Status
-from tests.unit.ops.conftest import OPERATIONS_LOG_GROUP, ContextFactory, Pipeline, ago, submission
+from tests.ops.conftest import OPERATIONS_LOG_GROUP, ContextFactory, Pipeline, ago, submission
 
 REASON = "A person wrote to the customer."
 OPERATOR = "arn:aws:sts::123456789012:user/moto"

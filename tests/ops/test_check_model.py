@@ -16,7 +16,7 @@ import pytest
 from ops.check_model import Deployment, main
 from ops.options import UsageError
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[2]
 NOVA = "amazon.nova-lite-v1:0"
 CLAUDE = "anthropic.claude-haiku-4-5-20251001-v1:0"
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops.queue import Message, Queue
-from tests.unit.ops.conftest import Pipeline
+from tests.ops.conftest import Pipeline
 
 
 def test_received_messages_are_hidden_and_then_released(pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ops.execution_log import execution_name, read_executions
 from ops.recover import recover
-from tests.unit.ops.conftest import ACCOUNT, LOG_GROUP, ContextFactory, Pipeline, ago, submission
+from tests.ops.conftest import ACCOUNT, LOG_GROUP, ContextFactory, Pipeline, ago, submission
 
 DAY = timedelta(days=1)
 PROCESSED = {"ticket": {"status": "PROCESSED", "notifiedAt": "2026-01-31T12:00:00.000Z"}}

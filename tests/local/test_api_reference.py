@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from local.api_reference import site
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[2]
 UNKNOWN_PATHS = {"/", "/{proxy+}"}
 DOCS = PROJECT / "local" / "api_reference"
 VENDORED = json.loads((DOCS / "vendor" / "vendored.json").read_text())

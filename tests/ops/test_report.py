@@ -11,7 +11,7 @@ from ops.formatting import sanitize, short_duration
 from ops.progress import ReplayOutcome, ReplayResult
 from ops.report import Report
 from support.domain.ticket import Ticket
-from tests.unit.ops.conftest import submission
+from tests.ops.conftest import submission
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

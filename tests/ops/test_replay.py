@@ -11,7 +11,7 @@ from ops.options import UsageError
 from ops.replay import Selection, replay
 from support.domain.ticket import timestamp
 from support.domain.waiting import WaitingTicket
-from tests.unit.ops.conftest import ContextFactory, MovingSqs, Pipeline, ago, submission
+from tests.ops.conftest import ContextFactory, MovingSqs, Pipeline, ago, submission
 
 EVERYTHING = Selection()
 

@@ -19,7 +19,7 @@ from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Failure
 from support.domain.waiting import WaitingTicket, predecessor, waiting_since
 
-EVENTS = Path(__file__).parents[3] / "events"
+EVENTS = Path(__file__).parents[2] / "events"
 SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())
 ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
 ACCOUNT = "arn:aws:states:us-east-1:123456789012:express:pipeline"

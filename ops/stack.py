@@ -32,7 +32,7 @@ class Resource:
 class DeployedStack:
     """A stack's name, outputs and parameters, and its AWS clients: `client("sqs")`.
 
-    `label` describes the stack in messages. `front_door_url` replaces the API's address in the outputs.
+    `label` describes the stack in messages. `web_url` replaces the API's address in the outputs.
     """
 
     label: str
@@ -40,12 +40,12 @@ class DeployedStack:
     client: Callable[[str], Any]
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
-    front_door_url: str | None = None
+    web_url: str | None = None
 
     @property
     def api_url(self) -> str:
         """The base URL of the API. Raises UsageError: the stack has no API."""
-        return self.front_door_url or self.output("ApiUrl")
+        return self.web_url or self.output("ApiUrl")
 
     def resources(self) -> Iterator[Resource]:
         """All resources of the stack."""
@@ -104,9 +104,7 @@ def deployed_stack(name: str, profile: str | None) -> DeployedStack:
     return _read(f"stack {name} in {session.region_name}", name, client)
 
 
-def _read(
-    label: str, name: str, client: Callable[[str], Any], front_door_url: str | None = None
-) -> DeployedStack:
+def _read(label: str, name: str, client: Callable[[str], Any], web_url: str | None = None) -> DeployedStack:
     try:
         (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (BotoCoreError, ClientError) as error:
@@ -117,5 +115,5 @@ def _read(
         client=client,
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
         parameters={p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])},
-        front_door_url=front_door_url,
+        web_url=web_url,
     )

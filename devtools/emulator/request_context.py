@@ -10,7 +10,7 @@ event's `requestContext` contain the same ids, and the response has them as `x-a
 apply is null, which a template renders as an empty string. `apiKey` and `apiKeyId` are the key that was sent
 to a method that requires one. `sourceIp` is the address that opened the connection, whatever the client
 claims. The emulator omits fields that do not apply and both API key fields, and takes the first address in
-X-Forwarded-For. This module takes the last address, which the front door appends.
+X-Forwarded-For. This module takes the last address, which the local web server appends.
 
 Sources:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-variables-for-access-logging.html and

@@ -4,8 +4,8 @@ With AUTH=true, the emulator checks the signature, and whether the caller's poli
 `execute-api:Invoke`. On AWS, but not in the emulator
 
 - the signature covers the path that the client sees: `/tickets` for a custom domain, and also through the
-  front door, which keeps the request's Host. In the emulator, `/_aws/execute-api/{api}/{stage}` comes before
-  it. Here both paths are valid;
+  local web server, which keeps the request's Host. In the emulator, `/_aws/execute-api/{api}/{stage}` comes
+  before it. Here both paths are valid;
 - the credential scope must name the service execute-api and the region of the API; otherwise
   INVALID_SIGNATURE;
 - a signed `X-Amz-Content-Sha256` must be the hash of the body; otherwise INVALID_SIGNATURE;

@@ -21,7 +21,7 @@ class ApiClient:
             headers={"User-Agent": f"support-pipeline-verify/{run_id}"},
             timeout=35,
             # A proxy for AWS may not reach a local stack.
-            trust_env=stack.front_door_url is None,
+            trust_env=stack.web_url is None,
         )
 
     def send(

@@ -17,6 +17,7 @@ from moto.core.config import default_user_config
 
 from infra.assemble import whole_template
 from tests.helpers.bedrock import Model, running_model
+from tests.helpers.queues import subscribed_queue
 
 PROJECT = Path(__file__).parent.parent
 
@@ -134,29 +135,3 @@ def _strict_dynamodb() -> Iterator[None]:
 def inbox(aws: None) -> Callable[[], list[dict[str, object]]]:
     """The support team's mailbox: takes out the announcements that have arrived since the last call."""
     return subscribed_queue(os.environ["SUPPORT_TOPIC_ARN"])
-
-
-def subscribed_queue(topic_arn: str) -> Callable[[], list[dict[str, object]]]:
-    """Subscribe a new queue to a topic; the answer takes out its messages."""
-    sqs = boto3.client("sqs")
-    name = "inbox-" + topic_arn.rpartition(":")[2]
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    boto3.client("sns").subscribe(
-        TopicArn=topic_arn,
-        Protocol="sqs",
-        Endpoint=f"arn:aws:sqs:us-east-1:123456789012:{name}",
-        Attributes={"RawMessageDelivery": "true"},
-    )
-    return lambda: receive_all(sqs, url)
-
-
-def receive_all(sqs: object, url: str) -> list[dict[str, object]]:
-    """Take all messages out of a queue."""
-    received: list[dict[str, object]] = []
-    while messages := sqs.receive_message(  # type: ignore[attr-defined]
-        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-    ).get("Messages"):
-        for message in messages:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])  # type: ignore[attr-defined]
-        received += messages
-    return received

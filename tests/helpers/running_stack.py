@@ -20,6 +20,7 @@ from coverage import Coverage
 from local.processes import free_port, wait_for
 from local.stack import Stack
 from ops.queue import Queue
+from tests.helpers.queues import receive_all
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 180
@@ -185,19 +186,8 @@ class RunningStack:
         )
 
     def messages(self, queue_url: str, wait_seconds: int = 0) -> list[dict[str, Any]]:
-        """Take all messages out of a queue that then stays empty for `wait_seconds`."""
-        sqs = self.stack.client("sqs")
-        received = []
-        while batch := sqs.receive_message(
-            QueueUrl=queue_url,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["All"],
-            WaitTimeSeconds=wait_seconds,
-        ).get("Messages"):
-            for message in batch:
-                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-            received += batch
-        return received
+        """Receive and delete all messages of a queue that then stays empty for `wait_seconds`."""
+        return receive_all(self.stack.client("sqs"), queue_url, wait_seconds)
 
     def announcements(self) -> list[dict[str, Any]]:
         """Take out what the support team was told."""

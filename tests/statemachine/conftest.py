@@ -24,7 +24,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 
 from local.processes import wait_for
 from support.aws import clients
-from tests.lambda_context import lambda_context
+from tests.helpers.lambda_context import lambda_context
+from tests.helpers.queues import receive_all
 
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "ticket_pipeline.asl.yaml"
 FAILURE_TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
@@ -146,14 +147,7 @@ class Pipeline:
 
     @staticmethod
     def _receive(url: str) -> list[dict[str, Any]]:
-        """Receive and delete all messages of a queue."""
-        sqs = boto3.client("sqs")
-        bodies = []
-        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                bodies.append(json.loads(message["Body"]))
-        return bodies
+        return [json.loads(message["Body"]) for message in receive_all(boto3.client("sqs"), url)]
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Status
 from support.domain.waiting import WaitingTicket
 from support.tasks import classify
+from tests.helpers.bedrock import Model
+from tests.statemachine.conftest import Pipeline
 
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
 HAPPY_PATH = [
@@ -47,7 +49,7 @@ def require_stored(ticket_id: str) -> dict[str, Any]:
     return ticket
 
 
-def test_a_ticket_is_stored_classified_updated_and_notified(pipeline: Any, inbox: Inbox) -> None:
+def test_a_ticket_is_stored_classified_updated_and_notified(pipeline: Pipeline, inbox: Inbox) -> None:
     execution = pipeline.run(submission())
 
     ticket = require_stored(submission()["ticketId"])
@@ -63,7 +65,7 @@ def test_a_ticket_is_stored_classified_updated_and_notified(pipeline: Any, inbox
 
 
 def test_a_repeated_execution_does_not_classify_or_notify_again(
-    pipeline: Any, inbox: Inbox, model: Any
+    pipeline: Pipeline, inbox: Inbox, model: Model
 ) -> None:
     pipeline.run(submission())
     repeated = pipeline.run(submission())
@@ -75,7 +77,7 @@ def test_a_repeated_execution_does_not_classify_or_notify_again(
 
 
 def test_a_crash_between_the_notification_and_its_mark_sends_a_duplicate(
-    pipeline: Any, inbox: Inbox, aws_faults: Any
+    pipeline: Pipeline, inbox: Inbox, aws_faults: Any
 ) -> None:
     pipeline.functions.fail("notify", "", "Runtime.ExitError")
     aws_faults.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="notifiedAt = if_not_exists")
@@ -89,7 +91,7 @@ def test_a_crash_between_the_notification_and_its_mark_sends_a_duplicate(
     assert len(inbox()) == 1, "the second execution could not know; the third one does"
 
 
-def test_a_crash_after_the_mark_does_not_notify_again(pipeline: Any, inbox: Inbox) -> None:
+def test_a_crash_after_the_mark_does_not_notify_again(pipeline: Pipeline, inbox: Inbox) -> None:
     pipeline.functions.fail("notify", "+Runtime.ExitError")
 
     execution = pipeline.run(submission())
@@ -107,7 +109,7 @@ def test_a_crash_after_the_mark_does_not_notify_again(pipeline: Any, inbox: Inbo
     ],
 )
 def test_a_ticket_that_the_model_cannot_classify_fails(
-    pipeline: Any, model: Any, inbox: Inbox, fault: str, error: str
+    pipeline: Pipeline, model: Model, inbox: Inbox, fault: str, error: str
 ) -> None:
     model.fail(**{fault: 1.0})
 
@@ -132,7 +134,7 @@ def cold_classify(aws: None) -> Iterator[None]:
 
 
 def test_an_invalid_threshold_fails_the_ticket_without_a_model_call(
-    pipeline: Any, model: Any, cold_classify: None
+    pipeline: Pipeline, model: Model, cold_classify: None
 ) -> None:
     name = os.environ["REVIEW_THRESHOLD_PARAMETER"]
     boto3.client("ssm").put_parameter(Name=name, Value="high", Overwrite=True)
@@ -145,7 +147,7 @@ def test_an_invalid_threshold_fails_the_ticket_without_a_model_call(
 
 
 def test_a_ticket_waits_while_the_threshold_cannot_be_read(
-    pipeline: Any, aws_faults: Any, cold_classify: None
+    pipeline: Pipeline, aws_faults: Any, cold_classify: None
 ) -> None:
     aws_faults.fail("ssm.GetParameter", 500, "InternalServerError")
 
@@ -162,7 +164,7 @@ DEFERRED_BY_CLASSIFY = [*HAPPY_PATH[:3], "Has Fallback Model?", *DEFERRED]
 
 @pytest.mark.parametrize(("fault", "error"), [("throttle", "ModelThrottled"), ("error", "ModelUnavailable")])
 def test_a_ticket_waits_while_the_model_is_throttled_or_unavailable(
-    pipeline: Any, model: Any, inbox: Inbox, fault: str, error: str
+    pipeline: Pipeline, model: Model, inbox: Inbox, fault: str, error: str
 ) -> None:
     model.fail(**{fault: 1.0})
 
@@ -185,7 +187,7 @@ ASKED_TWICE = [*HAPPY_PATH[:3], "Has Fallback Model?", "Ask Fallback Model"]
 
 @pytest.mark.parametrize("fault", ["throttle", "error"])
 def test_the_fallback_model_answers_when_the_first_model_is_throttled_or_unavailable(
-    fallback_pipeline: Any, model: Any, inbox: Inbox, fault: str, capsys: pytest.CaptureFixture[str]
+    fallback_pipeline: Any, model: Model, inbox: Inbox, fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model.fail(next={fault: 3})
 
@@ -208,7 +210,7 @@ def metric_values(metric: str, capsys: pytest.CaptureFixture[str]) -> list[float
 
 
 def test_the_fallback_model_is_not_called_while_the_first_model_answers(
-    fallback_pipeline: Any, model: Any, capsys: pytest.CaptureFixture[str]
+    fallback_pipeline: Any, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     execution = fallback_pipeline.run(submission())
 
@@ -228,7 +230,7 @@ def test_the_fallback_model_is_not_called_while_the_first_model_answers(
     ],
 )
 def test_a_ticket_waits_once_for_the_first_model_when_the_fallback_model_fails_too(
-    fallback_pipeline: Any, model: Any, first: str, second: dict[str, int], calls_of_second: int
+    fallback_pipeline: Any, model: Model, first: str, second: dict[str, int], calls_of_second: int
 ) -> None:
     model.fail(next={first: 3 + second.pop(first, 0), **second})
 
@@ -247,7 +249,7 @@ def test_a_ticket_waits_once_for_the_first_model_when_the_fallback_model_fails_t
 
 
 def test_a_rejected_fallback_model_is_counted_and_logged(
-    fallback_pipeline: Any, model: Any, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+    fallback_pipeline: Any, model: Model, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model.fail(next={"throttle": 3, "deny": 1})
 
@@ -261,7 +263,7 @@ def test_a_rejected_fallback_model_is_counted_and_logged(
 
 @pytest.mark.parametrize("error", ["KeyError", "Runtime.ExitError", "Lambda.TooManyRequestsException"])
 def test_a_fault_during_the_call_of_the_fallback_model_does_not_fail_the_ticket(
-    fallback_pipeline: Any, model: Any, error: str
+    fallback_pipeline: Any, model: Model, error: str
 ) -> None:
     model.fail(throttle=1.0)
     fallback_pipeline.functions.fail("classify", "", "", "", error, error)
@@ -278,7 +280,7 @@ def test_a_fault_during_the_call_of_the_fallback_model_does_not_fail_the_ticket(
     "error", ["Lambda.TooManyRequestsException", "Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError"]
 )
 def test_a_ticket_waits_when_lambda_cannot_run_any_of_the_tasks(
-    pipeline: Any, function: str, error: str
+    pipeline: Pipeline, function: str, error: str
 ) -> None:
     pipeline.functions.fail(function, *[error] * 4)
 
@@ -297,7 +299,7 @@ def resumed(message: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("deferred_by", ["classify", "store"])
 def test_a_ticket_with_priority_waits_in_the_priority_queue_even_before_it_is_stored(
-    pipeline: Any, inbox: Inbox, deferred_by: str
+    pipeline: Pipeline, inbox: Inbox, deferred_by: str
 ) -> None:
     pipeline.functions.fail(deferred_by, *["Sandbox.Timedout"] * 3)
 
@@ -317,7 +319,9 @@ def test_a_ticket_with_priority_waits_in_the_priority_queue_even_before_it_is_st
 
 
 @pytest.mark.parametrize("priority", ["HIGH", "", None, 1, {"high": "high"}])
-def test_a_ticket_with_an_invalid_priority_waits_in_the_normal_queue(pipeline: Any, priority: object) -> None:
+def test_a_ticket_with_an_invalid_priority_waits_in_the_normal_queue(
+    pipeline: Pipeline, priority: object
+) -> None:
     pipeline.functions.fail("store", *["Sandbox.Timedout"] * 3)
     odd = submission()
     odd["request"]["priority"] = priority
@@ -328,14 +332,14 @@ def test_a_ticket_with_an_invalid_priority_waits_in_the_normal_queue(pipeline: A
     assert len(pipeline.deferred()) == 1
 
 
-def test_an_input_without_a_request_waits_in_the_normal_queue(pipeline: Any) -> None:
+def test_an_input_without_a_request_waits_in_the_normal_queue(pipeline: Pipeline) -> None:
     pipeline.functions.fail("store", *["Sandbox.Timedout"] * 3)
     odd = {name: value for name, value in submission().items() if name != "request"}
 
     assert pipeline.run(odd).states[-4:] == DEFERRED
 
 
-def test_a_ticket_with_priority_that_cannot_be_deferred_fails(pipeline: Any, model: Any) -> None:
+def test_a_ticket_with_priority_that_cannot_be_deferred_fails(pipeline: Pipeline, model: Model) -> None:
     model.fail(throttle=1.0)
     boto3.client("sqs").delete_queue(QueueUrl=pipeline._priority_waiting_room_url)
 
@@ -345,7 +349,9 @@ def test_a_ticket_with_priority_that_cannot_be_deferred_fails(pipeline: Any, mod
     assert (execution.status, message["error"]) == ("FAILED", "ModelThrottled")
 
 
-def test_a_deferred_ticket_is_processed_when_it_is_resumed(pipeline: Any, model: Any, inbox: Inbox) -> None:
+def test_a_deferred_ticket_is_processed_when_it_is_resumed(
+    pipeline: Pipeline, model: Model, inbox: Inbox
+) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
     model.fail()
@@ -359,7 +365,7 @@ def test_a_deferred_ticket_is_processed_when_it_is_resumed(pipeline: Any, model:
     assert not ticket.keys() & {"waitingSince", "waitingFor", "leasedBy", "leasedUntil", "pendingSince"}
 
 
-def test_a_ticket_that_is_deferred_again_keeps_its_waiting_time(pipeline: Any, model: Any) -> None:
+def test_a_ticket_that_is_deferred_again_keeps_its_waiting_time(pipeline: Pipeline, model: Model) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
     (first,) = pipeline.deferred()
@@ -372,7 +378,7 @@ def test_a_ticket_that_is_deferred_again_keeps_its_waiting_time(pipeline: Any, m
 
 
 def test_a_ticket_whose_deferral_cannot_be_recorded_is_still_resumed(
-    pipeline: Any, model: Any, aws_faults: Any, inbox: Inbox
+    pipeline: Pipeline, model: Model, aws_faults: Any, inbox: Inbox
 ) -> None:
     model.fail(throttle=1.0)
     aws_faults.fail("dynamodb.UpdateItem", 500, "InternalServerError", writing="waitingFor = :error")
@@ -389,7 +395,7 @@ def test_a_ticket_whose_deferral_cannot_be_recorded_is_still_resumed(
     assert len(inbox()) == 1
 
 
-def test_a_ticket_that_cannot_be_deferred_fails(pipeline: Any, model: Any) -> None:
+def test_a_ticket_that_cannot_be_deferred_fails(pipeline: Pipeline, model: Model) -> None:
     model.fail(throttle=1.0)
     boto3.client("sqs").delete_queue(QueueUrl=pipeline._waiting_room_url)
 
@@ -402,7 +408,9 @@ def test_a_ticket_that_cannot_be_deferred_fails(pipeline: Any, model: Any) -> No
     assert "waitingSince" not in ticket
 
 
-def test_a_message_that_is_delivered_twice_is_processed_once(pipeline: Any, model: Any, inbox: Inbox) -> None:
+def test_a_message_that_is_delivered_twice_is_processed_once(
+    pipeline: Pipeline, model: Model, inbox: Inbox
+) -> None:
     model.fail(throttle=1.0)
     pipeline.run(submission())
     model.fail()
@@ -416,7 +424,7 @@ def test_a_message_that_is_delivered_twice_is_processed_once(pipeline: Any, mode
 
 
 def test_an_execution_ends_as_a_duplicate_while_another_is_processing_the_ticket(
-    pipeline: Any, model: Any, inbox: Inbox
+    pipeline: Pipeline, model: Model, inbox: Inbox
 ) -> None:
     table = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
     ticket = Ticket.from_submission(submission(), now=datetime.now(UTC), retention_days=0)
@@ -439,7 +447,7 @@ def test_an_execution_ends_as_a_duplicate_while_another_is_processing_the_ticket
     ],
 )
 def test_each_error_has_its_own_retries_and_permanent_errors_have_none(
-    pipeline: Any, model: Any, fault: str, longest_waits: list[float]
+    pipeline: Pipeline, model: Model, fault: str, longest_waits: list[float]
 ) -> None:
     model.fail(**{fault: 1.0})
 
@@ -450,7 +458,7 @@ def test_each_error_has_its_own_retries_and_permanent_errors_have_none(
     assert all(wait <= longest for wait, longest in zip(pipeline.waits, longest_waits, strict=True))
 
 
-def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Any, model: Any, inbox: Inbox) -> None:
+def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Pipeline, model: Model, inbox: Inbox) -> None:
     model.fail(next={"throttle": 2, "malformed": 1})
 
     execution = pipeline.run(submission())
@@ -467,7 +475,7 @@ def test_a_retry_that_succeeds_leaves_no_trace(pipeline: Any, model: Any, inbox:
     [("Lambda.TooManyRequestsException", 3), ("Sandbox.Timedout", 2), ("Runtime.ExitError", 2)],
 )
 def test_errors_of_lambda_are_retried_in_every_task(
-    pipeline: Any, inbox: Inbox, function: str, error: str, waits: int
+    pipeline: Pipeline, inbox: Inbox, function: str, error: str, waits: int
 ) -> None:
     pipeline.functions.fail(function, *[error] * waits)
 
@@ -480,7 +488,7 @@ def test_errors_of_lambda_are_retried_in_every_task(
 
 @pytest.mark.parametrize("function", ["store", "classify", "update", "notify"])
 def test_an_unexpected_error_fails_the_ticket_at_once_and_keeps_it_for_replay(
-    pipeline: Any, function: str
+    pipeline: Pipeline, function: str
 ) -> None:
     pipeline.functions.fail(function, "KeyError")
 
@@ -493,7 +501,7 @@ def test_an_unexpected_error_fails_the_ticket_at_once_and_keeps_it_for_replay(
 
 
 def test_a_ticket_that_cannot_be_stored_waits_in_the_waiting_room(
-    pipeline: Any, aws_faults: Any, inbox: Inbox
+    pipeline: Pipeline, aws_faults: Any, inbox: Inbox
 ) -> None:
     aws_faults.fail("dynamodb.PutItem", 500, "InternalServerError")
 
@@ -510,7 +518,7 @@ def test_a_ticket_that_cannot_be_stored_waits_in_the_waiting_room(
 
 
 def test_a_failure_that_cannot_be_recorded_is_still_published(
-    pipeline: Any, model: Any, aws_faults: Any
+    pipeline: Pipeline, model: Model, aws_faults: Any
 ) -> None:
     model.fail(deny=1.0)
     aws_faults.fail("dynamodb.UpdateItem", 400, "ProvisionedThroughputExceededException")
@@ -525,7 +533,7 @@ def test_a_failure_that_cannot_be_recorded_is_still_published(
     assert require_stored(submission()["ticketId"])["status"] == "RECEIVED", "the sweep finds the ticket"
 
 
-def test_a_failure_that_cannot_be_published_is_sent_to_the_queue(pipeline: Any, model: Any) -> None:
+def test_a_failure_that_cannot_be_published_is_sent_to_the_queue(pipeline: Pipeline, model: Model) -> None:
     model.fail(deny=1.0)
     boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
 
@@ -536,7 +544,7 @@ def test_a_failure_that_cannot_be_published_is_sent_to_the_queue(pipeline: Any, 
     assert (message["input"], message["error"]) == (submission(), "ModelRejected")
 
 
-def test_an_execution_ends_as_failed_even_if_the_queue_is_missing(pipeline: Any, model: Any) -> None:
+def test_an_execution_ends_as_failed_even_if_the_queue_is_missing(pipeline: Pipeline, model: Model) -> None:
     model.fail(deny=1.0)
     boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
     boto3.client("sqs").delete_queue(QueueUrl=pipeline._queue_url)
@@ -548,7 +556,7 @@ def test_an_execution_ends_as_failed_even_if_the_queue_is_missing(pipeline: Any,
 
 
 def test_a_notification_that_fails_for_now_is_sent_later_without_classifying_again(
-    pipeline: Any, aws_faults: Any, inbox: Inbox, model: Any
+    pipeline: Pipeline, aws_faults: Any, inbox: Inbox, model: Model
 ) -> None:
     aws_faults.fail("sns.Publish", 503, "ServiceUnavailable")
 
@@ -565,7 +573,7 @@ def test_a_notification_that_fails_for_now_is_sent_later_without_classifying_aga
 
 
 def test_a_ticket_whose_notification_is_rejected_stays_processed_and_can_be_replayed(
-    pipeline: Any, aws_faults: Any, inbox: Inbox
+    pipeline: Pipeline, aws_faults: Any, inbox: Inbox
 ) -> None:
     aws_faults.fail("sns.Publish", 403, "AuthorizationError")
 
@@ -582,7 +590,7 @@ def test_a_ticket_whose_notification_is_rejected_stays_processed_and_can_be_repl
 
 
 def test_a_failed_ticket_that_is_restarted_is_processed_and_counts_its_attempts(
-    pipeline: Any, model: Any, inbox: Inbox
+    pipeline: Pipeline, model: Model, inbox: Inbox
 ) -> None:
     model.fail(deny=1.0)
     pipeline.run(submission())
@@ -608,7 +616,7 @@ def reused_id() -> dict[str, Any]:
 
 
 def test_another_submission_with_a_used_id_is_processed_once_under_a_derived_id(
-    pipeline: Any, inbox: Inbox
+    pipeline: Pipeline, inbox: Inbox
 ) -> None:
     pipeline.run(submission())
     before = require_stored(submission()["ticketId"])
@@ -624,7 +632,9 @@ def test_another_submission_with_a_used_id_is_processed_once_under_a_derived_id(
     assert pipeline.failure_messages() == []
 
 
-def test_the_failure_of_a_submission_with_a_used_id_does_not_change_the_first_ticket(pipeline: Any) -> None:
+def test_the_failure_of_a_submission_with_a_used_id_does_not_change_the_first_ticket(
+    pipeline: Pipeline,
+) -> None:
     pipeline.functions.fail("classify", "KeyError", "KeyError")
     pipeline.run(submission())
     before = require_stored(submission()["ticketId"])
@@ -640,7 +650,7 @@ def test_the_failure_of_a_submission_with_a_used_id_does_not_change_the_first_ti
 
 
 @pytest.mark.parametrize("case", ["missing-content", "missing-ticket-id", "content-of-wrong-type"])
-def test_an_invalid_submission_fails_without_a_write_to_the_table(pipeline: Any, case: str) -> None:
+def test_an_invalid_submission_fails_without_a_write_to_the_table(pipeline: Pipeline, case: str) -> None:
     execution = pipeline.run(submission(case))
 
     (message,) = pipeline.failure_messages()

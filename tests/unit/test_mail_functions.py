@@ -15,8 +15,8 @@ from support.aws.queues import DigestQueue
 from support.background import digest, mail
 from support.domain.errors import NotifyUnavailable, QueueUnavailable
 from support.domain.mail_text import Mail
-from tests.conftest import receive_all
-from tests.lambda_context import lambda_context
+from tests.helpers.lambda_context import lambda_context
+from tests.helpers.queues import receive_all
 
 TICKET = json.loads((Path(__file__).parents[2] / "events" / "notify" / "processed.json").read_text())[
     "ticket"

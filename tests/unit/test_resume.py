@@ -18,8 +18,8 @@ from support.domain.errors import NotifyRejected, StartRejected
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Status
-from tests.conftest import receive_all, subscribed_queue
-from tests.lambda_context import lambda_context
+from tests.helpers.lambda_context import lambda_context
+from tests.helpers.queues import receive_all, subscribed_queue
 from tests.unit.conftest import EXECUTION_ARN, StepFunctions
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -20,7 +20,7 @@ from support.background import sweep
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Failure, Status
-from tests.lambda_context import lambda_context
+from tests.helpers.lambda_context import lambda_context
 
 EVENTS = Path(__file__).parents[2] / "events"
 SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())

@@ -10,7 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.lambda_context import lambda_context
+from tests.helpers.bedrock import Model
+from tests.helpers.lambda_context import lambda_context
 
 EVENTS = Path(__file__).parents[2] / "events"
 OUTCOMES = {
@@ -41,7 +42,7 @@ def run(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 @pytest.fixture
-def stored(aws: None, model: Any) -> None:
+def stored(aws: None, model: Model) -> None:
     """The ticket of the events is in the table."""
     run("store/billing")
 
@@ -154,7 +155,7 @@ def test_the_failure_of_a_submission_that_was_never_stored_changes_no_ticket_wit
 
 
 def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
-    aws: None, model: Any, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    aws: None, model: Model, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-00000000-000000000000000000000001;Sampled=1")
     for name in (
@@ -188,7 +189,7 @@ def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
 
 
 def test_every_call_is_counted_as_a_success_or_a_failure(
-    aws: None, model: Any, capsys: pytest.CaptureFixture[str]
+    aws: None, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("store/billing")
     outcome("store/missing-content")

@@ -18,7 +18,7 @@ from support.aws.changes import TicketChanges
 from support.aws.table import TicketTable
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Feedback, Status
-from tests.lambda_context import lambda_context
+from tests.helpers.lambda_context import lambda_context
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
 ANALYSIS: Analysis = UPDATE["ticket"]["analysis"]

@@ -166,7 +166,7 @@ def test_an_unknown_model_is_named(stack: RunningStack, tmp_path: Path) -> None:
     done = command(stack, "run", STACK_DIR=str(tmp_path), PORT=_free(), EMULATOR_PORT=_free(), MODEL="gpt")
 
     assert done.returncode == 1
-    assert "model exited with code 2: MODEL='gpt' is unknown" in done.stderr
+    assert "model exited with code 2: MODEL='gpt' is invalid" in done.stderr
 
 
 def test_the_emulator_accepts_only_its_own_stacks_key(stack: RunningStack) -> None:

@@ -136,7 +136,8 @@ def test_the_stack_tells_what_happens_to_a_ticket(stack: RunningStack) -> None:
         return [line for line in stack.output.read_text().splitlines() if ticket["ticketId"] in line]
 
     assert wait_for(lambda: len(told()) >= 4, 10)
-    assert [line.split()[2] for line in told()] == ["stored", "classified", "updated", "announced"]
+    events = [line.split("  ")[2] for line in told()]
+    assert events == ["stored", "classified", "updated", "support notified"]
     assert not [line for line in told() if "charged twice" in line]
 
 

@@ -152,6 +152,19 @@ def test_a_ticket_that_is_deferred_again_has_not_failed(
     assert len(pipeline.consumed) == 3
 
 
+def test_a_mass_replay_polls_more_slowly_but_not_past_its_deadline(
+    context: ContextFactory, pipeline: Pipeline
+) -> None:
+    for number in range(120):
+        pipeline.fail(f"t-{number}")
+    pipeline.is_stopped = True
+    pauses: list[float] = []
+
+    replay(context(deadline=2, clock=lambda: sum(pauses), sleep=pauses.append), EVERYTHING)
+
+    assert pauses == [1.2, 1]
+
+
 class Clock:
     """A clock that advances by so many seconds per sleep, during which the pipeline consumes messages."""
 

@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import moto
 import pytest
-from botocore.loaders import JSONFileLoader
 from moto.core.config import default_user_config
 
 from infra.assemble import whole_template
@@ -20,9 +19,6 @@ from tests.helpers.bedrock import Model, running_model
 from tests.helpers.queues import subscribed_queue
 
 PROJECT = Path(__file__).parent.parent
-
-# Sessions read the services' models, which are megabytes of JSON: once for all of them.
-JSONFileLoader.load_file = cache(JSONFileLoader.load_file)  # type: ignore[method-assign]
 
 # The functions make their clients when they are imported, as Lambda wants it: what they read is set by then.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:

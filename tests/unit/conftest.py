@@ -10,8 +10,17 @@ import boto3
 import pytest
 
 from support.aws import clients
+from tests.helpers.queues import subscribed_queue
 
 EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:express:ticket-pipeline:resumed:1"
+
+
+@pytest.fixture
+def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
+    """The messages that were published to the failure topic."""
+    boto3.client("sns").create_topic(Name="failures")
+    queue = subscribed_queue(os.environ["FAILURE_TOPIC_ARN"])
+    return lambda: [json.loads(str(message["Body"])) for message in queue()]
 
 
 @pytest.fixture

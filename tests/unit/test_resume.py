@@ -19,7 +19,7 @@ from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Status
 from tests.helpers.lambda_context import lambda_context
-from tests.helpers.queues import receive_all, subscribed_queue
+from tests.helpers.queues import receive_all
 from tests.unit.conftest import EXECUTION_ARN, StepFunctions
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -69,14 +69,6 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def table(aws: None) -> TicketTable:
     return TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
-
-
-@pytest.fixture
-def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
-    """The messages that were published to the failure topic."""
-    boto3.client("sns").create_topic(Name="failures")
-    queue = subscribed_queue(os.environ["FAILURE_TOPIC_ARN"])
-    return lambda: [json.loads(str(message["Body"])) for message in queue()]
 
 
 @pytest.fixture

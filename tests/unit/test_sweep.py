@@ -36,26 +36,6 @@ def table(aws: None) -> TicketTable:
     return TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 
 
-@pytest.fixture
-def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
-    """The messages that were published to the failure topic."""
-    sqs, sns = boto3.client("sqs"), boto3.client("sns")
-    sns.create_topic(Name="failures")
-    url = sqs.create_queue(QueueName="failed")["QueueUrl"]
-    sns.subscribe(
-        TopicArn=os.environ["FAILURE_TOPIC_ARN"],
-        Protocol="sqs",
-        Endpoint="arn:aws:sqs:us-east-1:123456789012:failed",
-        Attributes={"RawMessageDelivery": "true"},
-    )
-
-    def messages() -> list[dict[str, Any]]:
-        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        return [json.loads(message["Body"]) for message in received]
-
-    return messages
-
-
 def submitted(now: datetime = LONG_AGO) -> Ticket:
     return Ticket.from_submission(SUBMISSION, now=now, retention_days=0)
 

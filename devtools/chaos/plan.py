@@ -26,7 +26,7 @@ class ChaosPlan(Plan):
         """Read SEED (a random number), N (500) and CONCURRENCY (8).
 
         Raises:
-            ValueError: one of them is no whole number, or out of range.
+            ValueError: one of them is not a whole number, or out of range.
         """
         return cls(
             seed=read_seed(environment),

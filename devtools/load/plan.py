@@ -19,12 +19,12 @@ class Plan:
 
 
 def read_seed(environment: Mapping[str, str]) -> int:
-    """Read SEED, a random number by default. Raises ValueError: it is no whole number."""
+    """Read SEED, a random number by default. Raises ValueError: it is not a whole number."""
     return whole_number(environment, "SEED", secrets.randbelow(1_000_000), 0, 2**63)
 
 
 def whole_number(environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
-    """Read a whole number. Raises ValueError: it is no whole number, or out of range."""
+    """Read a whole number. Raises ValueError: it is not a whole number, or out of range."""
     text = environment.get(name) or str(default)
     if not text.isdecimal() or not lowest <= int(text) <= highest:
         raise ValueError(f"{name} must be a whole number from {lowest} to {highest}, not {text}.")

@@ -19,7 +19,7 @@ class StormPlan(Plan):
         """Read SEED (a random number), N (`tickets`), QUOTA (2) and OUTAGE (30).
 
         Raises:
-            ValueError: one of them is no whole number, or out of range.
+            ValueError: one of them is not a whole number, or out of range.
         """
         return cls(
             seed=read_seed(environment),

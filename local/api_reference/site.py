@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 type Document = dict[str, Any]
@@ -36,16 +36,23 @@ _HEADERS = {
 
 
 def routes() -> list[Route]:
-    """Routes for `/openapi.json`, `/docs` and each file of the page; no path leads to another file."""
+    """Routes for `/openapi.json`, `/docs` and each file of the page; `/` leads to the page.
+
+    No path leads to another file.
+    """
     document = public_part(yaml.safe_load(_OPENAPI.read_text()))
-    # Some paths have only extensions for API Gateway.
-    document["paths"] = {path: item for path, item in document["paths"].items() if item}
+    document["paths"] = _callable_paths(document["paths"])
+    _offer_customer_authorization(document["components"]["securitySchemes"])
 
     async def openapi(request: Request) -> Response:
         servers = [{"url": str(request.base_url).rstrip("/"), "description": "The local stack"}]
         return JSONResponse(document | {"servers": servers}, headers=_HEADERS)
 
+    async def start(_request: Request) -> Response:
+        return RedirectResponse("/docs", headers=_HEADERS)
+
     return [
+        Route("/", start),
         Route("/openapi.json", openapi),
         _file("/docs", _HERE / "page" / "index.html"),
         *(_file(f"/docs/{asset.name}", asset) for asset in _ASSETS),
@@ -65,6 +72,21 @@ def public_part(node: Any) -> Any:
     if isinstance(node, list):
         return [public_part(item) for item in node]
     return node
+
+
+def _callable_paths(paths: Document) -> Document:
+    """The paths with operations for users: no preflight requests, and no paths for API Gateway only."""
+    operations = {
+        path: {key: value for key, value in item.items() if key != "options"} for path, item in paths.items()
+    }
+    return {path: item for path, item in operations.items() if item}
+
+
+def _offer_customer_authorization(schemes: Document) -> None:
+    """Make `customer`, the only scheme that the page can use, the last one: Swagger UI scrolls to the last."""
+    customer = schemes.pop("customer")
+    tokens = "The demo users' tokens are in `.local/token`, `.local/agent-token` and `.local/admin-token`."
+    schemes["customer"] = {**customer, "description": f"{customer['description']} {tokens}"}
 
 
 def _file(path: str, file: Path) -> Route:

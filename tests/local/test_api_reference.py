@@ -38,16 +38,32 @@ def keys(node: Any) -> Iterator[str]:
         yield from keys(child)
 
 
-def test_the_document_has_every_operation_and_the_url_of_the_request() -> None:
+def test_the_first_address_that_a_newcomer_opens_leads_to_the_page() -> None:
+    response = get("/")
+
+    assert response.is_redirect
+    assert response.headers["location"] == "/docs"
+
+
+def test_the_document_has_every_operation_but_preflights_and_the_url_of_the_request() -> None:
     openapi = yaml.safe_load((PROJECT / "api" / "openapi.yaml").read_text())
     document = get("/openapi.json").json()
 
     OpenAPIV30SpecValidator(document).validate()
     assert [server["url"] for server in document["servers"]] == ["http://localhost:3000"]
     assert {path: item.keys() for path, item in document["paths"].items()} == {
-        path: item.keys() for path, item in openapi["paths"].items() if path not in UNKNOWN_PATHS
+        path: item.keys() - {"options"}
+        for path, item in openapi["paths"].items()
+        if path not in UNKNOWN_PATHS
     }
     assert document["components"]["schemas"] == openapi["components"]["schemas"]
+
+
+def test_the_last_authorization_which_the_page_scrolls_to_is_the_customers_and_says_where_tokens_are() -> None:
+    *_, (name, scheme) = get("/openapi.json").json()["components"]["securitySchemes"].items()
+
+    assert name == "customer"
+    assert ".local/agent-token" in scheme["description"]
 
 
 def test_the_document_has_no_aws_extensions() -> None:

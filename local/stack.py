@@ -12,7 +12,7 @@ from local.private_files import write_private
 from local.settings import StackError
 
 # The AWS CLI is one of the commands of the virtual environment.
-_COMMANDS = Path(sys.executable).parent
+_AWS_CLI = Path(sys.executable).parent / "aws"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +47,31 @@ class Stack:
         write_private(folder / "stack.json", json.dumps(document, indent=2) + "\n")
 
     def save_shell_settings(self, folder: Path) -> None:
-        """Write aws.env, which makes the AWS CLI of a shell use this stack: `. .local/aws.env`."""
+        """Write aws.env, which makes the AWS CLI of a shell use this stack: `. .local/aws.env`.
+
+        The shell's `aws` is a script that names the endpoint as an option. Version 1 of the AWS CLI ignores
+        AWS_ENDPOINT_URL for SQS and some other services, and would call AWS itself.
+        """
         settings = self.emulator.variables() | {
             "AWS_REGION": self.region,
             "AWS_PAGER": "",
             "STACK": self.stack_name,
             "API": self.web_url,
         }
+        commands = folder / "bin"
         lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
         # Settings for the user's own account would take precedence.
-        lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f'PATH={shlex.quote(str(_COMMANDS))}:"$PATH"']
+        lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f'PATH={shlex.quote(str(commands))}:"$PATH"']
         write_private(folder / "aws.env", "\n".join(lines) + "\n")
+        self._save_aws_command(commands)
+
+    def _save_aws_command(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        command = folder / "aws"
+        command.write_text(
+            f'#!/bin/sh\nexec {shlex.quote(str(_AWS_CLI))} --endpoint-url {self.endpoint_url} "$@"\n'
+        )
+        command.chmod(0o755)
 
     @classmethod
     def load(cls, folder: Path) -> "Stack":

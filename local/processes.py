@@ -181,16 +181,29 @@ def require_free_port(port: int, variable: str) -> None:
     Raises:
         StackError: the port is in use.
     """
+    if _is_listening(port) or not _can_bind(port):
+        raise StackError(
+            f"Port {port} is in use: stop the process that uses it (`make stop` for a local stack), "
+            f"or choose another port with `{variable}=… make run`."
+        )
+
+
+def _is_listening(port: int) -> bool:
+    """Whether any address of localhost accepts connections, also one that `_can_bind` does not try."""
+    with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
+        return True
+    return False
+
+
+def _can_bind(port: int) -> bool:
     with socket.socket() as probe:
         # As the servers do: connections of a stopped stack in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            raise StackError(
-                f"Port {port} is in use: stop the process that uses it (`make stop` for a local stack), "
-                f"or choose another port with `{variable}=… make run`."
-            ) from None
+            return False
+    return True
 
 
 def free_port() -> int:

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local.processes import ProcessGroup, wait_for
+from local.processes import ProcessGroup, free_port, require_free_port, wait_for
 from local.settings import StackError
 
 OLD_LINE = "ERROR: an old request failed"
@@ -70,3 +71,20 @@ def test_a_log_is_private_even_if_an_older_one_was_not(group: ProcessGroup, tmp_
     log.touch(mode=0o644)
     start(group, tmp_path, "")
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+LOCALHOST = sorted({(family, address[0]) for family, _, _, _, address in socket.getaddrinfo("localhost", 80)})
+
+
+@pytest.mark.parametrize(("family", "address"), LOCALHOST)
+def test_a_port_on_which_any_address_of_localhost_listens_is_in_use(
+    family: socket.AddressFamily, address: str
+) -> None:
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(StackError, match=f"Port {port} is in use: .* `PORT=… make run`"):
+            require_free_port(port, "PORT")
+
+
+def test_a_free_port_is_not_in_use() -> None:
+    require_free_port(free_port(), "PORT")

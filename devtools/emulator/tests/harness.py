@@ -19,6 +19,7 @@ from typing import Any
 
 import boto3
 import httpx
+import psutil
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -170,8 +171,7 @@ class Emulator:
         return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in created}
 
     def worker_pids(self) -> list[int]:
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
 
     def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
         """Stop the process; returns its exit status."""

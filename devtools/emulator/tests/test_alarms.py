@@ -1,4 +1,4 @@
-"""Alarms evaluate the metric with their dimensions; executions have metrics."""
+"""Alarms evaluate the metric with their dimensions; executions and queues have metrics."""
 
 from typing import Any
 
@@ -85,3 +85,22 @@ def test_executions_started_by_an_alias_count_for_their_state_machine(
     emulator.run(alias["stateMachineAliasArn"])
 
     assert eventually(lambda: (state(emulator, started), state(emulator, ended)) == ("ALARM", "ALARM"))
+
+
+def test_an_alarm_on_a_queue_goes_off_for_messages_in_that_queue(emulator: Emulator) -> None:
+    sqs = emulator.client("sqs")
+    own, other = (emulator.create_queue()[0] for _ in range(2))
+    thresholds = {"ApproximateNumberOfMessagesVisible": 1, "ApproximateAgeOfOldestMessage": 0.01}
+    alarms = [
+        alarm(
+            emulator, "", metric, Namespace="AWS/SQS", Statistic="Maximum", Threshold=threshold,
+            Dimensions=[{"Name": "QueueName", "Value": queue.rpartition("/")[2]}],
+        )
+        for queue in (own, other)
+        for metric, threshold in thresholds.items()
+    ]  # fmt: skip
+    assert {state(emulator, name) for name in alarms} == {"OK"}
+
+    sqs.send_message(QueueUrl=own, MessageBody="{}")
+
+    assert eventually(lambda: [state(emulator, name) for name in alarms] == ["ALARM", "ALARM", "OK", "OK"])

@@ -13,10 +13,12 @@ from devtools.emulator import (
     gateway_responses,
     handler_errors,
     log_filter,
+    log_queries,
     log_redaction,
     mock_integration,
     mocked_responses,
     openapi_import,
+    queue_metrics,
     queues,
     raw_request,
     request_context,
@@ -66,7 +68,9 @@ def install() -> None:
     alarms.install()
     cloudformation.install()
     log_filter.install()
+    log_queries.install()
     log_redaction.install()
+    queue_metrics.install()
     queues.install()
     user_names.install()
 

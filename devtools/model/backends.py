@@ -4,20 +4,21 @@ Each backend is imported only if it is chosen, so that the stand-in starts quick
 """
 # ruff: noqa: PLC0415
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from devtools.model.converse import Backend
+from devtools.model.converse import Backend, ConverseError
 
 
 class ConfigurationError(Exception):
-    """The environment variables are invalid; the message is for the user's terminal."""
+    """The chosen backend cannot work; the message is for the user's terminal."""
 
 
 def choose_backend(environ: Mapping[str, str], timeout_seconds: float) -> Backend:
-    """Return the backend for MODEL. Raises ConfigurationError if its value is invalid.
+    """Return the backend for MODEL; `timeout_seconds` is how long it waits for its model.
 
-    `timeout_seconds` is how long the backend waits for its model.
+    Raises ConfigurationError if the value is invalid, or if the model cannot be used.
     """
     model = environ.get("MODEL", "")
     if not model:
@@ -41,7 +42,12 @@ def _rule_based() -> Backend:
 def _openai(url: str, model: str | None, timeout_seconds: float) -> Backend:
     from devtools.model.openai import OpenAIBackend
 
-    return OpenAIBackend(url, model, timeout_seconds)
+    backend = OpenAIBackend(url, model, timeout_seconds)
+    try:
+        asyncio.run(backend.check())
+    except ConverseError as error:
+        raise ConfigurationError(f"MODEL={url} cannot be used: {error.message}") from error
+    return backend
 
 
 def _bedrock(timeout_seconds: float) -> Backend:

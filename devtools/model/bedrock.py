@@ -9,6 +9,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,
     HTTPClientError,
+    NoCredentialsError,
     ParamValidationError,
     ReadTimeoutError,
 )
@@ -21,13 +22,16 @@ class BedrockBackend:
 
     Configured endpoints are ignored, because the local stack sets AWS_ENDPOINT_URL_BEDROCK_RUNTIME to this
     stand-in. `endpoint_url` replaces the real endpoint in tests. The constructor raises a BotoCoreError if
-    the AWS profile or its region is missing.
+    the AWS profile, its region or its credentials are missing.
     """
 
     name = "bedrock"
 
     def __init__(self, timeout_seconds: float, endpoint_url: str | None = None) -> None:
-        self._client = boto3.Session().client(
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise NoCredentialsError
+        self._client = session.client(
             "bedrock-runtime",
             endpoint_url=endpoint_url,
             config=Config(
@@ -75,5 +79,5 @@ def _code(error: BotoCoreError) -> str:
         case ConnectionError() | HTTPClientError():
             return "ServiceUnavailableException"
         case _:
-            # The remaining errors are missing, incomplete or expired credentials.
+            # The remaining errors are incomplete or expired credentials.
             return "AccessDeniedException"

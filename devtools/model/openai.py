@@ -31,7 +31,10 @@ _MAX_QUOTE_LENGTH = 300
 
 
 class OpenAIBackend:
-    """Calls `model`, by default the first one, on the server at `url`, with or without /v1 at its end."""
+    """Calls `model`, by default the first one, on the server at `url`, with or without /v1 at its end.
+
+    Call `check` before the first call of `converse`.
+    """
 
     name = "openai"
 
@@ -40,10 +43,15 @@ class OpenAIBackend:
         self._model = model
         self._timeout = httpx.Timeout(timeout_seconds, connect=5)
 
+    async def check(self) -> None:
+        """Ask the server for its models, and choose one. Raises ConverseError if it has none."""
+        async with httpx.AsyncClient(timeout=self._timeout) as client:
+            first_model = await self._first_model(client)
+        self._model = self._model or first_model
+
     async def converse(self, request: ConverseRequest) -> Answer:
         """Return the server's answer. Raises ConverseError with the code that Bedrock would use."""
         async with httpx.AsyncClient(timeout=self._timeout) as client:
-            self._model = self._model or await self._first_model(client)
             body = await self._send(client, "POST", "/chat/completions", _chat(request, self._model))
         try:
             return _answer(request, body)
@@ -55,7 +63,7 @@ class OpenAIBackend:
         try:
             return str(body["data"][0]["id"])
         except (LookupError, TypeError) as error:
-            message = f"{self._url} serves no model: load one, or set MODEL_NAME."
+            message = f"{self._url} serves no model: load one."
             raise ConverseError("ServiceUnavailableException", message) from error
 
     async def _send(self, client: httpx.AsyncClient, method: str, path: str, body: Json | None = None) -> Any:
@@ -95,7 +103,7 @@ class OpenAIBackend:
         return ConverseError("ModelErrorException", message)
 
 
-def _chat(request: ConverseRequest, model: str) -> Json:
+def _chat(request: ConverseRequest, model: str | None) -> Json:
     function = {
         "name": request.tool.name,
         "description": request.tool.description,

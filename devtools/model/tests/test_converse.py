@@ -263,7 +263,7 @@ def test_an_invalid_model_exits_with_2_and_one_line(run: Callable[..., subproces
 
 
 def test_a_port_in_use_is_named(run: Callable[..., subprocess.Popen[str]], stand_in: StandIn) -> None:
-    process = run("-m", "devtools.model", "--port", stand_in.url.rpartition(":")[2], MODEL=stand_in.url)
+    process = run("-m", "devtools.model", "--port", stand_in.url.rpartition(":")[2])
 
     _, errors = process.communicate(timeout=30)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from devtools.model.tests.conftest import StandIn
 
 type Launch = Callable[..., StandIn]
+type Run = Callable[..., subprocess.Popen[str]]
 
 ANALYSIS = {"urgency": "LOW", "category": "OTHER"}
 
@@ -29,6 +32,7 @@ class FakeModelServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.models = ["small-model", "large-model"]
         self.answer: Response | None = None
         self.request: dict[str, Any] = {}
         self.app = Starlette(
@@ -47,7 +51,7 @@ class FakeModelServer:
         return self.answer
 
     async def _list_models(self, _: Request) -> Response:
-        return JSONResponse({"data": [{"id": "small-model"}, {"id": "large-model"}]})
+        return JSONResponse({"data": [{"id": model} for model in self.models]})
 
 
 def chat_completion(
@@ -66,8 +70,8 @@ def chat_completion(
     )
 
 
-@pytest.fixture(scope="module")
-def running_model_server() -> Iterator[FakeModelServer]:
+@contextmanager
+def serving() -> Iterator[FakeModelServer]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fake = FakeModelServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
         server = uvicorn.Server(uvicorn.Config(fake.app, log_level="warning", ws="none"))
@@ -76,6 +80,12 @@ def running_model_server() -> Iterator[FakeModelServer]:
         yield fake
         server.should_exit = True
         thread.join(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def running_model_server() -> Iterator[FakeModelServer]:
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -229,15 +239,35 @@ def test_a_ticket_with_half_of_a_surrogate_pair_is_sent_to_the_server(
     assert model_server.request["messages"][1]["content"] == "broken \ud83d emoji"
 
 
-def test_the_error_for_an_unreachable_server_has_its_url(launch: Launch, call: dict[str, Any]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    front = launch(MODEL=url)
+def test_the_error_for_a_server_that_has_stopped_has_its_url(launch: Launch, call: dict[str, Any]) -> None:
+    with serving() as server:
+        front = launch(MODEL=server.url)
 
     with pytest.raises(
-        front.bedrock.exceptions.ServiceUnavailableException, match=f"{url}/v1 cannot be reached"
+        front.bedrock.exceptions.ServiceUnavailableException, match=f"{server.url}/v1 cannot be reached"
     ):
         front.converse(call)
+
+
+def test_a_server_without_models_stops_the_start_with_one_line(run: Run) -> None:
+    with serving() as server:
+        server.models = []
+        process = run("-m", "devtools.model", MODEL=server.url)
+        _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert errors == (f"MODEL={server.url} cannot be used: {server.url}/v1 serves no model: load one.\n")
+
+
+def test_no_server_at_the_url_stops_the_start_with_one_line(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    process = run("-m", "devtools.model", MODEL=url)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert errors.startswith(f"MODEL={url} cannot be used: The model server at {url}/v1 cannot be reached")
+    assert errors.count("\n") == 1
 
 
 def test_the_url_may_end_in_v1_and_the_model_can_be_chosen(

@@ -1,8 +1,8 @@
 """The API answers as api/openapi.yaml says, whatever it is sent and whoever sends it.
 
-Schemathesis makes the requests from the document, valid and invalid ones. FUZZ_EXAMPLES is how many of them
-there are (300 or more, to reach every answer that is awaited), FUZZ_SEED the number that they are drawn from:
-without it they are the same in every run.
+Schemathesis makes the requests from the document, valid and invalid ones; FUZZ_EXAMPLES is their number.
+FUZZ_SEED is the number that they are drawn from. Without it they are the same in every run, and must reach
+every expected answer; with it, a run reports the answers that it did not reach.
 """
 
 import json
@@ -26,6 +26,7 @@ from tests.helpers.running_stack import RunningStack
 PROJECT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 SEED = int(os.environ.get("FUZZ_SEED", "4"))
+MUST_REACH_ALL = "FUZZ_SEED" not in os.environ
 CATEGORIES = list(json.loads((PROJECT / "functions/support/domain/taxonomy.json").read_text())["categories"])
 SCHEMA: Any = openapi.from_path(
     PROJECT / "api" / "openapi.yaml",
@@ -89,6 +90,7 @@ class World:
     tickets: list[str]
     version: Callable[[str], int]
     answers: Counter[int] = field(default_factory=Counter)
+    not_reached: list[str] = field(default_factory=list)
 
     def up_to_date(self, case: Case[Any], category: str) -> Case[Any]:
         """A change that is about the ticket as it stands, with a category that there is."""
@@ -119,6 +121,8 @@ def world(running: RunningStack) -> Iterator[World]:
         )
         yield world
     print(f"\n{world.answers.total()} requests, answered with {dict(sorted(world.answers.items()))}")
+    if world.not_reached:
+        print(f"Answers that no request reached (more EXAMPLES may): {'; '.join(world.not_reached)}")
 
 
 def submitted(running: RunningStack, tokens: list[str]) -> list[str]:
@@ -157,7 +161,8 @@ def test_every_answer_is_as_documented(world: World, caller: str, label: str, ex
         seen[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
 
-    number = math.ceil(EXAMPLES * share(caller) / sum(share(caller) for caller, _, _ in CALLS))
+    # At least two valid and two invalid requests.
+    number = max(4, math.ceil(EXAMPLES * share(caller) / sum(share(caller) for caller, _, _ in CALLS)))
     invalid = number // 2 if operation.body or operation.query else 0
     if label in SUBMITTING and caller != "nobody":
         # What is accepted is processed, too, which costs more than all the rest.
@@ -167,7 +172,9 @@ def test_every_answer_is_as_documented(world: World, caller: str, label: str, ex
         examples(operation.as_strategy(GenerationMode.NEGATIVE), invalid, send)
 
     world.answers.update(seen)
-    assert expected <= seen.keys(), seen
+    if missing := expected - seen.keys():
+        assert not MUST_REACH_ALL, seen
+        world.not_reached.append(f"{label} as {caller} {sorted(missing)}")
     assert seen[429] <= 2, seen
 
 

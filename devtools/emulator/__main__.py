@@ -69,8 +69,8 @@ def _serve() -> None:
         sys.exit(str(error))
     from ministack import app  # noqa: PLC0415
 
-    # The event loop gives up the interpreter with every system call. By default it would then wait up to 5 ms for
-    # the threads that run executions.
+    # The event loop gives up the interpreter with every system call. By default it would then wait up to 5 ms
+    # for the threads that run executions.
     sys.setswitchinterval(0.0005)
     app.main()
 

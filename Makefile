@@ -35,6 +35,12 @@ invoke: .venv ## Run one task of the local stack: make invoke TASK=classify EVEN
 mail: .venv ## Show the mails that the local stack would have sent to the support team
 	@$(PY) -m local mail
 
+inbox: .venv ## Show the notifications that the team's tools have received from the local stack
+	@$(PY) -m local inbox
+
+rehearse: .venv ## Let the model fail for new tickets, and see what happens (FAULT=throttle|error|slow|deny|malformed N=1)
+	@$(PY) -m local rehearse "$(or $(FAULT),deny)" $(or $(N),1)
+
 ##@ Operate it (the local stack; STACK= and PROFILE= for a deployed one)
 
 replay: .venv ## Replay failed tickets (TICKET= SINCE=2h ERROR= DRY_RUN=1)
@@ -125,11 +131,15 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 
 # The lock file is the truth; touching the directory tells make that it is up to date.
 .venv: pyproject.toml uv.lock .python-version | $(UV) .venv-lambda
-	@$(UV) sync --frozen --quiet
+	@test -d $@ || echo "Installing the packages into .venv: about 650 MB on disk, once …"
+	@$(UV) sync --frozen $(if $(wildcard .venv),--quiet)
 	@touch .venv
 
 # Lambda's own runtime: its boto3, and nothing of ours.
 .venv-lambda: pyproject.toml uv.lock .python-version | $(UV)
+	@$(UV) python find >/dev/null 2>&1 || $(UV) python install --quiet 2>/dev/null \
+		|| { echo "Python $$(cat .python-version) is needed and could not be downloaded: install it, such as from" \
+			"https://www.python.org/downloads, and try again."; exit 1; }
 	@UV_PROJECT_ENVIRONMENT=.venv-lambda $(UV) sync --frozen --quiet --only-group lambda-runtime --compile-bytecode
 	@touch .venv-lambda
 
@@ -142,5 +152,5 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail replay recover dismiss rollback verify-aws deploy unit check integration test lint \
+.PHONY: help run stop token invoke mail inbox rehearse replay recover dismiss rollback verify-aws deploy unit check integration test lint \
 	format openapi docs requirements clean storm chaos fuzz test-sfn-local test-second-opinion

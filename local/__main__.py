@@ -1,12 +1,13 @@
-"""The command line behind the Makefile: `python -m local run | stop | token | mail | invoke TASK EVENT`."""
+"""The command line behind the Makefile: `python -m local run | stop | token | …` (see --help)."""
 
 import argparse
 import sys
 
 from local.console import echo
+from local.inbox import print_mail, print_notifications
 from local.invoke import invoke
-from local.mail import print_mail
 from local.processes import running_processes, terminate
+from local.rehearse import rehearse
 from local.run import run
 from local.settings import Settings, StackError
 from local.stack import Stack
@@ -28,6 +29,10 @@ def main() -> int:
                 echo(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
             case "mail":
                 print_mail(Stack.load(settings.folder))
+            case "inbox":
+                print_notifications(Stack.load(settings.folder))
+            case "rehearse":
+                rehearse(Stack.load(settings.folder), settings.folder, arguments.fault, arguments.tickets)
             case "invoke":
                 return invoke(Stack.load(settings.folder), arguments.task, arguments.event)
     except StackError as error:
@@ -43,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("stop", help="stop a stack that is still running")
     commands.add_parser("token", help="renew the demo users' tokens")
     commands.add_parser("mail", help="show the mails to the support team")
+    commands.add_parser("inbox", help="show the notifications to the support team's tools")
+    rehearsal = commands.add_parser("rehearse", help="let the model fail for new tickets")
+    rehearsal.add_argument("fault")
+    rehearsal.add_argument("tickets", type=int)
     task = commands.add_parser("invoke", help="run one task with an event from events/")
     task.add_argument("task")
     task.add_argument("event")

@@ -12,6 +12,14 @@ def echo(text: str) -> None:
     sys.stdout.flush()
 
 
+def printable(text: str) -> str:
+    """Untrusted text with its control and formatting characters escaped, which a terminal would obey."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else f"\\u{ord(character):04x}"
+        for character in text
+    )
+
+
 @contextmanager
 def step(title: str) -> Iterator[None]:
     """Print the title of a step, and how many seconds the block took."""

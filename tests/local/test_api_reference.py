@@ -59,7 +59,9 @@ def test_the_document_has_every_operation_but_preflights_and_the_url_of_the_requ
     assert document["components"]["schemas"] == openapi["components"]["schemas"]
 
 
-def test_the_last_authorization_which_the_page_scrolls_to_is_the_customers_and_says_where_tokens_are() -> None:
+def test_the_last_authorization_which_the_page_scrolls_to_is_the_customers_and_says_where_tokens_are() -> (
+    None
+):
     *_, (name, scheme) = get("/openapi.json").json()["components"]["securitySchemes"].items()
 
     assert name == "customer"

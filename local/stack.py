@@ -57,6 +57,7 @@ class Stack:
             "AWS_PAGER": "",
             "STACK": self.stack_name,
             "API": self.web_url,
+            "MODEL_URL": self.model_url,
         }
         commands = folder / "bin"
         lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]

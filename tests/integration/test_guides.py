@@ -39,7 +39,7 @@ class Shell:
         assert self._process.stdin
         assert self._process.stdout
         # No command may read the next ones from the shell's input.
-        self._process.stdin.write(f"{{ {commands}\n}} </dev/null\necho END\n")
+        self._process.stdin.write(f"{{ {commands}\n}} </dev/null\nprintf '\\nEND\\n'\n")
         self._process.stdin.flush()
         lines = list[str]()
         while (line := self._process.stdout.readline()) != "END\n":

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,16 @@ from support.domain.ticket_types import Analysis, Status
 EVENTS = Path(__file__).parents[2] / "events"
 DOCUMENT = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]
 ANALYSIS: Analysis = DOCUMENT["analysis"]
+TICKETS = 15
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
 def tickets(aws: None) -> TicketTable:
-    """Thirty tickets of two customers, in every status; always three have the same creation time."""
+    """Fifteen tickets of two customers, in every status; always three have the same creation time."""
     client, table = clients.dynamodb(), os.environ["TICKETS_TABLE"]
-    for batch in batched(range(30), 25, strict=False):  # as many as one call takes
-        puts = [{"PutRequest": {"Item": to_item(a_ticket(number).to_document())}} for number in batch]
-        client.batch_write_item(RequestItems={table: puts})  # type: ignore[dict-item]
+    puts = [{"PutRequest": {"Item": to_item(a_ticket(number).to_document())}} for number in range(TICKETS)]
+    client.batch_write_item(RequestItems={table: puts})  # type: ignore[dict-item]
     return TicketTable(client, table)
 
 
@@ -44,7 +43,7 @@ def a_ticket(number: int) -> Ticket:
     return replace(
         Ticket.from_document(DOCUMENT),
         # The order of the ids differs from the order of the times.
-        ticket_id=f"{number * 7 % 30:02}",
+        ticket_id=f"{number * 7 % TICKETS:02}",
         customer_id=f"customer-{number % 2}",
         status=status,
         created_at=timestamp(NOW + timedelta(minutes=number // 3)),
@@ -55,7 +54,7 @@ def a_ticket(number: int) -> Ticket:
 
 
 def expected(condition: Callable[[Ticket], bool]) -> list[str]:
-    matching = [ticket for ticket in map(a_ticket, range(30)) if condition(ticket)]
+    matching = [ticket for ticket in map(a_ticket, range(TICKETS)) if condition(ticket)]
     ordered = sorted(matching, key=lambda ticket: (ticket.created_at, ticket.ticket_id), reverse=True)
     return [ticket.ticket_id for ticket in ordered]
 

@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import moto
 import pytest
 from moto.core.config import default_user_config
 
 from infra.assemble import whole_template
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.bedrock import Model, running_model
 from tests.helpers.queues import subscribed_queue
 
@@ -76,21 +76,15 @@ def aws() -> Iterator[None]:
     # Moto's default would make a new session for each test, which would read all service models again.
     core = default_user_config["core"] | {"reset_boto3_session": False}
     with moto.mock_aws(config={"core": core, "stepfunctions": {"execute_state_machine": True}}):
-        _client("dynamodb").create_table(TableName=os.environ["TICKETS_TABLE"], **_table())
-        _client("sns").create_topic(Name="support")
+        aws_client("dynamodb").create_table(TableName=os.environ["TICKETS_TABLE"], **_table())
+        aws_client("sns").create_topic(Name="support")
         for variable, value in (
             ("SWEEP_AFTER_SECONDS_PARAMETER", "600"),
             ("REVIEW_THRESHOLD_PARAMETER", "0.6"),
         ):
-            _client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
+            aws_client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
         with _strict_dynamodb():
             yield
-
-
-@cache
-def _client(service: str) -> Any:
-    """A client for the whole run: to make one takes longer than most tests."""
-    return boto3.client(service)  # type: ignore[call-overload]
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import boto3
+from tests.helpers.aws_clients import aws_client
 
 
 def receive_all(sqs: Any, url: str, wait_seconds: int = 0) -> list[dict[str, Any]]:
@@ -23,10 +23,10 @@ def receive_all(sqs: Any, url: str, wait_seconds: int = 0) -> list[dict[str, Any
 
 def subscribed_queue(topic_arn: str) -> Callable[[], list[dict[str, Any]]]:
     """Subscribe a new queue to a topic; the answer takes out its messages."""
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     name = "inbox-" + topic_arn.rpartition(":")[2]
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    boto3.client("sns").subscribe(
+    aws_client("sns").subscribe(
         TopicArn=topic_arn,
         Protocol="sqs",
         Endpoint=f"arn:aws:sqs:us-east-1:123456789012:{name}",

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from botocore.exceptions import ClientError
@@ -24,6 +23,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 
 from local.processes import wait_for
 from support.aws import clients
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.lambda_context import lambda_context
 from tests.helpers.queues import receive_all
 
@@ -108,7 +108,7 @@ class Pipeline:
         waiting_room_urls: tuple[str, str],
     ) -> None:
         self._arn = arn
-        self._stepfunctions = boto3.client("stepfunctions")
+        self._stepfunctions = aws_client("stepfunctions")
         self._queue_url = failed_queue_url
         self._waiting_room_url, self._priority_waiting_room_url = waiting_room_urls
         self.functions = lambda_service
@@ -121,7 +121,7 @@ class Pipeline:
         )["executionArn"]
 
         def ended() -> bool:
-            return self._stepfunctions.describe_execution(executionArn=arn)["status"] != "RUNNING"
+            return bool(self._stepfunctions.describe_execution(executionArn=arn)["status"] != "RUNNING")
 
         assert wait_for(ended, 30), "the execution did not end in time"
         description = self._stepfunctions.describe_execution(executionArn=arn)
@@ -147,7 +147,7 @@ class Pipeline:
 
     @staticmethod
     def _receive(url: str) -> list[dict[str, Any]]:
-        return [json.loads(message["Body"]) for message in receive_all(boto3.client("sqs"), url)]
+        return [json.loads(message["Body"]) for message in receive_all(aws_client("sqs"), url)]
 
 
 @pytest.fixture
@@ -169,10 +169,10 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
     monkeypatch.setattr(retrier_decl, "time", _RecordingClock(waits))
     queue_url = _failure_topic_with_queue()
     waiting_room_urls = (
-        boto3.client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"],
-        boto3.client("sqs").create_queue(QueueName="priority-waiting-room")["QueueUrl"],
+        aws_client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"],
+        aws_client("sqs").create_queue(QueueName="priority-waiting-room")["QueueUrl"],
     )
-    arn = boto3.client("stepfunctions").create_state_machine(
+    arn = aws_client("stepfunctions").create_state_machine(
         name="ticket-pipeline",
         type="EXPRESS",
         definition=_definition(queue_url, waiting_room_urls, fallback_model),
@@ -190,7 +190,7 @@ class _RecordingClock:
 
 
 def _failure_topic_with_queue() -> str:
-    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    sqs, sns = aws_client("sqs"), aws_client("sns")
     sns.create_topic(Name="failures")
     url = sqs.create_queue(QueueName="failed-tickets")["QueueUrl"]
     sns.subscribe(
@@ -199,7 +199,7 @@ def _failure_topic_with_queue() -> str:
         Endpoint="arn:aws:sqs:us-east-1:123456789012:failed-tickets",
         Attributes={"RawMessageDelivery": "true"},
     )
-    return url
+    return str(url)
 
 
 def _definition(failed_queue_url: str, waiting_room_urls: tuple[str, str], fallback_model: str) -> str:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from support.aws import clients
@@ -20,6 +19,7 @@ from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Status
 from support.domain.waiting import WaitingTicket
 from support.tasks import classify
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.bedrock import Model
 from tests.statemachine.conftest import Pipeline
 
@@ -137,7 +137,7 @@ def test_an_invalid_threshold_fails_the_ticket_without_a_model_call(
     pipeline: Pipeline, model: Model, cold_classify: None
 ) -> None:
     name = os.environ["REVIEW_THRESHOLD_PARAMETER"]
-    boto3.client("ssm").put_parameter(Name=name, Value="high", Overwrite=True)
+    aws_client("ssm").put_parameter(Name=name, Value="high", Overwrite=True)
 
     pipeline.run(submission())
 
@@ -341,7 +341,7 @@ def test_an_input_without_a_request_waits_in_the_normal_queue(pipeline: Pipeline
 
 def test_a_ticket_with_priority_that_cannot_be_deferred_fails(pipeline: Pipeline, model: Model) -> None:
     model.fail(throttle=1.0)
-    boto3.client("sqs").delete_queue(QueueUrl=pipeline._priority_waiting_room_url)
+    aws_client("sqs").delete_queue(QueueUrl=pipeline._priority_waiting_room_url)
 
     execution = pipeline.run(submission("with-priority"))
 
@@ -397,7 +397,7 @@ def test_a_ticket_whose_deferral_cannot_be_recorded_is_still_resumed(
 
 def test_a_ticket_that_cannot_be_deferred_fails(pipeline: Pipeline, model: Model) -> None:
     model.fail(throttle=1.0)
-    boto3.client("sqs").delete_queue(QueueUrl=pipeline._waiting_room_url)
+    aws_client("sqs").delete_queue(QueueUrl=pipeline._waiting_room_url)
 
     execution = pipeline.run(submission())
 
@@ -535,7 +535,7 @@ def test_a_failure_that_cannot_be_recorded_is_still_published(
 
 def test_a_failure_that_cannot_be_published_is_sent_to_the_queue(pipeline: Pipeline, model: Model) -> None:
     model.fail(deny=1.0)
-    boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
+    aws_client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
 
     execution = pipeline.run(submission())
 
@@ -546,8 +546,8 @@ def test_a_failure_that_cannot_be_published_is_sent_to_the_queue(pipeline: Pipel
 
 def test_an_execution_ends_as_failed_even_if_the_queue_is_missing(pipeline: Pipeline, model: Model) -> None:
     model.fail(deny=1.0)
-    boto3.client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
-    boto3.client("sqs").delete_queue(QueueUrl=pipeline._queue_url)
+    aws_client("sns").delete_topic(TopicArn="arn:aws:sns:us-east-1:123456789012:failures")
+    aws_client("sqs").delete_queue(QueueUrl=pipeline._queue_url)
 
     execution = pipeline.run(submission())
 
@@ -656,4 +656,4 @@ def test_an_invalid_submission_fails_without_a_write_to_the_table(pipeline: Pipe
     (message,) = pipeline.failure_messages()
     assert execution.states == ["Store Ticket", "Publish Failure", "Ticket Failed"]
     assert (message["input"], message["error"]) == (submission(case), "InvalidTicket")
-    assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
+    assert aws_client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0

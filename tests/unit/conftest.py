@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 
 from support.aws import clients
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.queues import subscribed_queue
 
 EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:express:ticket-pipeline:resumed:1"
@@ -18,7 +18,7 @@ EXECUTION_ARN = "arn:aws:states:us-east-1:123456789012:express:ticket-pipeline:r
 @pytest.fixture
 def failure_messages(aws: None) -> Callable[[], list[dict[str, Any]]]:
     """The messages that were published to the failure topic."""
-    boto3.client("sns").create_topic(Name="failures")
+    aws_client("sns").create_topic(Name="failures")
     queue = subscribed_queue(os.environ["FAILURE_TOPIC_ARN"])
     return lambda: [json.loads(str(message["Body"])) for message in queue()]
 
@@ -37,7 +37,7 @@ def waiting_priority_messages(aws: None) -> Iterator[Callable[[], list[dict[str,
 
 def _sent_to(url: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     # Record messages when they are sent: moto hides a delayed message until its delay is over.
-    boto3.client("sqs").create_queue(QueueName=url.rpartition("/")[2])
+    aws_client("sqs").create_queue(QueueName=url.rpartition("/")[2])
     messages: list[dict[str, Any]] = []
 
     def record(params: dict[str, Any], **_: object) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from support.aws import clients
@@ -15,6 +14,7 @@ from support.aws.queues import DigestQueue
 from support.background import digest, mail
 from support.domain.errors import NotifyUnavailable, QueueUnavailable
 from support.domain.mail_text import Mail
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.lambda_context import lambda_context
 from tests.helpers.queues import receive_all
 
@@ -75,7 +75,7 @@ def failing_topic() -> MailTopic:
 @pytest.fixture(autouse=True)
 def topic(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The mail topic; the functions publish to it without a pause."""
-    sns, events = boto3.client("sns"), clients.sns().meta.events
+    sns, events = aws_client("sns"), clients.sns().meta.events
     sns.create_topic(Name="mail")
 
     def count_subscriptions(parsed: dict[str, Any], **_: object) -> None:
@@ -96,9 +96,9 @@ def topic(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def mailbox(topic: None) -> Mailbox:
     """Receives the mails since the last call: `{"Subject": str, "Message": str, …}`."""
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
-    boto3.client("sns").subscribe(
+    aws_client("sns").subscribe(
         TopicArn=os.environ["MAIL_TOPIC_ARN"],
         Protocol="sqs",
         Endpoint="arn:aws:sqs:us-east-1:123456789012:mailbox",
@@ -109,7 +109,7 @@ def mailbox(topic: None) -> Mailbox:
 @pytest.fixture
 def queued(aws: None) -> Callable[..., int]:
     """Adds notifications to the digest queue; returns the number of messages in it, including hidden ones."""
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName="digest")["QueueUrl"]
     counts: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from support.aws import clients
@@ -18,6 +17,7 @@ from support.domain.errors import NotifyRejected, StartRejected
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Status
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.lambda_context import lambda_context
 from tests.helpers.queues import receive_all
 from tests.unit.conftest import EXECUTION_ARN, StepFunctions
@@ -268,7 +268,7 @@ def test_a_replay_resets_the_waiting_time_and_the_count_of_crashes(
 def test_an_invalid_message_is_sent_unchanged_to_the_failed_tickets_queue(
     waiting_messages: Messages, step_functions: StepFunctions, message: str
 ) -> None:
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName=os.environ["FAILED_TICKETS_QUEUE_URL"].rpartition("/")[2])["QueueUrl"]
 
     consume(message)

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 
 from support.aws import clients
@@ -20,6 +19,7 @@ from support.background import sweep
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Failure, Status
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.lambda_context import lambda_context
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -87,7 +87,7 @@ def rejected_messages() -> Iterator[RejectedMessages]:
 
 
 def set_attribute(name: str, value: str, ticket_id: str = TICKET_ID) -> None:
-    boto3.client("dynamodb").update_item(
+    aws_client("dynamodb").update_item(
         TableName=os.environ["TICKETS_TABLE"],
         Key={"ticketId": {"S": ticket_id}},
         UpdateExpression="SET #name = :value",
@@ -223,11 +223,11 @@ def put_broken(ticket_id: str, **changes: Any) -> None:
     """Store a stuck ticket with fields that the code does not write; None omits a field."""
     item = to_item(submitted().to_document() | {"ticketId": ticket_id}) | changes
     present = {name: value for name, value in item.items() if value is not None}
-    boto3.client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
+    aws_client("dynamodb").put_item(TableName=os.environ["TICKETS_TABLE"], Item=present)
 
 
 def stored(ticket_id: str) -> Any:
-    response: Any = boto3.client("dynamodb").get_item(
+    response: Any = aws_client("dynamodb").get_item(
         TableName=os.environ["TICKETS_TABLE"], Key={"ticketId": {"S": ticket_id}}
     )
     return response["Item"]
@@ -273,7 +273,7 @@ def test_an_unreadable_ticket_is_set_aside_and_published_once(
 def test_an_unreadable_ticket_that_cannot_be_published_stays_pending(
     table: TicketTable, waiting_messages: Messages, failure_messages: Any
 ) -> None:
-    boto3.client("sns").delete_topic(TopicArn=os.environ["FAILURE_TOPIC_ARN"])
+    aws_client("sns").delete_topic(TopicArn=os.environ["FAILURE_TOPIC_ARN"])
     put_broken("broken", createdAt={"S": "yesterday"})
 
     assert run_sweep() == NOTHING | {"fault": 1}

@@ -41,7 +41,7 @@ def deploy(settings: Settings, emulator: Emulator) -> dict[str, str]:
 
 
 def connect(settings: Settings, emulator: Emulator, outputs: dict[str, str], model_url: str) -> Stack:
-    """Subscribe an inbox to the announcements and a mailbox to the mails; return the deployed stack."""
+    """Subscribe an inbox to the notifications and a mailbox to the mails; return the deployed stack."""
     return Stack(
         api_url=f"{emulator.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{STAGE}",
         endpoint_url=emulator.endpoint_url,

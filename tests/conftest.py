@@ -123,5 +123,5 @@ def _strict_dynamodb() -> Iterator[None]:
 
 @pytest.fixture
 def inbox(aws: None) -> Callable[[], list[dict[str, object]]]:
-    """The support team's mailbox: takes out the announcements that have arrived since the last call."""
+    """The support team's mailbox: takes out the notifications that have arrived since the last call."""
     return subscribed_queue(os.environ["SUPPORT_TOPIC_ARN"])

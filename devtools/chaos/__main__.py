@@ -28,10 +28,11 @@ def main() -> bool:
 
 
 def _details(report: Report) -> Iterator[str]:
-    if twice := report.counts["announcedTwice"]:
+    if twice := report.counts["notifiedTwice"]:
         yield (
-            f"{twice} announced more than once: SNS accepted the message, but its response was lost, or the "
-            "function was killed before it could record the announcement. The promise is at least once."
+            f"{twice} with more than one notification: SNS accepted the message, but its response was lost, "
+            "or the function was killed before it could record the notification. "
+            "The promise is at least once."
         )
     for name, ids in report.offending.items():
         yield f"{name}: {', '.join(ids)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from devtools.chaos.pipeline import ChaosPipeline
 from devtools.chaos.report import failure_errors
-from devtools.load.pipeline import is_announced
+from devtools.load.pipeline import is_notified
 from local.console import echo
 from local.processes import wait_for
 
@@ -29,7 +29,7 @@ class Recovery:
     """The error of each ticket that was FAILED when the waiting room was empty."""
 
     def run(self, deadline: float) -> float:
-        """Recover until all accepted tickets are announced, or for `deadline` seconds; return the seconds."""
+        """Recover until all accepted tickets are notified, or for `deadline` seconds; return the seconds."""
         started = time.monotonic()
         self._empty_waiting_room()
         for _ in range(_ROUNDS):
@@ -52,7 +52,7 @@ class Recovery:
 
     def _unfinished(self) -> list[str]:
         stored = self.pipeline.tickets()
-        return [ticket_id for ticket_id in self.accepted if not is_announced(stored.get(ticket_id))]
+        return [ticket_id for ticket_id in self.accepted if not is_notified(stored.get(ticket_id))]
 
     def _wait_until_idle(self) -> None:
         wait_for(self.pipeline.is_idle, _IDLE_SECONDS)

@@ -27,7 +27,7 @@ _PASSING_ERRORS = {
 } - _CRASHES
 _RULES = {
     "lost": "lost",
-    "announcedNever": "never announced",
+    "neverNotified": "without a notification",
     "wrongContent": "stored with content that nobody sent",
     "cannedAnalyses": "stored with an analysis that does not fit the content",
     "passingFailures": "FAILED with an error after which it only had to wait",
@@ -44,7 +44,7 @@ class Observations:
     sent: Sequence[Submission]
     accepted: Collection[str]
     stored: Mapping[str, Ticket]
-    announcements: Counter[str]
+    notifications: Counter[str]
     failed_tickets_queue: Collection[str]
     """The tickets in the failed-tickets queue."""
     expected_analyses: Mapping[str, Mapping[str, Any]]
@@ -58,7 +58,7 @@ class Observations:
 
 
 def evaluate(observed: Observations) -> Report:
-    """Count, and check the rules: a ticket may be announced twice, but not never."""
+    """Count, and check the rules: a ticket may have two notifications, but not none."""
     processed = [key for key in observed.accepted if _status(observed, key) == "PROCESSED"]
     offending = _offending(observed, processed)
     return Report(
@@ -72,7 +72,7 @@ def _offending(observed: Observations, processed: Sequence[str]) -> dict[str, li
     failed = {**observed.failed, **failure_errors(observed.stored)}
     return {
         "lost": [key for key in observed.accepted if _is_lost(observed, key)],
-        "announcedNever": [key for key in observed.accepted if not observed.announcements[key]],
+        "neverNotified": [key for key in observed.accepted if not observed.notifications[key]],
         "wrongContent": _wrong_content(observed),
         "cannedAnalyses": [key for key in processed if not _has_expected_analysis(observed, key)],
         "passingFailures": [key for key, error in failed.items() if error in _PASSING_ERRORS],
@@ -95,8 +95,8 @@ def _counts(
         "swept": restarted("sweep"),
         "recovered": restarted("recover"),
         "lost": len(offending["lost"]),
-        "announcedTwice": sum(times > 1 for times in observed.announcements.values()),
-        "announcedNever": len(offending["announcedNever"]),
+        "notifiedTwice": sum(times > 1 for times in observed.notifications.values()),
+        "neverNotified": len(offending["neverNotified"]),
         "wrongContent": len(offending["wrongContent"]),
         "cannedAnalyses": len(offending["cannedAnalyses"]),
         "passingFailures": len(offending["passingFailures"]),

@@ -85,7 +85,7 @@ def _send_and_recover(injector: FaultInjector, customers: Customers, pipeline: C
         sent=submissions,
         accepted=customers.accepted,
         stored=pipeline.tickets(),
-        announcements=pipeline.announcements(),
+        notifications=pipeline.notifications(),
         failed_tickets_queue=pipeline.failures(),
         expected_analyses=_expected_analyses(submissions),
         restarts=recovery.restarts,

@@ -1,6 +1,6 @@
 """Keep SNS messages out of the emulator's log.
 
-The emulator logs the beginning of every message that is published to a topic or as an SMS. Announcements
+The emulator logs the beginning of every message that is published to a topic or as an SMS. Notifications
 contain what customers wrote. This module removes the text from these lines.
 """
 

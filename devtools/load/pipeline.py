@@ -22,7 +22,7 @@ class Pipeline:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._announcements: Counter[str] = Counter()
+        self._notifications: Counter[str] = Counter()
         self._failures: dict[str, str] = {}
 
     def tickets(self, *attributes: str) -> dict[str, dict[str, Any]]:
@@ -49,11 +49,11 @@ class Pipeline:
             for execution in page["executions"]
         ]
 
-    def announcements(self) -> Counter[str]:
-        """How often each ticket was announced to the support team, by ticket id."""
+    def notifications(self) -> Counter[str]:
+        """The number of notifications that the support team received about each ticket, by ticket id."""
         bodies = self._receive_all(self._stack.inbox_queue_url)
-        self._announcements.update(json.loads(body)["ticketId"] for body in bodies)
-        return self._announcements
+        self._notifications.update(json.loads(body)["ticketId"] for body in bodies)
+        return self._notifications
 
     def failures(self) -> dict[str, str]:
         """The error of each ticket in the failed-tickets queue, by ticket id. This empties the queue."""
@@ -78,6 +78,6 @@ class Pipeline:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def is_announced(ticket: Mapping[str, Any] | None) -> bool:
-    """Whether a ticket is processed, and its announcement recorded."""
+def is_notified(ticket: Mapping[str, Any] | None) -> bool:
+    """Whether a ticket is processed, and its notification recorded."""
     return ticket is not None and ticket["status"] == "PROCESSED" and "notifiedAt" in ticket

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from devtools.load.pipeline import is_announced
+from devtools.load.pipeline import is_notified
 
 type Tickets = Mapping[str, Mapping[str, Any]]
 """Stored tickets by id, each with at least ATTRIBUTES."""
@@ -13,24 +13,24 @@ ATTRIBUTES = ("ticketId", "status", "notifiedAt", "failure")
 
 
 def count_finished(tickets: Tickets, ids: Iterable[str]) -> int:
-    """How many of these tickets are announced or FAILED."""
+    """How many of these tickets are notified or FAILED."""
     return sum(_is_finished(tickets.get(ticket_id)) for ticket_id in ids)
 
 
-def announced_at(tickets: Tickets, ids: Iterable[str]) -> dict[str, float]:
-    """When each of these tickets was announced, in seconds since the epoch, without those that were not."""
+def notified_at(tickets: Tickets, ids: Iterable[str]) -> dict[str, float]:
+    """When the notification of each of these tickets was recorded, in seconds since the epoch, if it was."""
     return {
         ticket_id: datetime.fromisoformat(ticket["notifiedAt"]).timestamp()
         for ticket_id in ids
-        if is_announced(ticket := tickets.get(ticket_id)) and ticket
+        if is_notified(ticket := tickets.get(ticket_id)) and ticket
     }
 
 
 def latencies(tickets: Tickets, accepted: Mapping[str, float], ids: Iterable[str]) -> list[float]:
-    """The seconds from the 202 to the announcement of each of these tickets that was announced."""
-    # A ticket may be announced before the customer has read the response.
-    return [max(0.0, at - accepted[ticket_id]) for ticket_id, at in announced_at(tickets, ids).items()]
+    """The seconds from the 202 to the notification of each of these tickets that has one."""
+    # The notification may be sent before the customer has read the response.
+    return [max(0.0, at - accepted[ticket_id]) for ticket_id, at in notified_at(tickets, ids).items()]
 
 
 def _is_finished(ticket: Mapping[str, Any] | None) -> bool:
-    return is_announced(ticket) or (ticket is not None and ticket["status"] == "FAILED")
+    return is_notified(ticket) or (ticket is not None and ticket["status"] == "FAILED")

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from devtools.load.pipeline import is_announced
+from devtools.load.pipeline import is_notified
 from devtools.load.report import Report, number_of_tickets
-from devtools.storm.latency import Tickets, announced_at, latencies
+from devtools.storm.latency import Tickets, notified_at, latencies
 
 # A fresh ticket is slow if it takes more than three times as long as on an idle stack.
 _SLOW_FACTOR = 3
 _RULES = {
     "refused": "never accepted",
-    "unfinished": "neither announced nor FAILED in time",
+    "unfinished": "neither notified nor FAILED in time",
     "failed": "FAILED",
     "failureMessages": "in the failed-tickets queue",
-    "announcedNever": "never announced",
-    "announcedTwice": "announced more than once",
+    "neverNotified": "without a notification",
+    "notifiedTwice": "with more than one notification",
 }
 
 
@@ -27,7 +27,7 @@ class Limits:
     """The limits of a scenario, in addition to the rules for every ticket of every scenario."""
 
     elapsed_seconds: float = math.inf
-    """From the start of the load to the last announcement."""
+    """From the start of the load to the last notification."""
     throttled_calls_per_ticket: float = math.inf
     answered_calls_per_ticket: float = math.inf
 
@@ -43,7 +43,7 @@ class Observations:
     refused: Sequence[str] = ()
     """The keys of the tickets that were never accepted."""
     stored: Tickets
-    announcements: Counter[str]
+    notifications: Counter[str]
     failures: Mapping[str, str] = field(default_factory=dict)
     """The errors of the tickets in the failed-tickets queue."""
     calls: Mapping[str, int]
@@ -67,19 +67,19 @@ def evaluate(observed: Observations, limits: Limits) -> Report:
 
 
 def _offending(observed: Observations) -> dict[str, list[str]]:
-    pending = [key for key in observed.accepted if not is_announced(observed.stored.get(key))]
+    pending = [key for key in observed.accepted if not is_notified(observed.stored.get(key))]
     return {
         "refused": list(observed.refused),
         "unfinished": [key for key in pending if _status(observed, key) != "FAILED"],
         "failed": [key for key in pending if _status(observed, key) == "FAILED"],
         "failureMessages": list(observed.failures),
-        "announcedNever": [key for key in observed.accepted if not observed.announcements[key]],
-        "announcedTwice": [key for key, times in observed.announcements.items() if times > 1],
+        "neverNotified": [key for key in observed.accepted if not observed.notifications[key]],
+        "notifiedTwice": [key for key, times in observed.notifications.items() if times > 1],
     }
 
 
 def _counts(observed: Observations, offending: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    times = announced_at(observed.stored, observed.accepted)
+    times = notified_at(observed.stored, observed.accepted)
     elapsed = max(times.values(), default=observed.started) - observed.started
     sent = [at - observed.started for key, at in observed.accepted.items() if key not in observed.fresh]
     during_load = sum(at >= observed.started for at in times.values())
@@ -103,7 +103,7 @@ def _counts(observed: Observations, offending: Mapping[str, Sequence[str]]) -> d
 
 
 def _fresh_counts(observed: Observations, idle_seconds: float) -> dict[str, Any]:
-    """How long single tickets took while others waited; a ticket that was never announced counts as slow."""
+    """How long single tickets took while others waited; a ticket without a notification counts as slow."""
     seconds = sorted(latencies(observed.stored, observed.accepted, observed.fresh))
     in_time = sum(one <= _SLOW_FACTOR * idle_seconds for one in seconds)
     return {
@@ -132,7 +132,7 @@ def _broken_rules(observed: Observations, offending: Mapping[str, Sequence[str]]
 
 def _exceeded_limits(counts: Mapping[str, Any], limits: Limits) -> Iterator[str]:
     limited = (
-        ("elapsedSeconds", limits.elapsed_seconds, "s from the start of the load to the last announcement"),
+        ("elapsedSeconds", limits.elapsed_seconds, "s from the start of the load to the last notification"),
         ("throttledCallsPerTicket", limits.throttled_calls_per_ticket, "throttled calls per ticket"),
         ("answeredCallsPerTicket", limits.answered_calls_per_ticket, "answered calls per ticket"),
     )

@@ -63,7 +63,7 @@ async def _observations(run: ScenarioRun) -> Observations:
         accepted=run.customers.accepted,
         refused=run.customers.refused,
         stored=await run.tickets(),
-        announcements=await asyncio.to_thread(run.pipeline.announcements),
+        notifications=await asyncio.to_thread(run.pipeline.notifications),
         failures=await asyncio.to_thread(run.pipeline.failures),
         calls=await run.model.calls(),
         idle_seconds=run.idle_seconds,

@@ -1,6 +1,6 @@
 """The scenarios: kinds of load, each with its own time limit and further limits.
 
-All of them check the promise: every accepted ticket is announced exactly once, and none fails.
+All of them check the promise: every accepted ticket has exactly one notification, and none fails.
 """
 
 import asyncio

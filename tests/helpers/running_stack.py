@@ -155,7 +155,7 @@ class RunningStack:
         return str(answer.json()["ticketId"])
 
     def outcome(self, ticket_id: str, *, token: str | None = None) -> dict[str, Any]:
-        """The ticket once it is announced or failed, as the demo customer sees it."""
+        """The ticket once the support team is notified of it, or once it has failed, as the demo customer sees it."""
         ticket: dict[str, Any] = {}
 
         def ended() -> bool:
@@ -189,8 +189,8 @@ class RunningStack:
         """Receive and delete all messages of a queue that then stays empty for `wait_seconds`."""
         return receive_all(self.stack.client("sqs"), queue_url, wait_seconds)
 
-    def announcements(self) -> list[dict[str, Any]]:
-        """Take out what the support team was told."""
+    def notifications(self) -> list[dict[str, Any]]:
+        """Take out the notifications that the support team received."""
         return self.messages(self.stack.inbox_queue_url, wait_seconds=1)
 
     def mails(self) -> list[dict[str, Any]]:

@@ -312,7 +312,7 @@ def test_the_digest_runs_every_few_minutes(template: Document) -> None:
     assert (minutes["Default"], minutes["MinValue"] > 1) == (15, True), "rate(1 minutes) is refused"
 
 
-def test_every_announcement_is_for_one_of_the_mails_and_none_is_dropped(template: Document) -> None:
+def test_every_notification_goes_to_one_of_the_two_mail_queues(template: Document) -> None:
     subscriptions = of_type(template, "AWS::SNS::Subscription")
     immediate, digested = subscriptions["ImmediateMailSubscription"], subscriptions["DigestSubscription"]
 

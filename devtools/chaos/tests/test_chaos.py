@@ -74,7 +74,7 @@ def test_faults_lose_no_accepted_ticket(chaos: Chaos, folder: Path) -> None:
     assert faults is not None
     assert int(faults[1]) > 0
     assert json.loads(faults[2])["dynamodb"].keys() > {"passed"}
-    broken = ("lost", "announcedNever", "wrongContent", "cannedAnalyses", "passingFailures")
+    broken = ("lost", "neverNotified", "wrongContent", "cannedAnalyses", "passingFailures")
     assert [counts[name] for name in broken] == [0] * len(broken)
 
 

@@ -33,7 +33,7 @@ OBSERVED = Observations(
     sent=[SUBMISSION],
     accepted={"one"},
     stored={"one": TICKET},
-    announcements=Counter(one=1),
+    notifications=Counter(one=1),
     failed_tickets_queue=set(),
     expected_analyses={"one": EXPECTED},
     restarts={"replay": {"one"}, "waiting room": {"one"}},
@@ -55,7 +55,7 @@ def failed(error: str) -> dict[str, dict[str, Any]]:
     return ticket(status="FAILED", failure={"error": error})
 
 
-def test_a_ticket_that_is_processed_and_announced_once_keeps_the_promise() -> None:
+def test_a_processed_ticket_with_one_notification_keeps_the_promise() -> None:
     result = report()
 
     assert result.promise_kept
@@ -69,8 +69,8 @@ def test_a_ticket_that_is_processed_and_announced_once_keeps_the_promise() -> No
         "swept": 0,
         "recovered": 0,
         "lost": 0,
-        "announcedTwice": 0,
-        "announcedNever": 0,
+        "notifiedTwice": 0,
+        "neverNotified": 0,
         "wrongContent": 0,
         "cannedAnalyses": 0,
         "passingFailures": 0,
@@ -110,17 +110,17 @@ def test_a_ticket_that_needs_a_person_may_fail(error: str) -> None:
     assert report(failed={"one": error}).promise_kept
 
 
-def test_a_ticket_may_be_announced_twice() -> None:
-    result = report(announcements=Counter(one=2))
+def test_a_ticket_may_have_two_notifications() -> None:
+    result = report(notifications=Counter(one=2))
 
-    assert (result.counts["announcedTwice"], result.promise_kept) == (1, True)
+    assert (result.counts["notifiedTwice"], result.promise_kept) == (1, True)
 
 
-def test_a_ticket_that_is_never_announced_breaks_the_promise() -> None:
-    result = report(announcements=Counter())
+def test_a_ticket_without_a_notification_breaks_the_promise() -> None:
+    result = report(notifications=Counter())
 
-    assert (result.counts["announcedNever"], result.promise_kept) == (1, False)
-    assert result.broken == ["1 ticket never announced"]
+    assert (result.counts["neverNotified"], result.promise_kept) == (1, False)
+    assert result.broken == ["1 ticket without a notification"]
 
 
 @pytest.mark.parametrize("stored", [

@@ -11,15 +11,15 @@ from devtools.load.report import Report
 from devtools.storm.report import Limits, Observations, evaluate
 
 STARTED = datetime.fromisoformat("2026-11-29T20:53:20Z").timestamp()
-ANNOUNCED = {"status": "PROCESSED", "notifiedAt": "2026-11-29T20:53:30.000Z"}  # 10 s later
+NOTIFIED = {"status": "PROCESSED", "notifiedAt": "2026-11-29T20:53:30.000Z"}  # 10 s later
 FAILED = {"status": "FAILED", "failure": {"error": "ModelThrottled"}}
-UNFINISHED = "1 ticket neither announced nor FAILED in time"
-TWICE = "1 ticket announced more than once"
+UNFINISHED = "1 ticket neither notified nor FAILED in time"
+TWICE = "1 ticket with more than one notification"
 OBSERVED = Observations(
     started=STARTED,
     accepted={"one": STARTED + 1, "two": STARTED + 2},
-    stored={"one": ANNOUNCED, "two": ANNOUNCED},
-    announcements=Counter(one=1, two=1),
+    stored={"one": NOTIFIED, "two": NOTIFIED},
+    notifications=Counter(one=1, two=1),
     calls={"total": 5, "ok": 2, "throttle": 3, "error": 0},
 )
 
@@ -28,7 +28,7 @@ def report(limits: Limits | None = None, **changes: Any) -> Report:
     return evaluate(replace(OBSERVED, **changes), limits or Limits())
 
 
-def test_when_all_tickets_are_announced_once_the_promise_is_kept() -> None:
+def test_when_every_ticket_has_one_notification_the_promise_is_kept() -> None:
     result = report()
 
     assert result.promise_kept
@@ -39,8 +39,8 @@ def test_when_all_tickets_are_announced_once_the_promise_is_kept() -> None:
         "unfinished": 0,
         "failed": 0,
         "failureMessages": 0,
-        "announcedNever": 0,
-        "announcedTwice": 0,
+        "neverNotified": 0,
+        "notifiedTwice": 0,
         "modelCalls": {"total": 5, "ok": 2, "throttle": 3},
         "throttledCallsPerTicket": 1.5,
         "answeredCallsPerTicket": 1.0,
@@ -58,19 +58,19 @@ def test_when_all_tickets_are_announced_once_the_promise_is_kept() -> None:
     [
         ({"refused": ["three"]}, "refused", "three", "1 ticket never accepted"),
         (
-            {"stored": {"one": ANNOUNCED}},
+            {"stored": {"one": NOTIFIED}},
             "unfinished",
             "two",
             UNFINISHED,
         ),
         (
-            {"stored": {"one": ANNOUNCED, "two": {"status": "PROCESSED"}}},
+            {"stored": {"one": NOTIFIED, "two": {"status": "PROCESSED"}}},
             "unfinished",
             "two",
             UNFINISHED,
         ),
         (
-            {"stored": {"one": ANNOUNCED, "two": FAILED}},
+            {"stored": {"one": NOTIFIED, "two": FAILED}},
             "failed",
             "two",
             "1 ticket FAILED (ModelThrottled 1)",
@@ -81,16 +81,16 @@ def test_when_all_tickets_are_announced_once_the_promise_is_kept() -> None:
             "two",
             "1 ticket in the failed-tickets queue (ModelRejected 1)",
         ),
-        ({"announcements": Counter(one=1)}, "announcedNever", "two", "1 ticket never announced"),
+        ({"notifications": Counter(one=1)}, "neverNotified", "two", "1 ticket without a notification"),
         (
-            {"announcements": Counter(one=1, two=2)},
-            "announcedTwice",
+            {"notifications": Counter(one=1, two=2)},
+            "notifiedTwice",
             "two",
             TWICE,
         ),
     ],
 )
-def test_a_ticket_that_was_not_announced_exactly_once_breaks_the_promise(
+def test_a_ticket_without_exactly_one_notification_breaks_the_promise(
     changes: dict[str, Any], count: str, key: str, phrase: str
 ) -> None:
     result = report(**changes)
@@ -112,7 +112,7 @@ def test_the_errors_of_failed_tickets_are_counted() -> None:
     [
         (
             Limits(elapsed_seconds=9.9),
-            "10.0 s from the start of the load to the last announcement, more than the limit of 9.9",
+            "10.0 s from the start of the load to the last notification, more than the limit of 9.9",
         ),
         (Limits(throttled_calls_per_ticket=1), "1.5 throttled calls per ticket, more than the limit of 1"),
         (Limits(answered_calls_per_ticket=0.5), "1.0 answered calls per ticket, more than the limit of 0.5"),
@@ -134,10 +134,10 @@ def test_an_error_that_no_ticket_shows_breaks_the_promise() -> None:
     assert list(report(errors=["not finished after 60 s"]).broken) == ["not finished after 60 s"]
 
 
-def test_tickets_that_were_announced_before_the_load_do_not_count_for_its_speed() -> None:
+def test_tickets_that_were_notified_before_the_load_do_not_count_for_its_speed() -> None:
     before = {"status": "PROCESSED", "notifiedAt": "2026-11-29T20:53:10.000Z"}
 
-    result = report(stored={"one": before, "two": ANNOUNCED})
+    result = report(stored={"one": before, "two": NOTIFIED})
 
     assert (result.counts["elapsedSeconds"], result.counts["ticketsPerSecond"]) == (10.0, 0.1)
 
@@ -146,8 +146,8 @@ def test_fresh_tickets_are_measured_from_their_202_and_compared_with_the_idle_st
     fresh = [f"fresh-{number}" for number in range(10)]
     result = report(
         accepted={ticket_id: STARTED + number for number, ticket_id in enumerate(fresh)},
-        stored=dict.fromkeys(fresh, ANNOUNCED),
-        announcements=Counter(fresh),
+        stored=dict.fromkeys(fresh, NOTIFIED),
+        notifications=Counter(fresh),
         fresh=fresh,
         idle_seconds=1.0,
     )
@@ -163,8 +163,8 @@ def test_fresh_tickets_are_measured_from_their_202_and_compared_with_the_idle_st
     }
 
 
-def test_a_fresh_ticket_that_was_never_announced_counts_as_slow() -> None:
-    result = report(stored={"one": ANNOUNCED, "two": FAILED}, fresh=["two"], idle_seconds=1.0)
+def test_a_fresh_ticket_without_a_notification_counts_as_slow() -> None:
+    result = report(stored={"one": NOTIFIED, "two": FAILED}, fresh=["two"], idle_seconds=1.0)
 
     assert (result.counts["freshSlow"], result.counts["freshP50Seconds"]) == (1, None)
 

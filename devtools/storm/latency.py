@@ -13,7 +13,7 @@ ATTRIBUTES = ("ticketId", "status", "notifiedAt", "failure")
 
 
 def count_finished(tickets: Tickets, ids: Iterable[str]) -> int:
-    """How many of these tickets are notified or FAILED."""
+    """How many of these tickets have a notification or are FAILED."""
     return sum(_is_finished(tickets.get(ticket_id)) for ticket_id in ids)
 
 

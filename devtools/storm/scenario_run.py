@@ -44,7 +44,7 @@ class ScenarioRun:
         return await asyncio.to_thread(self.pipeline.tickets, *latency.ATTRIBUTES)
 
     async def wait_until_finished(self, ids: Collection[str]) -> None:
-        """Wait until each of these tickets is notified or FAILED, and print the progress."""
+        """Wait until each of these tickets has a notification or is FAILED, and print the progress."""
         printed_at = time.time()
         while (count := latency.count_finished(await self.tickets(), ids)) < len(ids):
             if time.time() - printed_at >= _PROGRESS_SECONDS:

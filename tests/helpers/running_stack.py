@@ -155,7 +155,7 @@ class RunningStack:
         return str(answer.json()["ticketId"])
 
     def outcome(self, ticket_id: str, *, token: str | None = None) -> dict[str, Any]:
-        """The ticket once the support team is notified of it, or once it has failed, as the demo customer sees it."""
+        """The ticket as the demo customer sees it, when it has its notification or has failed."""
         ticket: dict[str, Any] = {}
 
         def ended() -> bool:

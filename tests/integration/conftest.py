@@ -10,16 +10,16 @@ from tests.helpers.running_stack import RunningStack
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The stack, healthy."""
+    """The healthy stack."""
     with RunningStack(tmp_path_factory.mktemp("stack") / "local") as stack:
         yield stack.wait_until_healthy()
 
 
 @pytest.fixture
 def stack(running: RunningStack) -> Iterator[RunningStack]:
-    """The stack at rest, with a model that works and with empty queues."""
+    """The idle stack, with a working model and empty queues."""
     running.fail_model()
-    assert wait_for(running.is_idle, 60), "an earlier test's tickets are still being worked on"
+    assert wait_for(running.is_idle, 60), "tickets of an earlier test are still being processed"
     running.messages(running.stack.inbox_queue_url)
     running.messages(running.stack.failed_tickets_queue_url)
     yield running

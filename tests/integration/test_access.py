@@ -1,4 +1,4 @@
-"""Who may do what: every cell of the table in docs/security.md, tried on the running stack."""
+"""Checks every cell of the table in docs/security.md, Who may do what, on the running stack."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ WHOSE = ("own", "other", "none")
 
 
 def table() -> Iterator[tuple[str, str, str, int]]:
-    """Endpoint, role, whose ticket, and the status that the guide promises."""
+    """Endpoint, role, whose ticket, and the status in the guide."""
     for endpoint, cells in re.findall(r"^\| `((?:GET|POST|PATCH) [^`]+)` \|(.+)\|$", GUIDE, re.MULTILINE):
         for role, cell in zip(ROLES, cells.split("|"), strict=True):
             for whose, status in zip(WHOSE, cell.split("/"), strict=True):
@@ -33,7 +33,7 @@ CELLS = list(table())
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who calls the API: how they send requests and get a ticket of their own that failed."""
+    """A caller of the API: how it sends requests, and how it gets a failed ticket of its own."""
 
     send: Callable[[str, str, Any], httpx.Response]
     fail: Callable[[], str]
@@ -42,7 +42,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Everybody, and a ticket that belongs to none of them."""
+    """One actor for each role, and another customer whose tickets belong to none of them."""
 
     actors: dict[str, Actor]
     other: Actor
@@ -50,7 +50,7 @@ class Cast:
 
 @pytest.fixture(scope="module")
 def cast(running: RunningStack) -> Iterator[Cast]:
-    """One actor of each role and one more customer. The model fails, so that there is something to replay."""
+    """The actors. The model fails, so that there are tickets to replay."""
     running.fail_model(deny=1.0)
     other = signed_in(running, running.new_customer())
     yield Cast(
@@ -120,7 +120,7 @@ def version(cast: Cast, ticket_id: str) -> int:
 
 
 @pytest.mark.parametrize(("endpoint", "role", "whose", "status"), CELLS)
-def test_every_role_may_do_exactly_what_the_guide_says(
+def test_every_role_gets_the_status_in_the_guide(
     cast: Cast, endpoint: str, role: str, whose: str, status: int
 ) -> None:
     method, path, body = request(cast, endpoint, role, whose)
@@ -133,8 +133,8 @@ def test_every_role_may_do_exactly_what_the_guide_says(
         assert answer.json()["status"] == status
 
 
-def test_api_gateway_itself_asks_for_what_the_guide_says(running: RunningStack) -> None:
-    """Endpoints for services want a signature and a key, the others a token; the rest answers 204 or 404."""
+def test_api_gateway_itself_requires_the_authorization_in_the_guide(running: RunningStack) -> None:
+    """Service endpoints require a signature and a key, the others a token; preflights and 404 require nothing."""
     client, (api, stage) = running.stack.client("apigateway"), running.stack.api_url.split("/")[-2:]
     deployed = {
         f"{name} {resource['path']}": (method["authorizationType"], bool(method.get("apiKeyRequired")))
@@ -154,14 +154,16 @@ def test_api_gateway_itself_asks_for_what_the_guide_says(running: RunningStack) 
     assert [s["stageName"] for s in client.get_stages(restApiId=api)["item"]] == [stage]
 
 
-def test_the_guide_names_every_operation_of_the_contract() -> None:
+def test_the_guide_lists_every_operation_of_the_contract() -> None:
     contract = (Path(__file__).parents[2] / "api" / "openapi.yaml").read_text()
     assert len({endpoint for endpoint, *_ in CELLS}) == len(re.findall(r"operationId:", contract))
 
 
 @pytest.mark.parametrize("role", ["customer", "agent", "admin", "service"])
 @pytest.mark.parametrize("named", ["own", "other"])
-def test_a_ticket_belongs_to_whom_the_caller_may_name(cast: Cast, role: str, named: str) -> None:
+def test_only_staff_and_services_may_submit_a_ticket_for_another_customer(
+    cast: Cast, role: str, named: str
+) -> None:
     path = "/service/support-request" if role == "service" else "/support-request"
     method, path, body = request(cast, f"POST {path}", role, named)
 
@@ -172,7 +174,7 @@ def test_a_ticket_belongs_to_whom_the_caller_may_name(cast: Cast, role: str, nam
     assert stored(cast, ticket_id)["customerId"] == expected
 
 
-def test_somebody_elses_ticket_cannot_be_told_from_one_that_never_was(cast: Cast) -> None:
+def test_another_customers_ticket_gets_the_same_response_as_a_missing_ticket(cast: Cast) -> None:
     customer = cast.actors["customer"]
 
     hidden = customer.send("GET", f"/tickets/{cast.other.fail()}", None)
@@ -182,7 +184,7 @@ def test_somebody_elses_ticket_cannot_be_told_from_one_that_never_was(cast: Cast
     assert hidden.json() == missing.json()
 
 
-def test_customers_list_only_their_own_tickets_and_staff_list_all(cast: Cast) -> None:
+def test_customers_list_only_their_own_tickets_and_staff_list_all_tickets(cast: Cast) -> None:
     def listed(role: str) -> set[str]:
         page = cast.actors[role].send("GET", "/tickets?limit=100", None).json()
         return {ticket["customerId"] for ticket in page["tickets"]}

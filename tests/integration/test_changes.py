@@ -1,9 +1,9 @@
-"""Agents change tickets on the running stack, whatever the tickets' customers do meanwhile."""
+"""Agents change tickets on the running stack while customers give feedback."""
 
 from tests.helpers.running_stack import RunningStack
 
 
-def test_feedback_between_an_agents_look_and_change_is_no_conflict(stack: RunningStack) -> None:
+def test_feedback_between_an_agents_read_and_change_is_not_a_conflict(stack: RunningStack) -> None:
     ticket_id = stack.submit({"content": "I was charged twice this month."})
     stack.outcome(ticket_id)
     agent, customer = ({"Authorization": f"Bearer {stack.token(name)}"} for name in ("agent-token", "token"))

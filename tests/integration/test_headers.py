@@ -1,4 +1,4 @@
-"""What every answer carries, whoever gives it: security headers, and leave for the one origin."""
+"""Every response, of API Gateway and of the functions, has the security headers and allows one origin."""
 
 import re
 import uuid
@@ -24,16 +24,16 @@ SECURITY = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none';",
 }
 ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
-    "a ticket accepted": (202, lambda stack: stack.post({"content": "It is broken."})),
+    "an accepted ticket": (202, lambda stack: stack.post({"content": "It is broken."})),
     "a list": (200, lambda stack: stack.http.get("/tickets", headers=bearer(stack))),
-    "a body that the gateway refuses": (400, lambda stack: stack.post({})),
+    "a body that API Gateway refuses": (400, lambda stack: stack.post({})),
     "a parameter that the function refuses": (
         400,
         lambda stack: stack.http.get("/tickets?limit=0", headers=bearer(stack)),
     ),
     "no token": (401, lambda stack: stack.http.get("/tickets")),
-    "a token that is none": (401, lambda stack: stack.get("x", token="not.a.token")),
-    "a role that may not": (
+    "an invalid token": (401, lambda stack: stack.get("x", token="not.a.token")),
+    "a role without permission": (
         403,
         lambda stack: stack.http.post(f"/tickets/{uuid.uuid4()}/replay", headers=bearer(stack)),
     ),
@@ -48,8 +48,8 @@ ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
     ),
     "a preflight request for an unknown path": (404, lambda stack: stack.http.options("/nothing")),
     "a ticket whose id is a slash": (404, lambda stack: stack.get("%2F")),
-    "a request that is not signed": (403, lambda stack: stack.http.post("/service/support-request", json={})),
-    "a token in the place of a signature": (
+    "an unsigned request": (403, lambda stack: stack.http.post("/service/support-request", json={})),
+    "a token instead of a signature": (
         403,
         lambda stack: stack.http.post("/service/support-request", json={}, headers=bearer(stack)),
     ),
@@ -65,7 +65,7 @@ def bearer(stack: RunningStack) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("status", "ask"), ANSWERS.values(), ids=ANSWERS.keys())
-def test_every_answer_carries_the_security_headers_and_the_one_origin(
+def test_every_response_has_the_security_headers_and_allows_one_origin(
     stack: RunningStack, status: int, ask: Callable[[Any], httpx.Response]
 ) -> None:
     answer = ask(stack)
@@ -80,7 +80,7 @@ def test_every_answer_carries_the_security_headers_and_the_one_origin(
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: RunningStack, path: str) -> None:
+def test_a_preflight_says_what_pages_of_the_allowed_origin_may_send(stack: RunningStack, path: str) -> None:
     answer = stack.http.options(
         path,
         headers={"Origin": stack.stack.web_url, "Access-Control-Request-Method": "POST"},
@@ -104,7 +104,7 @@ def test_a_browser_learns_what_a_page_of_the_one_origin_may_send(stack: RunningS
         ("image/png", 415),
     ],
 )
-def test_a_preflight_with_a_content_type_is_answered(
+def test_a_preflight_with_a_usual_content_type_gets_204(
     stack: RunningStack, content_type: str, status: int
 ) -> None:
     headers = {"Origin": stack.stack.web_url, "Content-Type": content_type}
@@ -115,7 +115,7 @@ def test_a_preflight_with_a_content_type_is_answered(
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1"])
-def test_pages_of_another_origin_are_told_nothing(stack: RunningStack, origin: str) -> None:
+def test_pages_of_another_origin_get_403(stack: RunningStack, origin: str) -> None:
     for answer in (
         stack.http.options("/tickets", headers={"Origin": origin, "Access-Control-Request-Method": "GET"}),
         stack.http.get("/tickets", headers=bearer(stack) | {"Origin": origin}),

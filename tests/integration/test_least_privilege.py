@@ -1,4 +1,4 @@
-"""The deployed roles: each may do what its step needs, and nothing that it must not."""
+"""Each deployed role may do what its step needs, and nothing that it must not do."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from botocore.exceptions import ClientError
 from local.stack import Stack
 from tests.helpers.running_stack import RunningStack
 
-type Call = tuple[str, str]  # an action, and the name of what it is called on
+type Call = tuple[str, str]  # an action, and the name of its resource
 
-# On the emulator the whole account may publish to a topic without a policy, unlike on AWS, and Bedrock is
-# the model stand-in: what IAM says has to do there.
+# Unlike AWS, the emulator lets the whole account publish to a topic without a policy, and its Bedrock is the
+# model stand-in. For these services the tests rely on IAM's policy simulation alone.
 NOT_ENFORCED = {"sns", "bedrock"}
 
 
 class Rights(NamedTuple):
-    """Something that a function must be able to do, and what it must not be able to do."""
+    """Calls that a function must be able to make, and calls that it must not be able to make."""
 
     needs: list[Call]
     must_not: list[Call]
@@ -154,7 +154,7 @@ class Account:
         return str(self.client("lambda").get_function_configuration(FunctionName=self.id(function))["Role"])
 
     def arn(self, name: str) -> str:
-        """The ARN of what the rights above call by this name."""
+        """The ARN of the resource with this name in the rights above."""
         region, machine = self._stack.region, self.id("TicketPipeline")
         model = f"arn:aws:bedrock:{region}::foundation-model/amazon.nova"
         parameter = machine.replace(":states:", ":ssm:").partition(":stateMachine:")[0] + ":parameter"
@@ -185,7 +185,7 @@ class Account:
         return str(answer["Attributes"]["QueueArn"])
 
     def may(self, role: str, action: str, resource: str) -> bool:
-        """What IAM says of a role."""
+        """Whether IAM allows the call."""
         answer = self.client("iam").simulate_principal_policy(
             PolicySourceArn=role, ActionNames=[action], ResourceArns=[resource]
         )
@@ -244,11 +244,11 @@ def account(stack: RunningStack) -> Account:
     return Account(stack.stack)
 
 
-def test_no_function_is_left_out(account: Account) -> None:
+def test_every_deployed_function_is_tested(account: Account) -> None:
     assert account.of_type("AWS::Lambda::Function") == set(FUNCTIONS)
 
 
-def test_every_function_has_a_role_of_its_own(account: Account) -> None:
+def test_every_function_has_its_own_role(account: Account) -> None:
     assert len({account.role_of(function) for function in FUNCTIONS}) == len(FUNCTIONS)
 
 
@@ -261,7 +261,9 @@ def test_a_function_may_do_what_its_step_needs(account: Account, function: str, 
 @pytest.mark.parametrize(
     ("function", "call"), [(f, call) for f, r in FUNCTIONS.items() for call in r.must_not]
 )
-def test_a_function_may_not_do_what_is_not_its_step(account: Account, function: str, call: Call) -> None:
+def test_a_function_may_not_do_what_its_step_does_not_need(
+    account: Account, function: str, call: Call
+) -> None:
     action, resource = call
     role, arn = account.role_of(function), account.arn(resource)
 
@@ -271,19 +273,19 @@ def test_a_function_may_not_do_what_is_not_its_step(account: Account, function: 
             account.attempt(role, action, arn)
 
 
-def test_every_function_is_really_refused_something() -> None:
+def test_every_function_has_a_refusal_that_the_emulator_enforces() -> None:
     for function, rights in FUNCTIONS.items():
         assert {action.partition(":")[0] for action, _ in rights.must_not} - NOT_ENFORCED, function
 
 
-def test_the_calls_that_are_refused_work_with_the_right_to_them(account: Account) -> None:
-    """Or their refusal would show nothing."""
+def test_the_refused_calls_succeed_with_the_necessary_rights(account: Account) -> None:
+    """Otherwise a refusal would prove nothing."""
     account.attempt(account.role_of("StoreFunction"), "dynamodb:GetItem", account.arn("table"))
     account.attempt(account.role_of("SweepFunction"), "ssm:GetParameter", account.arn("sweep age"))
     account.attempt(account.role_of("DigestFunction"), "sqs:ReceiveMessage", account.arn("digest queue"))
 
 
-def test_no_function_may_give_itself_rights_or_change_the_stack(account: Account) -> None:
+def test_no_function_may_extend_its_own_rights_or_change_the_stack(account: Account) -> None:
     for function in FUNCTIONS:
         role = account.role_of(function)
         for action in (
@@ -296,7 +298,7 @@ def test_no_function_may_give_itself_rights_or_change_the_stack(account: Account
 
 
 def called_by_the_state_machine(account: Account) -> list[Call]:
-    """Each task's action and the ARN it is called on, as the deployed definition has them."""
+    """The action and the ARN of each task in the deployed definition."""
     machine = account.client("stepfunctions").describe_state_machine(
         stateMachineArn=account.id("TicketPipeline")
     )
@@ -315,7 +317,7 @@ def called_by_the_state_machine(account: Account) -> list[Call]:
     return calls
 
 
-def test_the_state_machine_may_call_exactly_what_its_definition_names(account: Account) -> None:
+def test_the_state_machine_may_call_only_the_resources_in_its_definition(account: Account) -> None:
     role, calls = account.role("TicketPipelineRole"), called_by_the_state_machine(account)
 
     assert {action for action, _ in calls} == {"lambda:InvokeFunction", "sns:Publish", "sqs:SendMessage"}
@@ -325,11 +327,11 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(account: A
 
 
 def another(arn: str) -> str:
-    """Of another resource: with a longer name before the version, if there is one."""
+    """The ARN of another resource, with a longer name before the version, if there is one."""
     return re.sub(r"(:\d+)?$", r"-2\1", arn, count=1)
 
 
-def test_the_state_machine_may_do_nothing_else_with_what_it_calls(account: Account) -> None:
+def test_the_state_machine_may_do_nothing_else_with_the_resources_it_calls(account: Account) -> None:
     role = account.role("TicketPipelineRole")
     for action, target in called_by_the_state_machine(account):
         service = action.partition(":")[0]
@@ -370,7 +372,7 @@ def test_the_api_may_start_the_state_machine_and_nothing_else(account: Account) 
         assert not account.may(role, "dynamodb:GetItem", account.arn("table"))
 
 
-def test_the_only_function_that_the_api_calls_takes_calls_of_this_api_alone(account: Account) -> None:
+def test_only_this_api_may_call_the_function_behind_it(account: Account) -> None:
     by_function = [i for i in integrations(account) if not i.get("credentials")]
     assert by_function
     called = {re.findall(r"functions/([^/]+)/", integration["uri"])[0] for integration in by_function}

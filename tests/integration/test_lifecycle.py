@@ -1,4 +1,4 @@
-"""Starting and stopping: one clear sentence when it cannot start, and nothing left when it stops."""
+"""Starting and stopping a stack: a clear error if it cannot start, and nothing left after it stops."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def test_keys_tokens_and_logs_are_private(stack: RunningStack, name: str) -> Non
     assert (stack.folder / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_customer_wrote_is_in_no_log_of_the_stack(stack: RunningStack) -> None:
+def test_no_log_of_the_stack_contains_what_a_customer_wrote(stack: RunningStack) -> None:
     stack.outcome(stack.submit({"content": "A sentence that only this customer wrote. I was charged twice."}))
 
     for log in stack.folder.glob("*.log"):
@@ -71,7 +71,7 @@ def test_what_a_customer_wrote_is_in_no_log_of_the_stack(stack: RunningStack) ->
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_a_newcomer_submits_a_ticket_as_a_service_with_one_command(stack: RunningStack) -> None:
+def test_the_printed_command_submits_a_ticket_as_a_service(stack: RunningStack) -> None:
     (said,) = re.findall(r"^  (curl -s -K .*?)\n\n", stack.output.read_text(), re.DOTALL | re.MULTILINE)
 
     done = subprocess.run(["sh", "-c", said], capture_output=True, text=True, check=True)
@@ -79,7 +79,7 @@ def test_a_newcomer_submits_a_ticket_as_a_service_with_one_command(stack: Runnin
     assert set(json.loads(done.stdout)) == {"message", "ticketId"}
 
 
-def test_tokens_are_renewed(stack: RunningStack) -> None:
+def test_make_token_renews_the_tokens(stack: RunningStack) -> None:
     before = stack.token()
 
     done = command(stack, "token")
@@ -96,7 +96,7 @@ def test_tokens_are_renewed(stack: RunningStack) -> None:
     ("dance", "billing", 1, "must be one of store, classify, update, notify"),
     ("", "", 1, "must be one of store, classify, update, notify"),
 ])  # fmt: skip
-def test_one_task_can_be_run_with_an_event(
+def test_a_task_can_be_run_with_an_event(
     stack: RunningStack, task: str, event: str, code: int, said: str
 ) -> None:
     done = command(stack, "invoke", task, event)
@@ -116,7 +116,7 @@ def test_a_second_stack_in_the_same_folder_is_refused(stack: RunningStack) -> No
 
 
 @pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])
-def test_a_port_in_use_is_named(stack: RunningStack, tmp_path: Path, variable: str) -> None:
+def test_a_port_in_use_is_reported(stack: RunningStack, tmp_path: Path, variable: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -131,14 +131,14 @@ def test_a_port_in_use_is_named(stack: RunningStack, tmp_path: Path, variable: s
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_an_invalid_port_is_named(stack: RunningStack, port: str) -> None:
+def test_an_invalid_port_is_reported(stack: RunningStack, port: str) -> None:
     done = command(stack, "run", PORT=port)
 
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"PORT must be a number from 1 to 65535, not {port}" in done.stderr
 
 
-def test_one_port_for_two_servers_is_rejected_at_once(stack: RunningStack) -> None:
+def test_the_same_port_for_two_servers_is_rejected_immediately(stack: RunningStack) -> None:
     done = command(stack, "run", PORT="4242", EMULATOR_PORT="4242")
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -146,7 +146,7 @@ def test_one_port_for_two_servers_is_rejected_at_once(stack: RunningStack) -> No
 
 
 @pytest.mark.parametrize("asked", ["token", "invoke"])
-def test_without_a_stack_commands_say_how_to_start_one(
+def test_without_a_stack_a_command_says_how_to_start_one(
     stack: RunningStack, tmp_path: Path, asked: str
 ) -> None:
     arguments = [asked, "classify", "billing"] if asked == "invoke" else [asked]
@@ -156,27 +156,27 @@ def test_without_a_stack_commands_say_how_to_start_one(
     assert (done.returncode, done.stderr) == (1, "No local stack is running: start one with `make run`.\n")
 
 
-def test_stopping_nothing_is_no_error(stack: RunningStack, tmp_path: Path) -> None:
+def test_stopping_without_a_stack_is_not_an_error(stack: RunningStack, tmp_path: Path) -> None:
     done = command(stack, "stop", STACK_DIR=str(tmp_path))
 
     assert (done.returncode, done.stdout) == (0, "No local stack is running.\n")
 
 
-def test_an_unknown_model_is_named(stack: RunningStack, tmp_path: Path) -> None:
+def test_an_unknown_model_is_reported(stack: RunningStack, tmp_path: Path) -> None:
     done = command(stack, "run", STACK_DIR=str(tmp_path), PORT=_free(), EMULATOR_PORT=_free(), MODEL="gpt")
 
     assert done.returncode == 1
     assert "model exited with code 2: MODEL='gpt' is invalid" in done.stderr
 
 
-def test_the_emulator_accepts_only_its_own_stacks_key(stack: RunningStack) -> None:
+def test_the_emulator_accepts_only_the_key_of_its_own_stack(stack: RunningStack) -> None:
     other = replace(stack.stack.emulator, secret_access_key="local")
 
     with pytest.raises(ClientError, match="signature"):
         other.client("lambda").list_functions()
 
 
-def test_no_part_of_the_stack_serves_pages_of_other_sites(stack: RunningStack) -> None:
+def test_every_server_of_the_stack_refuses_requests_from_pages_of_other_sites(stack: RunningStack) -> None:
     addresses = [
         ("POST", f"{stack.url}/support-request"),
         ("GET", f"{stack.url}/docs"),
@@ -193,7 +193,7 @@ def test_no_part_of_the_stack_serves_pages_of_other_sites(stack: RunningStack) -
             assert "access-control-allow-origin" not in answer.headers
 
 
-def test_everything_listens_on_loopback_only(stack: RunningStack) -> None:
+def test_all_servers_listen_on_loopback_only(stack: RunningStack) -> None:
     family = descendants(stack)
     listening = [
         c.laddr.ip for p in family for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN
@@ -215,7 +215,7 @@ def starting(stack: RunningStack, tmp_path: Path) -> Iterator[RunningStack]:
 
 @pytest.fixture
 def another(starting: RunningStack) -> RunningStack:
-    """The second stack, healthy."""
+    """The second stack, when it is healthy."""
     return starting.wait_until_healthy()
 
 
@@ -231,12 +231,12 @@ def assert_nothing_is_left(stack: RunningStack, family: list[psutil.Process]) ->
     assert all(name.endswith(".log") for name in left), left
 
 
-def test_ctrl_c_in_the_middle_of_the_start_leaves_nothing(starting: RunningStack) -> None:
+def test_ctrl_c_during_the_start_leaves_nothing_behind(starting: RunningStack) -> None:
     def deploying() -> bool:
         return "Deploying" in starting.output.read_text() and len(descendants(starting)) >= 3
 
     assert wait_for(deploying, 60)
-    assert not (starting.folder / "build.log").exists(), "nothing changed, so nothing is built again"
+    assert not (starting.folder / "build.log").exists(), "nothing has changed, so nothing is built again"
     family = descendants(starting)
 
     assert starting.stop() == 0
@@ -258,7 +258,7 @@ def test_a_stop_signal_leaves_no_process_and_no_temporary_file(
     assert_nothing_is_left(another, family)
 
 
-def test_make_stop_ends_what_a_killed_stack_left_behind(another: RunningStack) -> None:
+def test_make_stop_ends_the_processes_of_a_killed_stack(another: RunningStack) -> None:
     family = descendants(another)
     another.process.kill()
     another.process.wait(timeout=10)

@@ -1,4 +1,4 @@
-"""Limits: too much is refused with a problem that says when to come back, and nothing is started."""
+"""Requests above a limit are refused with a problem that says when to retry, and start no execution."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ def problem(answer: httpx.Response) -> str:
     return str(answer.json()["type"].rpartition(":")[2])
 
 
-def test_a_client_above_its_rate_is_asked_to_wait(stack: RunningStack) -> None:
+def test_a_client_above_its_rate_gets_429_with_retry_after(stack: RunningStack) -> None:
     with stack.client_limits(rateLimit=1, burstLimit=1), ThreadPoolExecutor() as pool:
         answers = list(
             pool.map(lambda _: stack.send_as_service("POST", "/service/support-request", TICKET), range(8))
@@ -28,8 +28,8 @@ def test_a_client_above_its_rate_is_asked_to_wait(stack: RunningStack) -> None:
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
 
 
-def test_a_client_whose_quota_is_used_up_is_told_so(stack: RunningStack) -> None:
-    # A rate at which no earlier request counts any more.
+def test_a_client_above_its_quota_gets_429_and_starts_no_execution(stack: RunningStack) -> None:
+    # With this rate, earlier requests do not count.
     with stack.client_limits(quota=1, rateLimit=1000, burstLimit=1000):
         stack.send_as_service("POST", "/service/support-request", TICKET)
         before = len(stack.executions())
@@ -40,7 +40,7 @@ def test_a_client_whose_quota_is_used_up_is_told_so(stack: RunningStack) -> None
         assert len(stack.executions()) == before
 
 
-def test_the_key_of_a_client_is_counted_and_one_that_is_not_in_the_plan_is_refused(
+def test_an_api_key_outside_the_usage_plan_is_refused(
     stack: RunningStack,
 ) -> None:
     key = stack.stack.client("apigateway").create_api_key(name="not-in-the-plan", enabled=True)
@@ -50,7 +50,7 @@ def test_the_key_of_a_client_is_counted_and_one_that_is_not_in_the_plan_is_refus
     assert (answer.status_code, problem(answer)) == (403, "invalid-api-key")
 
 
-def test_a_key_without_a_signature_opens_nothing(stack: RunningStack) -> None:
+def test_an_api_key_without_a_signature_is_refused(stack: RunningStack) -> None:
     key = json.loads((stack.folder / "service.json").read_text())["apiKey"]
 
     answer = stack.http.post("/service/support-request", json=TICKET, headers={"x-api-key": key})
@@ -58,7 +58,7 @@ def test_a_key_without_a_signature_opens_nothing(stack: RunningStack) -> None:
     assert (answer.status_code, problem(answer)) == (403, "invalid-signature")
 
 
-def test_a_body_that_was_changed_after_signing_is_refused(stack: RunningStack) -> None:
+def test_a_body_that_changed_after_signing_is_refused(stack: RunningStack) -> None:
     answer = stack.send_as_service(
         "POST", "/service/support-request", TICKET, sent=TICKET | {"customerId": "somebody-else"}
     )

@@ -1,4 +1,4 @@
-"""Mail on the running stack: urgent tickets at once, the others in a digest, each once."""
+"""Mail on the running stack: urgent tickets immediately, the others in a digest, each ticket once."""
 
 import json
 import re
@@ -16,7 +16,7 @@ NORMAL = {"content": "I was charged twice this month. Please refund one payment.
 
 
 class Mails:
-    """All mails that came since the test began."""
+    """All mails since the start of the test."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._stack = stack
@@ -39,7 +39,7 @@ class Mails:
 
 
 def digest(stack: RunningStack) -> Any:
-    """Run the deployed digest, which its schedule runs every quarter of an hour."""
+    """Run the deployed digest, as its schedule does every quarter of an hour."""
     answer = stack.stack.invoke("digest", b"{}")
     result = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, result
@@ -48,7 +48,7 @@ def digest(stack: RunningStack) -> Any:
 
 @contextmanager
 def trigger_disabled(stack: RunningStack) -> Iterator[None]:
-    """Let urgent announcements pile up in their queue until the block ends."""
+    """Keep urgent notifications in their queue until the block ends."""
     client, function = stack.stack.client("lambda"), stack.stack.function_name("mail")
     (mapping,) = client.list_event_source_mappings(FunctionName=f"{function}:live")["EventSourceMappings"]
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
@@ -58,7 +58,7 @@ def trigger_disabled(stack: RunningStack) -> Iterator[None]:
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
-def test_an_urgent_ticket_is_mailed_in_full_by_itself(stack: RunningStack) -> None:
+def test_an_urgent_ticket_is_mailed_in_full(stack: RunningStack) -> None:
     mails = Mails(stack)
     ticket = stack.outcome(stack.submit(URGENT))
 
@@ -69,7 +69,7 @@ def test_an_urgent_ticket_is_mailed_in_full_by_itself(stack: RunningStack) -> No
     assert found["response"] in sent["Message"]
 
 
-def test_a_burst_is_a_few_mails_that_mention_every_ticket_once(stack: RunningStack) -> None:
+def test_a_burst_causes_only_a_few_mails_which_mention_every_ticket_once(stack: RunningStack) -> None:
     mails = Mails(stack)
     with trigger_disabled(stack), ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(stack.submit, [URGENT] * 30 + [NORMAL] * 10))
@@ -77,7 +77,7 @@ def test_a_burst_is_a_few_mails_that_mention_every_ticket_once(stack: RunningSta
     urgent = {t["ticketId"] for t in tickets if t["analysis"]["urgency"] in {"CRITICAL", "HIGH"}}
 
     assert len(urgent) == 30
-    # The emulator gives a function ten messages at once; AWS collects fifty.
+    # The emulator passes ten messages at a time to a function; AWS collects fifty.
     assert len(mails.about(urgent)) <= 4
     assert not (set(ids) - urgent) & set(mails.tickets()), "the others wait for the digest"
     assert digest(stack)["tickets"] >= 10
@@ -86,7 +86,7 @@ def test_a_burst_is_a_few_mails_that_mention_every_ticket_once(stack: RunningSta
     assert {mails.tickets()[ticket_id] for ticket_id in ids} == {1}
 
 
-def test_the_mails_can_be_read_on_this_machine(stack: RunningStack) -> None:
+def test_make_mail_shows_the_mails_of_the_local_stack(stack: RunningStack) -> None:
     Mails(stack)
     ticket_id = stack.submit(URGENT)
     shown = ""

@@ -1,4 +1,4 @@
-"""The main job, through its real front: a ticket by HTTP, read and announced, or failed for all to see."""
+"""The main job over HTTP: a ticket is stored, analysed and notified, or it fails visibly."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def contract(schema: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
 
 
-def test_the_readmes_curl_is_accepted_and_its_ticket_processed(stack: RunningStack) -> None:
+def test_the_curl_commands_of_the_readme_submit_a_ticket_and_list_it(stack: RunningStack) -> None:
     readme = (PROJECT / "README.md").read_text()
     submit, _read, list_for_agents = re.findall(r"^curl .*?[^\\]$", readme, re.DOTALL | re.MULTILINE)
 
@@ -46,11 +46,11 @@ def test_the_readmes_curl_is_accepted_and_its_ticket_processed(stack: RunningSta
     assert ticket["subject"] == "Double charge"
 
 
-def test_the_support_team_is_told_with_labels_to_filter_by(stack: RunningStack) -> None:
+def test_the_notification_has_attributes_to_filter_by(stack: RunningStack) -> None:
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
-    (announcement,) = stack.announcements()
-    labels = {name: value["StringValue"] for name, value in announcement["MessageAttributes"].items()}
+    (notification,) = stack.notifications()
+    labels = {name: value["StringValue"] for name, value in notification["MessageAttributes"].items()}
     assert labels == {
         "urgency": ticket["analysis"]["urgency"],
         "category": "BILLING",
@@ -58,10 +58,10 @@ def test_the_support_team_is_told_with_labels_to_filter_by(stack: RunningStack) 
         "needsReview": str(ticket["analysis"]["needsReview"]).lower(),
         "mail": "digest",
     }
-    assert json.loads(announcement["Body"])["analysis"] == ticket["analysis"]
+    assert json.loads(notification["Body"])["analysis"] == ticket["analysis"]
 
 
-def test_a_ticket_that_the_model_denies_ends_failed_with_its_input_in_the_queue(stack: RunningStack) -> None:
+def test_a_ticket_fails_with_its_input_in_the_queue_if_the_model_call_is_denied(stack: RunningStack) -> None:
     stack.fail_model(deny=1.0)
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
@@ -71,19 +71,19 @@ def test_a_ticket_that_the_model_denies_ends_failed_with_its_input_in_the_queue(
     assert failure["input"]["request"] == SUBMISSION
     assert failure["error"] == "ModelRejected"
     assert "AccessDeniedException" in failure["cause"]
-    assert stack.announcements() == []
+    assert stack.notifications() == []
 
 
-def test_a_throttled_model_delays_a_ticket_and_loses_nothing(stack: RunningStack) -> None:
+def test_a_throttled_model_only_delays_a_ticket(stack: RunningStack) -> None:
     stack.fail_model(next={"throttle": 2})
 
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
     assert ticket["status"] == "PROCESSED"
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
-def test_a_request_sent_again_with_its_key_is_the_same_ticket(stack: RunningStack) -> None:
+def test_requests_with_the_same_idempotency_key_are_the_same_ticket(stack: RunningStack) -> None:
     key = str(uuid.uuid4())
     spelled = [("Idempotency-Key", key), ("idempotency-key", key), ("Idempotency-Key", key.upper())]
     ids = {stack.submit(SUBMISSION, **{name: value}) for name, value in spelled}
@@ -97,7 +97,7 @@ def test_a_request_sent_again_with_its_key_is_the_same_ticket(stack: RunningStac
 
 
 @pytest.mark.parametrize("key", ["not-a-uuid", "x" * 36, "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f\tx"])
-def test_a_key_that_is_no_uuid_is_ignored(stack: RunningStack, key: str) -> None:
+def test_an_idempotency_key_that_is_not_a_uuid_is_ignored(stack: RunningStack, key: str) -> None:
     ticket_id = stack.submit(SUBMISSION, **{"Idempotency-Key": key})
 
     assert ticket_id != key
@@ -105,23 +105,23 @@ def test_a_key_that_is_no_uuid_is_ignored(stack: RunningStack, key: str) -> None
     assert stack.outcome(ticket_id)["status"] == "PROCESSED"
 
 
-def test_a_key_whose_name_is_spelled_otherwise_is_ignored(stack: RunningStack) -> None:
+def test_an_idempotency_key_in_a_header_of_another_case_is_ignored(stack: RunningStack) -> None:
     key = str(uuid.uuid4())
     assert stack.submit(SUBMISSION, **{"IDEMPOTENCY-KEY": key}) != key
 
 
-def test_tickets_sent_at_once_are_each_processed_and_announced_once(stack: RunningStack) -> None:
+def test_simultaneous_tickets_are_each_processed_and_notified_once(stack: RunningStack) -> None:
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(stack.submit, [{"content": f"Ticket {n}: I cannot sign in."} for n in range(24)]))
     tickets = [stack.outcome(ticket_id) for ticket_id in ids]
 
-    announced = [json.loads(message["Body"])["ticketId"] for message in stack.announcements()]
+    notified = [json.loads(message["Body"])["ticketId"] for message in stack.notifications()]
     assert {ticket["status"] for ticket in tickets} == {"PROCESSED"}
     assert [ticket["content"] for ticket in tickets] == [f"Ticket {n}: I cannot sign in." for n in range(24)]
-    assert sorted(announced) == sorted(ids)
+    assert sorted(notified) == sorted(ids)
 
 
-def test_a_ticket_in_another_language_is_answered_in_it(stack: RunningStack) -> None:
+def test_the_language_of_a_ticket_is_recognised(stack: RunningStack) -> None:
     content = "No puedo entrar en mi cuenta, la contraseña no funciona desde ayer."
     ticket = stack.outcome(stack.submit({"content": content}))
 
@@ -129,16 +129,16 @@ def test_a_ticket_in_another_language_is_answered_in_it(stack: RunningStack) -> 
     assert ticket["analysis"]["category"] == "ACCOUNT"
 
 
-def test_the_stack_tells_what_happens_to_a_ticket(stack: RunningStack) -> None:
+def test_the_stack_prints_each_step_of_a_ticket(stack: RunningStack) -> None:
     ticket = stack.outcome(stack.submit(SUBMISSION))
 
-    def told() -> list[str]:
+    def printed() -> list[str]:
         return [line for line in stack.output.read_text().splitlines() if ticket["ticketId"] in line]
 
-    assert wait_for(lambda: len(told()) >= 4, 10)
-    events = [line.split("  ")[2] for line in told()]
+    assert wait_for(lambda: len(printed()) >= 4, 10)
+    events = [line.split("  ")[2] for line in printed()]
     assert events == ["stored", "classified", "updated", "support notified"]
-    assert not [line for line in told() if "charged twice" in line]
+    assert not [line for line in printed() if "charged twice" in line]
 
 
 HOSTILE = {
@@ -160,22 +160,22 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_text_goes_through_byte_for_byte(stack: RunningStack, text: str) -> None:
+def test_hostile_text_is_stored_and_notified_unchanged(stack: RunningStack, text: str) -> None:
     ticket = stack.outcome(stack.submit({"content": text, "subject": text[:200]}))
 
-    (announcement,) = stack.announcements()
+    (notification,) = stack.notifications()
     assert (ticket["content"], ticket["subject"]) == (text, text[:200])
-    assert json.loads(announcement["Body"])["content"] == text
+    assert json.loads(notification["Body"])["content"] == text
     assert ticket["ticketId"] != "forged"
 
 
-def test_eight_thousand_characters_of_four_bytes_go_through(stack: RunningStack) -> None:
+def test_eight_thousand_characters_of_four_bytes_are_stored_unchanged(stack: RunningStack) -> None:
     text = "😀" * 8000
 
     assert stack.outcome(stack.submit({"content": text}))["content"] == text
 
 
-def test_hostile_text_comes_back_from_the_failed_tickets_queue_byte_for_byte(stack: RunningStack) -> None:
+def test_hostile_text_is_in_the_failed_tickets_queue_unchanged(stack: RunningStack) -> None:
     stack.fail_model(deny=1.0)
     text = "\n".join(HOSTILE.values())
     stack.outcome(stack.submit({"content": text}))

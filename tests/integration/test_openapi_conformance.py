@@ -1,8 +1,8 @@
-"""The API answers as api/openapi.yaml says, whatever it is sent and whoever sends it.
+"""Every response of the API, to valid and invalid requests of every role, matches api/openapi.yaml.
 
-Schemathesis makes the requests from the document, valid and invalid ones; FUZZ_EXAMPLES is their number.
-FUZZ_SEED is the number that they are drawn from. Without it they are the same in every run, and must reach
-every expected answer; with it, a run reports the answers that it did not reach.
+Schemathesis generates the requests from the document. FUZZ_EXAMPLES is their number, and FUZZ_SEED the seed of
+all random choices. Without a seed, every run is the same and must reach every expected response; with a seed, a
+run reports the expected responses that it did not reach.
 """
 
 import json
@@ -43,7 +43,7 @@ CHANGE = "PATCH /tickets/{ticketId}"
 REPLAY = "POST /tickets/{ticketId}/replay"
 RATE = "POST /tickets/{ticketId}/feedback"
 
-# Who sends what, and the answers that must be among those that come back: the requests reach the work itself.
+# Caller, operation, and statuses that must occur, which shows that the requests reach the code itself.
 CALLS = [
     ("customer", SUBMIT, {202, 400}),
     ("customer", LIST, {200, 400}),
@@ -83,7 +83,7 @@ CHECKS = [
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The running API: how each caller proves who they are, what there is to work on, what was answered."""
+    """The running API: how each caller authenticates, the tickets, and the statuses so far."""
 
     url: str
     callers: dict[str, Callable[[Any], Any]]
@@ -93,7 +93,7 @@ class World:
     not_reached: list[str] = field(default_factory=list)
 
     def up_to_date(self, case: Case[Any], category: str) -> Case[Any]:
-        """A change that is about the ticket as it stands, with a category that there is."""
+        """A change of the ticket's current version, with an existing category."""
         body: Any = case.body
         ticket_id = case.path_parameters["ticketId"]
         body["version"] = self.version(ticket_id) if ticket_id in self.tickets else 1
@@ -104,14 +104,14 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(running: RunningStack) -> Iterator[World]:
-    """Tickets of several people, failed and processed."""
+    """The API with failed and processed tickets of several customers."""
     tokens = {role: running.token(file) for role, file in TOKENS.items()}
     running.fail_model(deny=1.0)
     failed = submitted(running, [tokens["customer"]] * 2)
     running.fail_model()
     processed = submitted(running, [tokens["customer"], *tokens.values(), running.new_customer()])
     callers = {role: bearer(token) for role, token in tokens.items()}
-    # The limits of a service client would refuse most requests.
+    # With the usual limits of a service client, most requests would be refused.
     with running.client_limits(rateLimit=10000, burstLimit=5000, quota=1_000_000):
         world = World(
             running.stack.web_url,
@@ -126,7 +126,7 @@ def world(running: RunningStack) -> Iterator[World]:
 
 
 def submitted(running: RunningStack, tokens: list[str]) -> list[str]:
-    """The ids of new tickets, one for each token, once their processing has ended."""
+    """Submit a ticket with each token; return the ids when all are processed or failed."""
     answers = [running.post({"content": "I was charged twice."}, token=token) for token in tokens]
     ids = [str(answer.json()["ticketId"]) for answer in answers]
     for ticket_id in ids:
@@ -151,7 +151,7 @@ def service(running: RunningStack) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize(("caller", "label", "expected"), CALLS)
-def test_every_answer_is_as_documented(world: World, caller: str, label: str, expected: set[int]) -> None:
+def test_every_response_is_as_documented(world: World, caller: str, label: str, expected: set[int]) -> None:
     operation = SCHEMA.find_operation_by_label(label)
     assert operation is not None
     seen: Counter[int] = Counter()
@@ -165,7 +165,7 @@ def test_every_answer_is_as_documented(world: World, caller: str, label: str, ex
     number = max(4, math.ceil(EXAMPLES * share(caller) / sum(share(caller) for caller, _, _ in CALLS)))
     invalid = number // 2 if operation.body or operation.query else 0
     if label in SUBMITTING and caller != "nobody":
-        # What is accepted is processed, too, which costs more than all the rest.
+        # Accepted tickets are also processed, which takes longer than everything else.
         invalid = number - max(number // 10, 2)
     examples(valid(operation, world), number - invalid, send)
     if invalid:
@@ -187,12 +187,12 @@ def test_the_web_server_publishes_the_document_with_its_own_url(stack: RunningSt
 
 
 def share(caller: str) -> int:
-    """A caller's weight: nobody is refused, whatever they send."""
+    """A caller's weight. It is low for callers without credentials: every request is refused."""
     return 1 if caller == "nobody" else 4
 
 
 def examples(strategy: SearchStrategy[Case[Any]], number: int, send: Callable[[Case[Any]], None]) -> None:
-    """Send as many examples, always the same for the same SEED."""
+    """Send this number of examples, always the same for the same SEED."""
     limits = settings(
         max_examples=number,
         phases=[Phase.generate],
@@ -204,7 +204,7 @@ def examples(strategy: SearchStrategy[Case[Any]], number: int, send: Callable[[C
 
 
 def valid(operation: Any, world: World) -> SearchStrategy[Case[Any]]:
-    """Valid requests, most of them about tickets that there are."""
+    """Valid requests, most of them about existing tickets."""
     any_request: SearchStrategy[Case[Any]] = operation.as_strategy()
     if operation.label == LIST:
         return any_request.map(without_cursor)
@@ -222,6 +222,6 @@ def valid(operation: Any, world: World) -> SearchStrategy[Case[Any]]:
 
 
 def without_cursor(case: Case[Any]) -> Case[Any]:
-    """No cursor can be made up: to the API they are like any text."""
+    """Remove the cursor: an invented cursor is never valid."""
     case.query.pop("cursor", None)
     return case

@@ -1,4 +1,4 @@
-"""The operators' commands on a running stack: what failed is run again, once, and nothing else changes."""
+"""The operators' commands on a running stack: failed tickets are replayed once, and nothing else changes."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def ops(stack: RunningStack, command: str, **environment: str) -> "subprocess.Co
 
 
 def failed_ticket(stack: RunningStack) -> str:
-    """A ticket that failed because the model denied it; the model works again."""
+    """A ticket that failed because its model call was denied; the model works again."""
     stack.fail_model(deny=1.0)
     ticket = stack.outcome(stack.submit(SUBMISSION))
     assert ticket["status"] == "FAILED"
@@ -31,7 +31,7 @@ def failed_ticket(stack: RunningStack) -> str:
 
 
 def waiting(stack: RunningStack, queue_url: str) -> int:
-    """How many messages a queue holds, visible, being worked on, or delayed."""
+    """The number of messages in a queue: visible, in flight and delayed."""
     counts = stack.stack.client("sqs").get_queue_attributes(
         QueueUrl=queue_url,
         AttributeNames=[f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")],
@@ -40,14 +40,14 @@ def waiting(stack: RunningStack, queue_url: str) -> int:
 
 
 def replay_by_hand(stack: RunningStack, *messages: Any) -> None:
-    """What "Start DLQ redrive" in the console does; returns when all have come out of the waiting room."""
+    """Do what "Start DLQ redrive" in the console does; return when the waiting room is empty."""
     url = stack.stack.waiting_room_url
     for message in messages:
         stack.stack.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message))
     assert wait_for(lambda: waiting(stack, url) == 0, 30)
 
 
-def announced(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
+def notified(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
     assert wait_for(lambda: "notifiedAt" in stack.get(ticket_id).json(), 60)
     return dict(stack.get(ticket_id).json())
 
@@ -62,19 +62,19 @@ def shown(name: str) -> str:
     return re.sub("-r[0-9a-f]{8}$", "-r…", name)
 
 
-def test_an_admin_replays_a_failed_ticket_by_the_api(stack: RunningStack) -> None:
+def test_an_admin_replays_a_failed_ticket_through_the_api(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     admin = {"Authorization": f"Bearer {stack.token('admin-token')}"}
 
     answer = stack.http.post(f"/tickets/{ticket_id}/replay", headers=admin)
 
     assert answer.status_code == 202
-    assert announced(stack, ticket_id)["status"] == "PROCESSED"
-    told = [json.loads(announcement["Body"])["ticketId"] for announcement in stack.announcements()]
-    assert told.count(ticket_id) == 1
+    assert notified(stack, ticket_id)["status"] == "PROCESSED"
+    notified_ids = [json.loads(notification["Body"])["ticketId"] for notification in stack.notifications()]
+    assert notified_ids.count(ticket_id) == 1
 
 
-def test_a_failed_ticket_is_replayed_and_announced_once(stack: RunningStack) -> None:
+def test_a_failed_ticket_is_replayed_and_notified_once(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
 
     done = ops(stack, "replay", TICKET=ticket_id)
@@ -91,11 +91,11 @@ def test_a_failed_ticket_is_replayed_and_announced_once(stack: RunningStack) -> 
         (ticket_id, "ModelRejected"),
         (f"{ticket_id}-r…", "PROCESSED"),
     ]
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
     assert stack.failures() == []
 
 
-def test_a_dismissed_ticket_leaves_the_queue_and_stays_with_the_reason(stack: RunningStack) -> None:
+def test_a_dismissed_ticket_leaves_the_queue_and_keeps_the_reason(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     reason = "Answered by mail."
 
@@ -117,14 +117,14 @@ def test_a_dismissed_ticket_leaves_the_queue_and_stays_with_the_reason(stack: Ru
     assert [json.loads(one["message"])["dismissed"]["reason"] for one in logged] == [reason]
 
 
-def test_a_message_that_is_moved_to_the_waiting_room_restarts_its_ticket(stack: RunningStack) -> None:
+def test_a_message_in_the_waiting_room_restarts_its_ticket(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
 
     replay_by_hand(stack, *stack.failures())
 
-    ticket = announced(stack, ticket_id)
+    ticket = notified(stack, ticket_id)
     assert (ticket["status"], ticket["attempts"]) == ("PROCESSED", 2)
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
 def test_a_ticket_whose_message_is_replayed_twice_is_processed_once(stack: RunningStack) -> None:
@@ -133,16 +133,16 @@ def test_a_ticket_whose_message_is_replayed_twice_is_processed_once(stack: Runni
 
     replay_by_hand(stack, message, message)
 
-    assert announced(stack, ticket_id)["attempts"] == 2
+    assert notified(stack, ticket_id)["attempts"] == 2
     assert executions(stack, ticket_id) == [ticket_id, f"{ticket_id}-r…", f"{ticket_id}-r…"]
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
 def test_replaying_a_processed_ticket_changes_nothing(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     (message,) = stack.failures()
     replay_by_hand(stack, message)
-    before = announced(stack, ticket_id)
+    before = notified(stack, ticket_id)
 
     replay_by_hand(stack, message)
     done = ops(stack, "replay", TICKET=ticket_id)
@@ -150,10 +150,10 @@ def test_replaying_a_processed_ticket_changes_nothing(stack: RunningStack) -> No
     assert done.returncode == 0
     assert done.stdout.startswith(f"Ticket {ticket_id} is already processed (notification sent at ")
     assert stack.get(ticket_id).json() == before
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
-def test_a_failed_ticket_whose_message_is_gone_is_replayed_from_the_table(stack: RunningStack) -> None:
+def test_a_failed_ticket_without_a_message_is_replayed_from_the_table(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     stack.failures()
 
@@ -162,10 +162,10 @@ def test_a_failed_ticket_whose_message_is_gone_is_replayed_from_the_table(stack:
     assert done.returncode == 0, done.stderr
     ticket = stack.get(ticket_id).json()
     assert (ticket["status"], ticket["content"]) == ("PROCESSED", SUBMISSION["content"])
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
-def test_a_ticket_that_fails_again_is_told_and_can_be_replayed_again(stack: RunningStack) -> None:
+def test_a_ticket_that_fails_again_is_reported_and_can_be_replayed_again(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
 
     stack.fail_model(deny=1.0)
@@ -177,10 +177,10 @@ def test_a_ticket_that_fails_again_is_told_and_can_be_replayed_again(stack: Runn
     assert f"{ticket_id}  failed again: ModelRejected\n" in again.stdout
     assert done.returncode == 0, done.stdout
     assert stack.get(ticket_id).json()["attempts"] == 3
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
-def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: RunningStack) -> None:
+def test_a_dry_run_lists_the_failed_tickets_and_changes_nothing(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     before = stack.get(ticket_id).json()
 
@@ -195,7 +195,7 @@ def test_a_dry_run_lists_what_failed_and_changes_nothing(stack: RunningStack) ->
     assert [failure["input"]["ticketId"] for failure in stack.failures()] == [ticket_id]
 
 
-def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: RunningStack) -> None:
+def test_filters_by_error_and_age_exclude_other_tickets(stack: RunningStack) -> None:
     other = failed_ticket(stack)
     old = str(uuid.uuid4())
     message = {
@@ -226,13 +226,13 @@ def test_filters_by_error_and_age_leave_the_other_tickets_alone(stack: RunningSt
     assert [failure["input"]["ticketId"] for failure in stack.failures()] == [other]
 
 
-def test_a_message_that_nothing_can_be_started_from_comes_back(stack: RunningStack) -> None:
+def test_an_unreadable_message_returns_to_the_failed_tickets_queue(stack: RunningStack) -> None:
     replay_by_hand(stack, {"poison": True})
 
     assert stack.failures() == [{"poison": True}]
 
 
-def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_itself(
+def test_a_replayed_ticket_waits_while_the_model_throttles_and_continues_automatically(
     stack: RunningStack,
 ) -> None:
     ticket_id = failed_ticket(stack)
@@ -240,7 +240,7 @@ def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_i
 
     done = ops(stack, "replay", TICKET=ticket_id, DEADLINE="25")
     again = ops(stack, "replay", TICKET=ticket_id)
-    # Not while an execution tries it again.
+    # The ticket is not listed while an execution retries it.
     assert wait_for(
         lambda: "1 ticket is waiting: 1 for ModelThrottled;" in ops(stack, "replay", DRY_RUN="1").stdout, 60
     )
@@ -250,12 +250,12 @@ def test_while_the_model_throttles_a_replayed_ticket_waits_and_then_goes_on_by_i
     assert done.stdout.splitlines()[-1].startswith("0 of 1 processed. 1 still waiting after 25 s")
     assert again.returncode == 0
     assert "failed" not in done.stdout.splitlines()[-1]
-    assert announced(stack, ticket_id)["status"] == "PROCESSED"
-    assert len(stack.announcements()) == 1
+    assert notified(stack, ticket_id)["status"] == "PROCESSED"
+    assert len(stack.notifications()) == 1
     assert stack.failures() == []
 
 
-def test_a_message_that_sqs_took_out_of_the_waiting_room_is_replayed_from_the_beginning(
+def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed(
     stack: RunningStack,
 ) -> None:
     ticket_id = str(uuid.uuid4())
@@ -287,7 +287,7 @@ def test_a_message_that_sqs_took_out_of_the_waiting_room_is_replayed_from_the_be
     assert stack.failures() == []
 
 
-def test_a_stack_is_found_by_its_name_as_in_an_account(stack: RunningStack) -> None:
+def test_a_stack_is_selected_by_its_name_as_in_an_aws_account(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
     account = stack.stack.emulator.variables() | {"STACK_DIR": "/nowhere"}
 
@@ -299,7 +299,7 @@ def test_a_stack_is_found_by_its_name_as_in_an_account(stack: RunningStack) -> N
 
 @contextmanager
 def store_without_rights(stack: RunningStack) -> Iterator[None]:
-    """Store Ticket may not use the table. (What one sets on a function does not reach its live version.)"""
+    """Deny Store Ticket the table through its role; a change of the function would not affect its alias."""
     iam, functions = stack.stack.client("iam"), stack.stack.client("lambda")
     configuration = functions.get_function_configuration(FunctionName=stack.stack.function_name("store"))
     policy = {"RoleName": configuration["Role"].rpartition("/")[2], "PolicyName": "no-table"}
@@ -312,11 +312,11 @@ def store_without_rights(stack: RunningStack) -> Iterator[None]:
         iam.delete_role_policy(**policy)
 
 
-def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: RunningStack) -> None:
+def test_a_ticket_that_is_only_in_the_log_is_recovered_once(stack: RunningStack) -> None:
     with store_without_rights(stack):
         ticket_id = stack.submit(SUBMISSION)
         assert wait_for(lambda: waiting(stack, stack.stack.failed_tickets_queue_url) == 1, 60)
-    # As if the queue had been down, too.
+    # This empties the queue, as if it had been down, too.
     assert [failure["error"] for failure in stack.failures()] == ["StoreRejected"]
     assert stack.get(ticket_id).status_code == 404
 
@@ -335,10 +335,10 @@ def test_a_ticket_that_only_the_log_holds_is_recovered_once(stack: RunningStack)
     ticket = stack.get(ticket_id).json()
     assert (ticket["status"], ticket["content"]) == ("PROCESSED", SUBMISSION["content"])
     assert executions(stack, ticket_id) == [ticket_id, f"{ticket_id}-r…"]
-    assert len(stack.announcements()) == 1
+    assert len(stack.notifications()) == 1
 
 
-def test_a_replay_of_everything_leaves_nothing_failed(stack: RunningStack) -> None:
+def test_a_replay_of_everything_leaves_no_failed_tickets(stack: RunningStack) -> None:
     failed_ticket(stack)
 
     done = ops(stack, "replay")

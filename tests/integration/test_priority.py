@@ -1,4 +1,4 @@
-"""Priority on the running stack: what a service asks for gets a ticket past those that wait."""
+"""Priority on the running stack: a service's ticket with priority does not wait behind other tickets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def submit_as_service(stack: RunningStack, **more: str) -> str:
 
 @contextmanager
 def backlog(stack: RunningStack) -> Iterator[None]:
-    """The consumer takes no tickets without priority, as if many stood before those of this test."""
+    """Stop the consumer of tickets without priority, as if a long backlog came first."""
     client = stack.stack.client("lambda")
     (mapping,) = [
         one["UUID"]
@@ -36,7 +36,7 @@ def backlog(stack: RunningStack) -> Iterator[None]:
     client.update_event_source_mapping(UUID=mapping, Enabled=True)
 
 
-def test_a_ticket_with_priority_does_not_stand_behind_those_that_wait(stack: RunningStack) -> None:
+def test_a_ticket_with_priority_does_not_wait_behind_other_tickets(stack: RunningStack) -> None:
     with backlog(stack):
         stack.fail_model(throttle=1.0)
         others = [submit_as_service(stack), stack.submit(CONTENT)]
@@ -53,7 +53,7 @@ def test_a_ticket_with_priority_does_not_stand_behind_those_that_wait(stack: Run
         assert stack.outcome(ticket_id, token=stack.token("agent-token"))["status"] == "PROCESSED"
 
 
-def test_any_other_priority_and_any_of_a_customer_is_refused(stack: RunningStack) -> None:
+def test_an_invalid_priority_and_any_priority_from_users_is_refused(stack: RunningStack) -> None:
     for priority in ("normal", "HIGH", "", None, 1):
         assert stack.send_as_service("POST", PATH, FROM_SERVICE | {"priority": priority}).status_code == 400
     for token in ("token", "agent-token", "admin-token"):

@@ -1,4 +1,4 @@
-"""What the API refuses: with a clear word, with nothing started and nothing stored."""
+"""The API refuses invalid requests with a clear reason, and starts and stores nothing."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def expected(case: str) -> int:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_request_is_refused_clearly_and_starts_nothing(stack: RunningStack, case: str) -> None:
+def test_an_invalid_request_gets_a_reason_and_starts_nothing(stack: RunningStack, case: str) -> None:
     before = (len(stack.executions()), stack.stored())
 
     answer = send(stack, case)
@@ -52,7 +52,7 @@ def test_a_bad_request_is_refused_clearly_and_starts_nothing(stack: RunningStack
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_a_good_request_is_accepted(stack: RunningStack, case: str) -> None:
+def test_a_valid_request_is_accepted(stack: RunningStack, case: str) -> None:
     assert send(stack, case).status_code == 202
 
 
@@ -66,7 +66,7 @@ def test_a_good_request_is_accepted(stack: RunningStack, case: str) -> None:
         ({"content": 5}, "integer"),
     ],
 )
-def test_a_refusal_says_what_was_wrong(stack: RunningStack, body: dict[str, Any], said: str) -> None:
+def test_a_refusal_says_what_is_wrong(stack: RunningStack, body: dict[str, Any], said: str) -> None:
     answer = stack.post(body)
 
     assert answer.status_code == 400
@@ -88,7 +88,7 @@ def unsigned(token: str) -> str:
 
 
 @pytest.mark.parametrize("forge", [forged, unsigned, lambda _: "nonsense", lambda token: token[:-8]])
-def test_a_forged_token_opens_nothing(stack: RunningStack, forge: Any) -> None:
+def test_a_forged_token_is_refused(stack: RunningStack, forge: Any) -> None:
     before = (len(stack.executions()), stack.stored())
 
     for answer in (
@@ -100,7 +100,7 @@ def test_a_forged_token_opens_nothing(stack: RunningStack, forge: Any) -> None:
     assert (len(stack.executions()), stack.stored()) == before
 
 
-def test_an_expired_token_opens_nothing(stack: RunningStack) -> None:
+def test_an_expired_token_is_refused(stack: RunningStack) -> None:
     client = stack.stack.client("cognito-idp").create_user_pool_client(
         UserPoolId=stack.stack.user_pool_id,
         ClientName="short-lived",
@@ -119,7 +119,7 @@ def test_an_expired_token_opens_nothing(stack: RunningStack) -> None:
 
 
 @pytest.mark.parametrize("kind", ["AccessToken", "RefreshToken"])
-def test_only_an_id_token_opens_something(stack: RunningStack, kind: str) -> None:
+def test_only_an_id_token_is_accepted(stack: RunningStack, kind: str) -> None:
     token = stack.new_customer(kind=kind)
 
     answer = stack.post({"content": "x"}, token=token)
@@ -128,14 +128,14 @@ def test_only_an_id_token_opens_something(stack: RunningStack, kind: str) -> Non
     assert answer.json()["type"] == "urn:support-pipeline:unauthenticated"
 
 
-def test_a_body_beyond_ten_megabytes_gets_api_gateways_own_answer(stack: RunningStack) -> None:
+def test_a_body_above_ten_megabytes_gets_api_gateways_own_response(stack: RunningStack) -> None:
     answer = stack.post({"content": "x" * 10_500_000})
 
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
 
 
-def test_every_request_and_refusal_leaves_a_line_in_the_access_log_and_no_secret(stack: RunningStack) -> None:
-    agent = f'"{uuid.uuid4()}\\'  # what would end a string, if it were not escaped
+def test_the_access_log_has_a_line_for_every_request_and_no_secrets(stack: RunningStack) -> None:
+    agent = f'"{uuid.uuid4()}\\'  # these characters would end a string if they were not escaped
     answers = [
         stack.post({"content": "a secret word"}, **{"User-Agent": agent}),
         stack.http.get("/tickets?cursor=a-secret-word", headers={"User-Agent": agent}),
@@ -164,7 +164,7 @@ def test_every_request_and_refusal_leaves_a_line_in_the_access_log_and_no_secret
     assert not [secret for secret in ("secret", stack.token()) if secret in str(lines)]
 
 
-def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: RunningStack) -> None:
+def test_a_customer_cannot_replace_another_customers_ticket_by_its_id(stack: RunningStack) -> None:
     ticket_id = stack.submit({"content": "I cannot sign in."})
     before = stack.outcome(ticket_id)
     stranger = stack.new_customer()
@@ -174,14 +174,14 @@ def test_another_customers_ticket_cannot_be_replaced_by_its_id(stack: RunningSta
         == 202
     )
 
-    (own,) = announced(stack, stranger, 1)
+    (own,) = notified_tickets(stack, stranger, 1)
     assert own["idempotencyKey"] == ticket_id != own["ticketId"]
     assert stack.get(own["ticketId"], token=stranger).json()["content"] == "Mine now."
     assert stack.get(ticket_id, token=stranger).status_code == 404
     assert stack.get(ticket_id).json() == before
 
 
-def test_one_key_for_many_tickets_makes_a_ticket_of_each_and_no_work_for_operators(
+def test_different_requests_with_the_same_key_become_different_tickets_and_none_fails(
     stack: RunningStack,
 ) -> None:
     customer, key = stack.new_customer(), str(uuid.uuid4())
@@ -190,18 +190,18 @@ def test_one_key_for_many_tickets_makes_a_ticket_of_each_and_no_work_for_operato
         for number in range(20):
             body = {"content": f"Parcel {number} has not arrived."}
             assert stack.post(body, token=customer, **{"Idempotency-Key": key}).status_code == 202
-        tickets = announced(stack, customer, 20)
+        tickets = notified_tickets(stack, customer, 20)
         assert wait_for(lambda: all(one["status"] != "RUNNING" for one in stack.executions()), 60)
 
     assert {ticket["status"] for ticket in tickets} == {"PROCESSED"}
     assert [ticket.get("idempotencyKey", key) for ticket in tickets] == [key] * 20
-    told = Counter(json.loads(announcement["Body"])["ticketId"] for announcement in stack.announcements())
-    assert [told[ticket["ticketId"]] for ticket in tickets] == [1] * 20
+    notified = Counter(json.loads(message["Body"])["ticketId"] for message in stack.notifications())
+    assert [notified[ticket["ticketId"]] for ticket in tickets] == [1] * 20
     assert stack.failures() == []
 
 
-def announced(stack: RunningStack, customer: str, count: int) -> list[dict[str, Any]]:
-    """All tickets of a customer, once there are so many and all are announced."""
+def notified_tickets(stack: RunningStack, customer: str, count: int) -> list[dict[str, Any]]:
+    """All tickets of a customer, when there are `count` of them and each has its notification."""
     tickets: list[dict[str, Any]] = []
 
     def ended() -> bool:

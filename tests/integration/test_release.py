@@ -33,7 +33,7 @@ def deploy(stack: RunningStack, **parameters: str) -> None:
 
 
 def live(stack: RunningStack, function: str) -> dict[str, Any]:
-    """The configuration that callers of a function meet."""
+    """The configuration of a function's live version."""
     name = stack.stack.function_name(function)
     return dict(stack.stack.client("lambda").get_function_configuration(FunctionName=name, Qualifier="live"))
 
@@ -52,7 +52,7 @@ def called(stack: RunningStack) -> set[str]:
 
 @pytest.fixture
 def second_release(stack: RunningStack) -> Iterator[Any]:
-    """The stack, deployed again with another log level. At its end the first release is live again."""
+    """The stack after a deployment with another log level. Afterwards the first release is live again."""
     refused = stack.command("ops", "rollback")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "No version was published before" in refused.stderr
@@ -61,7 +61,7 @@ def second_release(stack: RunningStack) -> Iterator[Any]:
     stack.command("ops", "rollback")
 
 
-def test_a_deployment_that_changes_a_parameter_is_live_and_rolled_back_by_one_command(
+def test_a_deployment_that_changes_a_parameter_is_live_until_it_is_rolled_back(
     second_release: Any,
 ) -> None:
     stack = second_release

@@ -1,4 +1,4 @@
-"""A client that chooses its request id (`x-amzn-RequestId`) can forge nothing, and takes nobody's ticket."""
+"""A client that chooses its request id (`x-amzn-RequestId`) can forge no input and change no ticket."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ def submit(stack: RunningStack, request_id: bytes, token: str) -> httpx.Response
 
 
 def inputs(stack: RunningStack, name: str) -> list[Any]:
-    """The inputs of the executions with this name, once they have ended."""
+    """The inputs of the executions with this name, when they have ended."""
     client = stack.stack.client("stepfunctions")
     found = [e["executionArn"] for e in stack.executions() if e["name"] == name]
     described: list[Any] = []
@@ -78,7 +78,9 @@ def test_a_request_id_that_is_not_a_uuid_is_not_used(stack: RunningStack, chosen
 @pytest.mark.parametrize(
     "chosen", [b"a\r\n b", b'a\r\n ","name":"x', b"a\nX-Amzn-RequestId: b", b"a\x00b", b"a\rb", b"a\x7fb"]
 )
-def test_line_breaks_and_controls_are_refused_or_forge_nothing(stack: RunningStack, chosen: bytes) -> None:
+def test_line_breaks_and_control_characters_are_refused_or_change_nothing(
+    stack: RunningStack, chosen: bytes
+) -> None:
     body = json.dumps(SUBMISSION).encode()
     head = (
         f"POST /support-request HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -98,7 +100,7 @@ def test_line_breaks_and_controls_are_refused_or_forge_nothing(stack: RunningSta
 
 
 @pytest.mark.parametrize("spelled", [str.lower, str.upper])
-def test_a_victims_ticket_id_as_request_id_leaves_the_ticket_as_it_is(
+def test_another_customers_ticket_id_as_request_id_does_not_change_the_ticket(
     stack: RunningStack, spelled: Any
 ) -> None:
     victims = stack.submit({"content": "Mine."})

@@ -1,4 +1,4 @@
-"""The sweep on the running stack: what no Catch can see is started again, and fails loudly in the end."""
+"""The sweep on the running stack: it restarts stuck tickets and fails those that waited too long."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def invoke(stack: RunningStack, function: str, payload: Any) -> Any:
 
 @pytest.fixture
 def stuck(stack: RunningStack) -> str:
-    """The id of a ticket that was stored, and whose execution then vanished."""
+    """The id of a ticket that was stored before its execution vanished."""
     ticket_id = str(uuid.uuid4())
     submission = SUBMISSION | {"ticketId": ticket_id, "caller": {"subject": "customer-7", "groups": ""}}
     run = {"execution": "vanished", "run": "arn:vanished", "enteredAt": "2026-01-31T12:00:00.000Z"}
@@ -37,13 +37,13 @@ def read(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
 
 
 def sweep(stack: RunningStack, ticket_id: str) -> dict[str, int]:
-    """What the deployed sweep does when the ticket has been pending for an hour, and its lease is over."""
+    """Run the deployed sweep as if the ticket had been pending for an hour and its lease had ended."""
     note(stack, ticket_id, timedelta(hours=1), "pendingSince", "leasedUntil")
     return dict(invoke(stack, "sweep", {}))
 
 
 def note(stack: RunningStack, ticket_id: str, ago: timedelta, *times: str) -> None:
-    """Set times of a ticket that owes something."""
+    """Set times of a pending ticket."""
     stack.stack.client("dynamodb").update_item(
         TableName=stack.stack.tickets_table,
         Key={"ticketId": {"S": ticket_id}},
@@ -53,7 +53,7 @@ def note(stack: RunningStack, ticket_id: str, ago: timedelta, *times: str) -> No
     )
 
 
-def test_a_stuck_ticket_is_swept_processed_and_announced(stack: RunningStack, stuck: str) -> None:
+def test_a_stuck_ticket_is_swept_processed_and_notified(stack: RunningStack, stuck: str) -> None:
     assert sweep(stack, stuck)["swept"] == 1
     assert invoke(stack, "sweep", {})["swept"] == 0
 
@@ -62,10 +62,10 @@ def test_a_stuck_ticket_is_swept_processed_and_announced(stack: RunningStack, st
     assert (ticket["status"], ticket["attempts"]) == ("PROCESSED", 2)
     assert re.fullmatch(f"{stuck}-r[0-9a-f]{{8}}", ticket["history"][0]["execution"])
     assert not {"waitingSince", "waitingFor", "leasedBy", "leasedUntil"} & ticket.keys()
-    assert len([a for a in stack.announcements() if json.loads(a["Body"])["ticketId"] == stuck]) == 1
+    assert len([n for n in stack.notifications() if json.loads(n["Body"])["ticketId"] == stuck]) == 1
 
 
-def test_a_ticket_that_another_execution_works_on_is_left_alone(stack: RunningStack, stuck: str) -> None:
+def test_a_ticket_that_an_execution_is_processing_is_not_swept(stack: RunningStack, stuck: str) -> None:
     note(stack, stuck, timedelta(hours=1), "pendingSince")
 
     assert invoke(stack, "sweep", {})["swept"] == 0
@@ -75,7 +75,7 @@ def test_a_ticket_that_another_execution_works_on_is_left_alone(stack: RunningSt
     assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 60)
 
 
-def test_a_ticket_whose_message_was_lost_and_that_has_waited_too_long_fails_loudly(
+def test_a_ticket_that_waited_too_long_and_whose_message_was_lost_fails(
     stack: RunningStack, stuck: str
 ) -> None:
     note(stack, stuck, timedelta(hours=1), "pendingSince", "leasedUntil")
@@ -103,7 +103,7 @@ def waits_since(stack: RunningStack, ticket_id: str, ago: timedelta) -> None:
     )
 
 
-def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept(
+def test_unreadable_items_are_set_aside_once_and_do_not_hold_up_a_stuck_ticket(
     stack: RunningStack, stuck: str
 ) -> None:
     broken = [f"broken-{number}" for number in range(30)]
@@ -112,9 +112,9 @@ def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept
 
     first, second = sweep(stack, stuck), invoke(stack, "sweep", {})
 
-    told = [failure for failure in stack.failures() if failure["error"] == "TicketUnreadable"]
+    failures = [failure for failure in stack.failures() if failure["error"] == "TicketUnreadable"]
     assert (first["swept"], first["set_aside"], second["set_aside"]) == (1, 30, 0)
-    assert sorted(failure["input"]["ticketId"] for failure in told) == sorted(broken)
+    assert sorted(failure["input"]["ticketId"] for failure in failures) == sorted(broken)
     assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 60)
     agent = {"Authorization": f"Bearer {stack.token('agent-token')}"}
     listed = stack.http.get("/tickets?limit=100", headers=agent)
@@ -123,7 +123,7 @@ def test_broken_items_are_set_aside_once_and_a_stuck_ticket_behind_them_is_swept
 
 
 def break_copy(stack: RunningStack, ticket_id: str, copy_id: str) -> None:
-    """Copy a ticket's item, with a date that the code does not write."""
+    """Copy a ticket's item, with an invalid date."""
     dynamodb, table = stack.stack.client("dynamodb"), stack.stack.tickets_table
     item = dynamodb.get_item(TableName=table, Key={"ticketId": {"S": ticket_id}})["Item"]
     broken = {"ticketId": {"S": copy_id}, "updatedAt": {"S": "now"}, "pendingSince": {"S": "2026-01-01"}}

@@ -1,4 +1,4 @@
-"""Tickets that give the model orders, read by a model that obeys every one of them, on the whole stack."""
+"""Tickets with instructions for the model, on the whole stack, with a model that obeys every one of them."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ INJECTIONS = json.loads((PROJECT / "events" / "injections" / "tickets.json").rea
 INJECTION_NAMED = {injection["name"]: injection for injection in INJECTIONS}
 PROMPT = (PROJECT / "functions" / "support" / "domain" / "prompt.txt").read_text(encoding="utf-8")
 
-# Every ticket holds it, and so does much of what the obedient model says.
+# Every ticket contains it, and so do many answers of the obedient model.
 MARKER = "okapi"
 
 ENUMS = {
@@ -38,11 +38,11 @@ SUBJECTS = {
     for review in ("", ", please check")
 }
 LANGUAGE = r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?"
-UNSEEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]"
+INVISIBLE = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ufeff]"
 
 
 class Outcomes:
-    """How the tickets ended, by their names, and all that was told of them."""
+    """The outcomes of the tickets by name, and every text that could quote them."""
 
     def __init__(self, stack: RunningStack, mailbox: str) -> None:
         def processed(injection: dict[str, str]) -> tuple[str, dict[str, Any]]:
@@ -50,25 +50,25 @@ class Outcomes:
             ticket_id = stack.submit(submission)
             return ticket_id, stack.outcome(ticket_id)
 
-        # A few at a time: how the stack bears a crowd is shown elsewhere.
+        # Only a few at a time: other tests cover load.
         with ThreadPoolExecutor(4) as pool:
             ended = dict(zip(INJECTION_NAMED, pool.map(processed, INJECTIONS), strict=True))
         self.ids = {name: ticket_id for name, (ticket_id, _) in ended.items()}
         self.tickets = {name: ticket for name, (_, ticket) in ended.items()}
-        self.announcements = {
+        self.notifications = {
             json.loads(mail["Message"])["ticketId"]: mail
             for mail in (json.loads(message["Body"]) for message in stack.messages(mailbox, wait_seconds=1))
         }
         self.failures = {failure["input"]["ticketId"]: failure for failure in stack.failures()}
-        narrated = stack.output
-        assert wait_for(lambda: all(ticket_id in narrated.read_text() for ticket_id in self.ids.values()), 10)
-        self.narrated = narrated.read_text()
+        output = stack.output
+        assert wait_for(lambda: all(ticket_id in output.read_text() for ticket_id in self.ids.values()), 10)
+        self.output = output.read_text()
         self.log = (stack.folder / "functions.log").read_text(errors="replace")
         self.customer_id = _subject(stack.token())
 
-    def announcement(self, name: str) -> dict[str, Any] | None:
-        """What the team was told: subject, message and attributes, or nothing."""
-        return self.announcements.get(self.ids[name])
+    def notification(self, name: str) -> dict[str, Any] | None:
+        """The notification of the ticket: subject, message and attributes; None if there is none."""
+        return self.notifications.get(self.ids[name])
 
 
 def _subject(token: str) -> str:
@@ -78,7 +78,7 @@ def _subject(token: str) -> str:
 
 @pytest.fixture(scope="module")
 def outcomes(running: RunningStack) -> Iterator[Outcomes]:
-    """All tickets, submitted while the model obeys, and a mailbox that shows the subject lines."""
+    """The outcomes of all tickets, submitted while the model obeys; a queue records the subject lines."""
     sqs, sns = running.stack.client("sqs"), running.stack.client("sns")
     mailbox = sqs.create_queue(QueueName="mailbox-of-untrusted-text")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=mailbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -109,12 +109,12 @@ every_valid_ticket = pytest.mark.parametrize(
 
 
 @every_ticket
-def test_a_ticket_that_gives_orders_is_analysed_or_failed_by_name(outcomes: Outcomes, name: str) -> None:
+def test_a_ticket_with_instructions_is_processed_or_fails_as_expected(outcomes: Outcomes, name: str) -> None:
     ticket = outcomes.tickets[name]
 
     if INJECTION_NAMED[name]["expect"] == "invalid":
         assert (ticket["status"], ticket["failure"]["error"]) == ("FAILED", "ModelOutputInvalid")
-        assert outcomes.announcement(name) is None
+        assert outcomes.notification(name) is None
         assert outcomes.ids[name] in outcomes.failures
     else:
         assert ticket["status"] == "PROCESSED"
@@ -122,7 +122,7 @@ def test_a_ticket_that_gives_orders_is_analysed_or_failed_by_name(outcomes: Outc
 
 
 @every_ticket
-def test_nothing_of_a_ticket_is_forged_and_its_text_is_stored_byte_for_byte(
+def test_the_fields_of_a_ticket_are_genuine_and_its_text_is_stored_unchanged(
     outcomes: Outcomes, name: str
 ) -> None:
     ticket, injection = outcomes.tickets[name], INJECTION_NAMED[name]
@@ -134,7 +134,7 @@ def test_nothing_of_a_ticket_is_forged_and_its_text_is_stored_byte_for_byte(
 
 
 @every_valid_ticket
-def test_whatever_the_model_says_only_values_of_closed_lists_leave(outcomes: Outcomes, name: str) -> None:
+def test_the_analysis_has_only_valid_values(outcomes: Outcomes, name: str) -> None:
     found = outcomes.tickets[name]["analysis"]
 
     assert not {field for field, values in ENUMS.items() if found[field] not in values}
@@ -147,27 +147,27 @@ def test_whatever_the_model_says_only_values_of_closed_lists_leave(outcomes: Out
 @pytest.mark.parametrize(
     "name", [name for name, injection in INJECTION_NAMED.items() if injection["expect"] == "reviewed"]
 )
-def test_a_foreign_address_or_the_prompt_in_the_models_words_is_reviewed(
+def test_an_answer_with_a_foreign_address_or_the_prompt_needs_review(
     outcomes: Outcomes, name: str
 ) -> None:
     assert outcomes.tickets[name]["analysis"]["needsReview"]
 
 
 @every_valid_ticket
-def test_what_a_person_reads_of_the_models_words_holds_nothing_unseen(outcomes: Outcomes, name: str) -> None:
+def test_the_texts_of_the_model_have_no_invisible_characters(outcomes: Outcomes, name: str) -> None:
     found = outcomes.tickets[name]["analysis"]
 
-    assert not re.search(UNSEEN, "".join([found["summary"], found["response"], *found["tags"]]))
+    assert not re.search(INVISIBLE, "".join([found["summary"], found["response"], *found["tags"]]))
     assert "\n" not in "".join([found["summary"], *found["tags"]])
 
 
 @every_valid_ticket
-def test_nothing_reaches_the_subject_line_or_the_routing(outcomes: Outcomes, name: str) -> None:
-    announcement, found = outcomes.announcement(name), outcomes.tickets[name]["analysis"]
-    assert announcement is not None
+def test_the_subject_line_and_the_routing_contain_only_expected_values(outcomes: Outcomes, name: str) -> None:
+    notification, found = outcomes.notification(name), outcomes.tickets[name]["analysis"]
+    assert notification is not None
 
-    labels = {label: value["Value"] for label, value in announcement["MessageAttributes"].items()}
-    assert announcement["Subject"] in SUBJECTS
+    labels = {label: value["Value"] for label, value in notification["MessageAttributes"].items()}
+    assert notification["Subject"] in SUBJECTS
     assert labels == {
         "urgency": found["urgency"],
         "category": found["category"],
@@ -175,27 +175,27 @@ def test_nothing_reaches_the_subject_line_or_the_routing(outcomes: Outcomes, nam
         "needsReview": str(found["needsReview"]).lower(),
         "mail": "immediate" if found["urgency"] in {"CRITICAL", "HIGH"} or found["needsReview"] else "digest",
     }
-    jsonschema.validate(json.loads(announcement["Message"]), contract("Ticket"))
+    jsonschema.validate(json.loads(notification["Message"]), contract("Ticket"))
 
 
-def test_neither_the_functions_logs_nor_what_the_stack_tells_quote_a_ticket_or_the_model(
+def test_the_functions_log_and_the_output_of_the_stack_quote_no_ticket_and_no_model(
     outcomes: Outcomes,
 ) -> None:
     assert len(outcomes.log) > 10_000
-    for told in (outcomes.log, outcomes.narrated):
-        assert MARKER not in told.lower()
-        assert PROMPT.split("\n", maxsplit=1)[0] not in told
+    for text in (outcomes.log, outcomes.output):
+        assert MARKER not in text.lower()
+        assert PROMPT.split("\n", maxsplit=1)[0] not in text
         assert not [
-            name for name, i in INJECTION_NAMED.items() if len(i["obeyed"]) > 14 and i["obeyed"] in told
+            name for name, i in INJECTION_NAMED.items() if len(i["obeyed"]) > 14 and i["obeyed"] in text
         ]
 
 
-def test_the_reasons_of_failures_quote_no_ticket_and_no_model(outcomes: Outcomes) -> None:
+def test_failure_messages_quote_no_ticket_and_no_model(outcomes: Outcomes) -> None:
     for failure in outcomes.failures.values():
         assert MARKER not in json.dumps({name: failure[name] for name in ("error", "cause")}).lower()
 
 
-def test_there_are_tickets_for_every_kind_of_attack() -> None:
+def test_the_tickets_cover_every_kind_of_attack() -> None:
     attacks = {injection["attack"] for injection in INJECTIONS}
 
     assert len(INJECTIONS) >= 45

@@ -1,4 +1,4 @@
-"""The first-deployment check: passes on a stack that is right, sees what is broken, leaves nothing behind."""
+"""The first-deployment check: passes on a correct stack, finds defects, and leaves nothing behind."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ ALARMS = "alarms' states"  # earlier tests raise some
 
 
 def temporary(stack: RunningStack) -> list[str]:
-    """What the check makes for itself: queues, subscriptions and users."""
+    """The temporary queues, subscriptions and users of the check."""
     aws = stack.stack
     queues = aws.client("sqs").list_queues().get("QueueUrls", [])
     subscriptions = aws.client("sns").list_subscriptions_by_topic(TopicArn=aws.support_topic_arn)
@@ -38,7 +38,7 @@ def rows(output: str) -> dict[str, str]:
     return {line[:width].strip(): line[width:].split()[0] for line in lines if line[width - 1 : width] == " "}
 
 
-def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: RunningStack) -> None:
+def test_it_passes_on_a_correct_stack_and_leaves_nothing_behind(stack: RunningStack) -> None:
     done = stack.command("ops", "verify", DEADLINE="60")
 
     results = rows(done.stdout)
@@ -54,7 +54,9 @@ def test_it_passes_on_a_stack_that_is_right_and_leaves_nothing_behind(stack: Run
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_removes_what_it_made(stack: RunningStack, how: signal.Signals) -> None:
+def test_an_interrupted_check_removes_its_temporary_resources(
+    stack: RunningStack, how: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "ops", "verify"]
     with subprocess.Popen(
         command, cwd=PROJECT, env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -63,7 +65,7 @@ def test_interrupted_it_removes_what_it_made(stack: RunningStack, how: signal.Si
         seen = []
         for line in process.stdout:
             seen.append(line)
-            # What is temporary exists, and most checks are still to come.
+            # The temporary resources exist, and most checks have not run yet.
             if line.startswith("no credentials"):
                 break
         assert temporary(stack)
@@ -74,10 +76,10 @@ def test_interrupted_it_removes_what_it_made(stack: RunningStack, how: signal.Si
     assert errors.startswith("Stopped.")
     assert "Everything temporary is removed." in rest
     assert temporary(stack) == []
-    assert wait_for(lambda: len(failed_by_purpose(stack)) == 0, 10)
+    assert wait_for(lambda: len(failed_on_purpose(stack)) == 0, 10)
 
 
-def failed_by_purpose(stack: RunningStack) -> list[Any]:
+def failed_on_purpose(stack: RunningStack) -> list[Any]:
     return [message for message in stack.failures() if message["error"] == "InvalidTicket"]
 
 
@@ -126,7 +128,7 @@ def stage_without_limits(context: CheckContext) -> Iterator[None]:
 
 
 @contextmanager
-def alias_of_the_latest(context: CheckContext) -> Iterator[None]:
+def alias_that_points_to_latest(context: CheckContext) -> Iterator[None]:
     client = context.stack.client("lambda")
     alias = {"FunctionName": context.physical_id("SweepFunction"), "Name": "live"}
     before = client.get_alias(**alias)["FunctionVersion"]
@@ -136,7 +138,7 @@ def alias_of_the_latest(context: CheckContext) -> Iterator[None]:
 
 
 @contextmanager
-def trigger_that_is_off(context: CheckContext) -> Iterator[None]:
+def disabled_trigger(context: CheckContext) -> Iterator[None]:
     client, mapping = context.stack.client("lambda"), context.physical_id("ResumeFunctionWaitingRoomQueue")
     client.update_event_source_mapping(UUID=mapping, Enabled=False)
     yield
@@ -144,7 +146,7 @@ def trigger_that_is_off(context: CheckContext) -> Iterator[None]:
 
 
 @contextmanager
-def alarm_that_tells_nobody(context: CheckContext) -> Iterator[None]:
+def alarm_without_actions(context: CheckContext) -> Iterator[None]:
     client, name = context.stack.client("cloudwatch"), context.physical_id("SweepErrorsAlarm")
     client.disable_alarm_actions(AlarmNames=[name])
     yield
@@ -160,7 +162,7 @@ def log_group_without_retention(context: CheckContext) -> Iterator[None]:
 
 
 @contextmanager
-def failures_that_nobody_keeps(context: CheckContext) -> Iterator[None]:
+def failure_topic_without_a_queue(context: CheckContext) -> Iterator[None]:
     client = context.stack.client("sns")
     (before,) = client.list_subscriptions_by_topic(TopicArn=context.physical_id("FailureTopic"))[
         "Subscriptions"
@@ -179,16 +181,16 @@ BROKEN: list[
     (second_stage, api_checks.one_stage, "the stages Stage, local"),
     (method_without_authorization, api_checks.methods, "GET /tickets requires NONE instead of COGNITO"),
     (stage_without_limits, api_checks.limits, "throttlingRateLimit 10000.0 instead of RequestRateLimit 100"),
-    (alias_of_the_latest, release_checks.aliases, "points to $LATEST"),
-    (trigger_that_is_off, release_checks.callers, "Queue"),
-    (alarm_that_tells_nobody, monitoring_checks.alarm_actions, "notifies nobody"),
+    (alias_that_points_to_latest, release_checks.aliases, "points to $LATEST"),
+    (disabled_trigger, release_checks.callers, "Queue"),
+    (alarm_without_actions, monitoring_checks.alarm_actions, "notifies nobody"),
     (
         log_group_without_retention,
         monitoring_checks.log_groups,
         "/aws/lambda/support-pipeline-local never expires",
     ),
     (
-        failures_that_nobody_keeps,
+        failure_topic_without_a_queue,
         monitoring_checks.queue_subscriptions,
         "does not deliver to FailedTicketsQueue",
     ),
@@ -196,7 +198,7 @@ BROKEN: list[
 
 
 @pytest.mark.parametrize(("broken", "check", "said"), BROKEN, ids=[one[0].__name__ for one in BROKEN])
-def test_it_sees_what_is_broken(
+def test_it_finds_a_defect(
     context: CheckContext,
     broken: Callable[[CheckContext], AbstractContextManager[None]],
     check: Callable[[CheckContext], CheckResult],
@@ -211,7 +213,7 @@ def test_it_sees_what_is_broken(
     assert check(context).status is CheckStatus.OK
 
 
-def test_it_sees_tickets_that_fail(stack: RunningStack, context: CheckContext) -> None:
+def test_it_finds_failed_tickets(stack: RunningStack, context: CheckContext) -> None:
     stack.fail_model(deny=1.0)
     ticket_checks.customer(context)
     context.deadline = Deadline(30)
@@ -223,7 +225,7 @@ def test_it_sees_tickets_that_fail(stack: RunningStack, context: CheckContext) -
     assert wait_for(lambda: failure_checks.queue_clean(context).status is CheckStatus.FAILED, 30)
 
 
-def test_it_sees_announcements_that_do_not_arrive(context: CheckContext) -> None:
+def test_it_finds_missing_notifications(context: CheckContext) -> None:
     ticket_checks.notification_queue(context)
     context.tickets.append(SubmittedTicket("never-notified", {}))
 

@@ -1,4 +1,4 @@
-"""A Step Functions that plays mock_config.json: the embedded emulator or, with --sfn-local, AWS's own."""
+"""A Step Functions endpoint with mock_config.json: the emulator or, with --sfn-local, Step Functions Local."""
 
 import os
 import shutil
@@ -17,8 +17,8 @@ MOCK_CONFIG = Path(__file__).with_name("mock_config.json")
 IMAGE = "amazon/aws-stepfunctions-local:2.0.0"
 MOUNTED = "/home/StepFunctionsLocal/mock_config.json"
 UNAVAILABLE = (
-    "Step Functions Local is not here: start Docker, or set SFN_LOCAL_ENDPOINT to the URL of one that runs "
-    "with SFN_MOCK_CONFIG=tests/sfn_local/mock_config.json."
+    "Step Functions Local is not available: start Docker, or set SFN_LOCAL_ENDPOINT to the URL of one that "
+    "runs with SFN_MOCK_CONFIG=tests/sfn_local/mock_config.json."
 )
 
 
@@ -26,14 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sfn-local",
         action="store_true",
-        help="play the scenarios on Step Functions Local (SFN_LOCAL_ENDPOINT or Docker), not on the emulator",
+        help="run the scenarios on Step Functions Local (SFN_LOCAL_ENDPOINT or Docker), not on the emulator",
     )
 
 
 @pytest.fixture(scope="session")
 def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Step Functions that plays the mock file."""
-    # The option is unknown, and so off, in a run that begins above this folder.
+    """The URL of the Step Functions endpoint."""
+    # Pytest knows the option only in runs that start in this folder.
     if not request.config.getoption("--sfn-local", default=False):
         with _emulator(tmp_path_factory.mktemp("emulator")) as url:
             yield url
@@ -65,14 +65,14 @@ def _emulator(folder: Path) -> Iterator[str]:
 
 
 def _docker_works() -> bool:
-    """Whether there is a docker command, and a daemon that answers it."""
+    """Whether Docker is installed and its daemon responds."""
     return bool(shutil.which("docker")) and _docker("info").returncode == 0
 
 
 @contextmanager
 def _container() -> Iterator[str]:
     name = f"ticket-pipeline-{uuid.uuid4().hex}"
-    # Its own credentials: an unmocked task must reach nobody's AWS.
+    # Dummy credentials, so that a task without a mock cannot reach an AWS account.
     settings = {
         "SFN_MOCK_CONFIG": MOUNTED,
         "WAIT_TIME_SCALE": "0",
@@ -87,7 +87,7 @@ def _container() -> Iterator[str]:
             "run", "--detach", f"--name={name}", f"--publish={HOST}::8083", mount, *environment, IMAGE
         )
         assert started.returncode == 0, started.stderr
-        # Docker has chosen a free port: 127.0.0.1:49153.
+        # Docker has chosen a free port. Example: 127.0.0.1:49153.
         yield "http://" + _docker("port", name, "8083/tcp").stdout.strip()
     finally:
         _docker("rm", "--force", "--volumes", name)

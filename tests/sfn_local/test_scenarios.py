@@ -1,7 +1,7 @@
-"""The state machine's paths as a mock file of AWS Step Functions Local, without any of our functions.
+"""The paths of the state machine, run with a mock file of AWS Step Functions Local, without the functions.
 
-Each test case of mock_config.json says what every task answers, attempt by attempt; SCENARIOS says which way
-the execution takes. tests/statemachine plays the same stories with the real functions.
+Each test case of mock_config.json has the response of every task for each attempt; SCENARIOS has the path of
+the execution. tests/statemachine runs the same scenarios with the real functions.
 """
 
 import json
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 def definition_with_arns(fallback_model: str) -> dict[str, Any]:
-    """The state machine's definition, with ARNs of nothing: every task is mocked."""
+    """The state machine's definition, with invented ARNs, because every task is mocked."""
     text = (PROJECT / "statemachine" / "ticket_pipeline.asl.yaml").read_text()
     text = text.replace("${Partition}", "aws")
     text = re.sub(r"\$\{(\w+)FunctionArn}", r"arn:aws:lambda:us-east-1:123456789012:function:\1", text)
@@ -53,13 +53,13 @@ CASES: dict[str, dict[str, str]] = {
 RESPONSES: dict[str, dict[str, Any]] = MOCK_CONFIG["MockedResponses"]
 
 START_SECONDS = 60
-# The longest scenario retries for up to 50 s where an endpoint's waits are not scaled.
+# The longest scenario retries for up to 50 s if the endpoint does not scale waits.
 RUN_SECONDS = 90
 ENDS = {"ExecutionSucceeded": "SUCCEEDED", "ExecutionFailed": "FAILED", "ExecutionTimedOut": "TIMED_OUT"}
 
 
 class Scenario(NamedTuple):
-    """How an execution ends, and the states that it enters on the way."""
+    """How an execution ends, and the states that it enters."""
 
     status: str
     error: str | None
@@ -77,7 +77,7 @@ def fails(*states: str) -> Scenario:
 STORED = ("Store Ticket", "Already Processed?")
 CLASSIFIED = (*STORED, "Classify Ticket")
 THROTTLED = (*CLASSIFIED, "Has Fallback Model?")
-ASKED_TWICE = (*THROTTLED, "Ask Fallback Model")
+FALLBACK = (*THROTTLED, "Ask Fallback Model")
 UPDATED = (*CLASSIFIED, "Update Ticket")
 NOTIFIED = (*UPDATED, "Notify Support")
 DEFERRAL = ("Record Deferral", "Has Priority?", "Defer Ticket")
@@ -89,22 +89,22 @@ SCENARIOS = {
     "AlreadyProcessed": succeeds(*STORED, "Notify Support"),
     "RepeatedExecution": succeeds(*STORED, "Duplicate Ignored"),
     "EveryTaskRecovers": succeeds(*NOTIFIED),
-    # There is no ticket to record a failure of.
+    # There is no ticket whose failure could be recorded.
     "StoreFindsNoSubmission": fails("Store Ticket", "Publish Failure"),
     "StoreRejected": fails("Store Ticket", *FAILURE),
     "StoreUnavailable": succeeds("Store Ticket", *DEFERRAL, "Ticket Deferred"),
-    "StoreUnforeseen": fails("Store Ticket", *FAILURE),
+    "StoreUnexpectedError": fails("Store Ticket", *FAILURE),
     "ClassifyRejected": fails(*CLASSIFIED, *FAILURE),
     "ClassifyRefused": fails(*CLASSIFIED, *FAILURE),
     "ClassifyThrottled": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
-    "ClassifyDied": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
-    "ClassifyUnforeseen": fails(*CLASSIFIED, *FAILURE),
+    "ClassifyCrashed": succeeds(*CLASSIFIED, *DEFERRAL, "Ticket Deferred"),
+    "ClassifyUnexpectedError": fails(*CLASSIFIED, *FAILURE),
     "UpdateFindsNoTicket": fails(*UPDATED, *FAILURE),
     "UpdateUnavailable": succeeds(*UPDATED, *DEFERRAL, "Ticket Deferred"),
-    "UpdateUnforeseen": fails(*UPDATED, *FAILURE),
+    "UpdateUnexpectedError": fails(*UPDATED, *FAILURE),
     "NotifyRejected": fails(*NOTIFIED, *FAILURE),
     "NotifyUnavailable": succeeds(*NOTIFIED, *DEFERRAL, "Ticket Deferred"),
-    "NotifyUnforeseen": fails(*NOTIFIED, *FAILURE),
+    "NotifyUnexpectedError": fails(*NOTIFIED, *FAILURE),
     "DeferralRecovers": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
     "DeferralUnrecorded": succeeds(*THROTTLED, *DEFERRAL, "Ticket Deferred"),
     "DeferralRefused": fails(*THROTTLED, *DEFERRAL, *FAILURE),
@@ -114,18 +114,18 @@ SCENARIOS = {
     "FailureUnrecorded": fails(*CLASSIFIED, *FAILURE),
     "FailureUnpublished": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
     "FailureQueuedByRetry": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
-    "FailureUntold": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
-    "FallbackUnasked": succeeds(*NOTIFIED),
-    "FallbackAnswers": succeeds(*ASKED_TWICE, "Update Ticket", "Notify Support"),
-    "FallbackRecovers": succeeds(*ASKED_TWICE, "Update Ticket", "Notify Support"),
-    "FallbackThrottled": succeeds(*ASKED_TWICE, *DEFERRAL, "Ticket Deferred"),
-    "FallbackRejected": succeeds(*ASKED_TWICE, *DEFERRAL, "Ticket Deferred"),
+    "FailureLost": fails(*CLASSIFIED, *FAILURE, "Queue Failure"),
+    "FallbackNotCalled": succeeds(*NOTIFIED),
+    "FallbackAnswers": succeeds(*FALLBACK, "Update Ticket", "Notify Support"),
+    "FallbackRecovers": succeeds(*FALLBACK, "Update Ticket", "Notify Support"),
+    "FallbackThrottled": succeeds(*FALLBACK, *DEFERRAL, "Ticket Deferred"),
+    "FallbackRejected": succeeds(*FALLBACK, *DEFERRAL, "Ticket Deferred"),
 }
 
 
 @pytest.fixture(scope="module")
 def stepfunctions(endpoint: str) -> Iterator[Any]:
-    """A client of the endpoint, which answers."""
+    """A client of the endpoint, when it responds."""
     client = boto3.client("stepfunctions", endpoint_url=endpoint, region_name="us-east-1")
 
     def answers() -> bool:
@@ -134,7 +134,7 @@ def stepfunctions(endpoint: str) -> Iterator[Any]:
         except BotoCoreError:
             return False
 
-    assert wait_for(answers, START_SECONDS), f"{endpoint} does not answer"
+    assert wait_for(answers, START_SECONDS), f"{endpoint} does not respond"
     yield client
     client.close()
 
@@ -143,8 +143,8 @@ def stepfunctions(endpoint: str) -> Iterator[Any]:
 def machines(stepfunctions: Any) -> Iterator[dict[str, str]]:
     """The ARNs of the state machine, with a second model and without, by the names in the mock file.
 
-    STANDARD, where the template says EXPRESS: an EXPRESS execution has neither status nor history to ask for
-    (DescribeExecution, GetExecutionHistory). The type changes nothing about the way that an execution takes.
+    The type is STANDARD, not EXPRESS as in the template, because DescribeExecution and GetExecutionHistory do
+    not support EXPRESS executions. The type does not affect the path of an execution.
     """
     arns = {
         name: stepfunctions.create_state_machine(
@@ -161,7 +161,7 @@ def machines(stepfunctions: Any) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("case", SCENARIOS)
-def test_an_execution_takes_the_way_of_its_scenario(
+def test_an_execution_takes_the_path_of_its_scenario(
     stepfunctions: Any, machines: dict[str, str], case: str
 ) -> None:
     event = "with-priority" if case.startswith("Priority") else "billing"
@@ -179,7 +179,7 @@ def test_an_execution_takes_the_way_of_its_scenario(
 
     assert wait_for(ended, RUN_SECONDS), "the execution did not end in time"
     assert outcome(history) == SCENARIOS[case]
-    assert failed_attempts(history) == mocked_errors(case), "each cause has its own number of attempts"
+    assert failed_attempts(history) == mocked_errors(case), "each error has its own number of attempts"
 
 
 def outcome(history: list[dict[str, Any]]) -> Scenario:
@@ -195,13 +195,13 @@ def failed_attempts(history: list[dict[str, Any]]) -> list[str]:
 
 
 def mocked_errors(case: str) -> list[str]:
-    """The errors of all attempts of all states, in the order in which they come."""
+    """The errors of all attempts of all states, in order."""
     responses = [CASES[case][state] for state in SCENARIOS[case].states if state in CASES[case]]
     return [error for response in responses for error in errors(response)]
 
 
 def errors(response: str) -> list[str]:
-    """The error of each attempt: "0-2" stands for three attempts."""
+    """The error of each attempt; "0-2" stands for three attempts."""
     found = []
     for attempts, answer in RESPONSES[response].items():
         first, _, last = attempts.partition("-")
@@ -215,8 +215,8 @@ def test_every_test_case_of_the_mock_file_is_a_scenario() -> None:
 
 
 @pytest.mark.parametrize("case", SCENARIOS)
-def test_a_test_case_mocks_the_tasks_that_it_enters_and_no_other(case: str) -> None:
-    """What is not mocked, Step Functions Local would call."""
+def test_a_test_case_mocks_exactly_the_tasks_that_it_enters(case: str) -> None:
+    """Step Functions Local would call a task that is not mocked."""
     assert list(CASES[case]) == [state for state in SCENARIOS[case].states if state in TASKS]
 
 
@@ -224,7 +224,7 @@ def test_every_response_exists_and_is_used() -> None:
     assert {response for case in CASES.values() for response in case.values()} == set(RESPONSES)
 
 
-def test_every_task_succeeds_in_some_scenario_and_every_catch_is_taken_in_some() -> None:
+def test_every_task_succeeds_and_every_catch_is_taken_in_a_scenario() -> None:
     succeeded, taken = set(), set()
     for state, response in [mock for case in CASES.values() for mock in case.items()]:
         *_, last = RESPONSES[response].values()

@@ -134,7 +134,7 @@ def test_an_error_that_no_ticket_shows_breaks_the_promise() -> None:
     assert list(report(errors=["not finished after 60 s"]).broken) == ["not finished after 60 s"]
 
 
-def test_tickets_that_were_notified_before_the_load_do_not_count_for_its_speed() -> None:
+def test_tickets_that_finished_before_the_load_do_not_count_for_its_speed() -> None:
     before = {"status": "PROCESSED", "notifiedAt": "2026-11-29T20:53:10.000Z"}
 
     result = report(stored={"one": before, "two": NOTIFIED})

@@ -29,7 +29,7 @@ class Recovery:
     """The error of each ticket that was FAILED when the waiting room was empty."""
 
     def run(self, deadline: float) -> float:
-        """Recover until all accepted tickets have a notification, or for `deadline` seconds; return the seconds."""
+        """Recover until all accepted tickets are notified, or for `deadline` seconds; return the seconds."""
         started = time.monotonic()
         self._empty_waiting_room()
         for _ in range(_ROUNDS):

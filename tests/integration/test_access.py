@@ -134,7 +134,7 @@ def test_every_role_gets_the_status_in_the_guide(
 
 
 def test_api_gateway_itself_requires_the_authorization_in_the_guide(running: RunningStack) -> None:
-    """Service endpoints require a signature and a key, the others a token; preflights and 404 require nothing."""
+    """Service endpoints require a signature and a key, others a token; preflights and 404 require nothing."""
     client, (api, stage) = running.stack.client("apigateway"), running.stack.api_url.split("/")[-2:]
     deployed = {
         f"{name} {resource['path']}": (method["authorizationType"], bool(method.get("apiKeyRequired")))

@@ -40,9 +40,7 @@ def test_a_client_above_its_quota_gets_429_and_starts_no_execution(stack: Runnin
         assert len(stack.executions()) == before
 
 
-def test_an_api_key_outside_the_usage_plan_is_refused(
-    stack: RunningStack,
-) -> None:
+def test_an_api_key_outside_the_usage_plan_is_refused(stack: RunningStack) -> None:
     key = stack.stack.client("apigateway").create_api_key(name="not-in-the-plan", enabled=True)
 
     answer = stack.send_as_service("POST", "/service/support-request", TICKET, api_key=key["value"])

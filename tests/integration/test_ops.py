@@ -255,9 +255,7 @@ def test_a_replayed_ticket_waits_while_the_model_throttles_and_continues_automat
     assert stack.failures() == []
 
 
-def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed(
-    stack: RunningStack,
-) -> None:
+def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed(stack: RunningStack) -> None:
     ticket_id = str(uuid.uuid4())
     submission = {
         "ticketId": ticket_id,

@@ -61,9 +61,7 @@ def second_release(stack: RunningStack) -> Iterator[Any]:
     stack.command("ops", "rollback")
 
 
-def test_a_deployment_that_changes_a_parameter_is_live_until_it_is_rolled_back(
-    second_release: Any,
-) -> None:
+def test_a_deployment_that_changes_a_parameter_is_live_until_it_is_rolled_back(second_release: Any) -> None:
     stack = second_release
     assert called(stack) == {"2"}
     assert stack.outcome(stack.submit(SUBMISSION))["status"] == "PROCESSED"

@@ -147,9 +147,7 @@ def test_the_analysis_has_only_valid_values(outcomes: Outcomes, name: str) -> No
 @pytest.mark.parametrize(
     "name", [name for name, injection in INJECTION_NAMED.items() if injection["expect"] == "reviewed"]
 )
-def test_an_answer_with_a_foreign_address_or_the_prompt_needs_review(
-    outcomes: Outcomes, name: str
-) -> None:
+def test_an_answer_with_a_foreign_address_or_the_prompt_needs_review(outcomes: Outcomes, name: str) -> None:
     assert outcomes.tickets[name]["analysis"]["needsReview"]
 
 

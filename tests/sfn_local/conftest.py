@@ -1,4 +1,4 @@
-"""A Step Functions endpoint with mock_config.json: the emulator or, with --sfn-local, Step Functions Local."""
+"""A Step Functions endpoint with mock_config.json: the emulator, or with --sfn-local Step Functions Local."""
 
 import os
 import shutil

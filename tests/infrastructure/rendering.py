@@ -1,4 +1,4 @@
-"""The template as CloudFormation sees it: transformed by SAM, with its conditions decided."""
+"""The template as CloudFormation evaluates it: transformed by SAM, with its conditions resolved."""
 
 import copy
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _NOTHING: Any = object()
 
 
 class _ManagedPolicies:
-    """No policy is given by its bare name."""
+    """The template names no managed policy without its ARN."""
 
     @staticmethod
     def load() -> dict[str, str]:
@@ -20,9 +20,9 @@ class _ManagedPolicies:
 
 
 def render(template: Document, *, region: str = "us-east-1", **parameters: Any) -> Document:
-    """The resources that are deployed with these parameters; what only AWS knows stays as it is written.
+    """The resources that are deployed with these parameters in this region.
 
-    `region` chooses from the mappings.
+    Values that only AWS knows stay as they are in the template.
     """
     document = _uploaded(copy.deepcopy(template))
     defaults = {name: p["Default"] for name, p in document["Parameters"].items()}
@@ -32,7 +32,7 @@ def render(template: Document, *, region: str = "us-east-1", **parameters: Any) 
 
 
 def _uploaded(template: Document) -> Document:
-    """With artifacts in a bucket, where `sam package` puts them."""
+    """The template with artifacts in a bucket, as `sam package` writes it."""
     template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
     template["Resources"]["TicketPipeline"]["Properties"]["DefinitionUri"] = "s3://bucket/definition.yaml"
     return template

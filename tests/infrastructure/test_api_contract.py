@@ -1,4 +1,4 @@
-"""The HTTP contract: valid OpenAPI, safe towards the state machine, silent about AWS, with uniform errors."""
+"""The HTTP contract is valid, protects the state machine, hides AWS's errors, and has uniform errors."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def test_it_is_valid_openapi(openapi: Document) -> None:
 
 
 def bodies(openapi: Document) -> Iterator[tuple[str, Document]]:
-    """Where each documented body stands, with its schema and examples: of requests, and of answers."""
+    """The place of each documented request and response body, with its schema and examples."""
     shared = openapi["components"]["responses"]
     for path, method, operation in operations(openapi):
         described = {"request": operation.get("requestBody", {})} | operation["responses"]
@@ -81,16 +81,14 @@ def test_every_body_has_an_example_and_every_example_is_valid(openapi: Document)
 
 
 @pytest.mark.parametrize("name", ["Submission", "ServiceSubmission"])
-def test_it_allows_exactly_the_lengths_that_the_code_allows(openapi: Document, name: str) -> None:
+def test_the_maximum_lengths_are_those_of_the_code(openapi: Document, name: str) -> None:
     fields = openapi["components"]["schemas"][name]["properties"]
     assert (fields["content"]["minLength"], fields["content"]["maxLength"]) == (1, ticket.MAX_CONTENT)
     assert fields["subject"]["maxLength"] == ticket.MAX_SUBJECT
     assert fields["customerId"]["maxLength"] == ticket.MAX_CUSTOMER_ID
 
 
-def test_only_a_service_may_ask_for_priority_and_in_the_one_way_that_the_code_knows(
-    openapi: Document,
-) -> None:
+def test_only_a_service_may_set_priority_to_the_value_that_the_code_accepts(openapi: Document) -> None:
     schemas = openapi["components"]["schemas"]
     assert schemas["ServiceSubmission"]["properties"]["priority"] == {"$ref": "#/components/schemas/Priority"}
     assert "priority" not in schemas["ServiceSubmission"]["required"]
@@ -99,13 +97,13 @@ def test_only_a_service_may_ask_for_priority_and_in_the_one_way_that_the_code_kn
         assert priority["enum"] == [ticket.HIGH_PRIORITY]
 
 
-def test_a_tickets_id_has_the_length_that_the_code_allows(openapi: Document) -> None:
+def test_the_maximum_length_of_a_ticket_id_is_that_of_the_code(openapi: Document) -> None:
     asked = openapi["components"]["parameters"]["TicketId"]["schema"]
     answered = openapi["components"]["schemas"]["Accepted"]["properties"]["ticketId"]
     assert asked["maxLength"] == answered["maxLength"] == ticket.MAX_TICKET_ID
 
 
-def test_its_ticket_has_exactly_the_fields_of_the_codes_ticket(openapi: Document) -> None:
+def test_a_ticket_has_exactly_the_fields_that_the_code_has(openapi: Document) -> None:
     schemas = openapi["components"]["schemas"]
     assert set(schemas["Ticket"]["properties"]) == {
         camel_case(name) for name in ticket.Ticket.__dataclass_fields__
@@ -114,7 +112,7 @@ def test_its_ticket_has_exactly_the_fields_of_the_codes_ticket(openapi: Document
         assert set(schemas[name]["properties"]) == set(getattr(ticket_types, name).__annotations__)
 
 
-def test_a_listed_ticket_has_exactly_what_the_indexes_hold(openapi: Document, template: Document) -> None:
+def test_a_listed_ticket_has_the_attributes_of_the_indexes(openapi: Document, template: Document) -> None:
     table = template["Resources"]["TicketsTable"]["Properties"]
     listed = set(openapi["components"]["schemas"]["TicketSummary"]["properties"])
     for index in table["GlobalSecondaryIndexes"]:
@@ -123,10 +121,8 @@ def test_a_listed_ticket_has_exactly_what_the_indexes_hold(openapi: Document, te
             assert keys | set(index["Projection"]["NonKeyAttributes"]) == listed, index["IndexName"]
 
 
-def test_every_operation_declares_security_and_only_preflights_and_unknown_paths_are_public(
-    openapi: Document,
-) -> None:
-    """API Gateway does not use security at the root of the document: without its own, a method is public."""
+def test_every_operation_declares_security_except_preflights_and_unknown_paths(openapi: Document) -> None:
+    """API Gateway ignores security at the root of the document: a method without its own is public."""
     assert "security" not in openapi
     for path, method, operation in operations(openapi):
         who: list[Document] = [{"customer": []}]
@@ -136,9 +132,7 @@ def test_every_operation_declares_security_and_only_preflights_and_unknown_paths
 
 
 @pytest.mark.parametrize("path", ["/", "/{proxy+}"])
-def test_everything_unknown_is_answered_by_a_mock_that_reads_nothing_of_the_request(
-    openapi: Document, path: str
-) -> None:
+def test_a_mock_that_does_not_read_the_request_answers_unknown_paths(openapi: Document, path: str) -> None:
     assert openapi["paths"][path].keys() == {ANY}
     answer = openapi["paths"][path][ANY][EXTENSION]
     (response,) = answer["responses"].values()
@@ -149,7 +143,7 @@ def test_everything_unknown_is_answered_by_a_mock_that_reads_nothing_of_the_requ
 
 
 @pytest.mark.parametrize("path", SUBMITTING)
-def test_only_a_body_that_a_template_reads_reaches_the_state_machine(openapi: Document, path: str) -> None:
+def test_only_a_body_with_a_mapping_template_reaches_the_state_machine(openapi: Document, path: str) -> None:
     assert integration(openapi, path)["passthroughBehavior"] == "never"
     assert list(integration(openapi, path)["requestTemplates"]) == ["application/json"]
     assert "$input.body" not in request_template(openapi, path)
@@ -163,7 +157,7 @@ def test_each_status_has_one_integration_response(openapi: Document) -> None:
 
 
 @pytest.mark.parametrize("path", SUBMITTING)
-def test_no_answer_shows_what_step_functions_said(openapi: Document, path: str) -> None:
+def test_no_response_contains_the_answer_of_step_functions(openapi: Document, path: str) -> None:
     for response in integration(openapi, path)["responses"].values():
         template = response["responseTemplates"]["application/json"]
         assert "$input.body" not in template
@@ -181,7 +175,7 @@ def test_no_answer_shows_what_step_functions_said(openapi: Document, path: str) 
         (403, "UnrecognizedClientException", "unavailable"),
     ],
 )
-def test_a_start_that_aws_refuses_asks_for_a_retry_in_our_own_words(
+def test_a_refused_start_gets_our_own_problem_with_retry_after(
     openapi: Document, path: str, status: int, error: str, problem: str
 ) -> None:
     said = json.dumps({"__type": error, "message": "arn:aws:states:us-east-1:123456789012:stateMachine:x"})
@@ -190,7 +184,7 @@ def test_a_start_that_aws_refuses_asks_for_a_retry_in_our_own_words(
         pattern: {
             "selectionPattern": "" if pattern == "default" else pattern,
             **response,
-            # As CloudFormation has resolved them.
+            # CloudFormation has resolved these.
             "responseParameters": {
                 name: value["Fn::Sub"] if isinstance(value, dict) else value
                 for name, value in response["responseParameters"].items()
@@ -212,7 +206,7 @@ def sent(response: Document, prefix: str) -> Document:
     return {name.removeprefix(prefix): value for name, value in mapped.items()}
 
 
-def test_every_answer_of_the_gateway_carries_the_security_headers_and_the_one_origin(
+def test_every_response_of_the_gateway_has_the_security_headers_and_allows_one_origin(
     openapi: Document,
 ) -> None:
     answers = [
@@ -235,7 +229,7 @@ def test_every_answer_of_the_gateway_carries_the_security_headers_and_the_one_or
 
 
 def static_values(node: Any) -> Iterator[str]:
-    """What every answer's headers are set to, between the quotes."""
+    """The header values of all responses, without the quotes."""
     for name, member in node.items() if isinstance(node, dict) else ():
         if name == "responseParameters":
             resolved = (v["Fn::Sub"] if isinstance(v, dict) else v for v in member.values())
@@ -244,7 +238,8 @@ def static_values(node: Any) -> Iterator[str]:
             yield from static_values(member)
 
 
-def test_every_header_is_static_and_ends_in_no_quote_which_some_parsers_take_off(openapi: Document) -> None:
+def test_headers_are_static_and_do_not_end_with_a_quote(openapi: Document) -> None:
+    """Some parsers remove a quote at the end."""
     values = {*static_values(openapi), *problems.HEADERS.values(), *web_server.UNREACHABLE_HEADERS.values()}
     assert "default-src 'none'; frame-ancestors 'none';" in values
     assert not {value for value in values if value[-1:] in {"'", '"'}}
@@ -255,18 +250,18 @@ def test_the_functions_send_the_same_headers_as_the_gateway() -> None:
     assert same.items() <= problems.HEADERS.items()
 
 
-def test_every_documented_answer_declares_the_headers(openapi: Document) -> None:
+def test_every_documented_response_declares_the_headers(openapi: Document) -> None:
     for path, method, operation in operations(openapi):
         for status, response in operation["responses"].items():
             reference = response.get("$ref", "").rpartition("/")[2]
             if reference == "TooLarge":
-                continue  # API Gateway's own answer
+                continue  # API Gateway's own response
             declared = openapi["components"]["responses"][reference] if reference else response
             assert set(HEADERS) <= set(declared["headers"]), (path, method, status)
             assert ("Retry-After" in declared["headers"]) == (status in {"429", "503"}), (path, method)
 
 
-def test_every_path_that_a_page_may_call_answers_its_preflight(openapi: Document) -> None:
+def test_every_path_that_a_page_may_call_has_a_preflight(openapi: Document) -> None:
     for path, item in openapi["paths"].items():
         if path == "/service/support-request" or ANY in item:
             continue
@@ -278,7 +273,7 @@ def test_every_path_that_a_page_may_call_answers_its_preflight(openapi: Document
         )
 
 
-def test_a_mock_answers_whatever_a_page_can_send(openapi: Document) -> None:
+def test_a_mock_accepts_every_content_type_that_a_page_can_send(openapi: Document) -> None:
     can_send = {
         "application/json",
         "application/x-www-form-urlencoded",
@@ -293,9 +288,7 @@ def test_a_mock_answers_whatever_a_page_can_send(openapi: Document) -> None:
             assert operation[EXTENSION]["passthroughBehavior"] == "never", path
 
 
-def test_every_gateway_response_is_a_problem_with_one_type_one_title_and_its_status(
-    openapi: Document,
-) -> None:
+def test_every_gateway_response_is_a_problem_with_a_type_a_title_and_its_status(openapi: Document) -> None:
     titles: dict[str, str] = {p.type: p.title for p in problems.PROBLEMS}
     for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items():
         problem = gateway_problem(response)
@@ -304,10 +297,10 @@ def test_every_gateway_response_is_a_problem_with_one_type_one_title_and_its_sta
         assert sent(response, "gatewayresponse.header.")["Content-Type"] == "'application/problem+json'", kind
 
 
-def test_no_gateway_response_quotes_what_the_caller_sent_but_the_findings_about_its_body(
+def test_gateway_responses_quote_nothing_of_the_request_except_validation_errors_of_the_body(
     openapi: Document,
 ) -> None:
-    """$context.error.message quotes headers, and so may the token."""
+    """$context.error.message quotes headers, possibly the token."""
     used = {
         kind: re.findall(r"\$[\w.{]+", response["responseTemplates"]["application/json"])
         for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items()
@@ -317,20 +310,20 @@ def test_no_gateway_response_quotes_what_the_caller_sent_but_the_findings_about_
     }
 
 
-def test_no_gateway_response_is_promised_that_api_gateway_does_not_customize(openapi: Document) -> None:
+def test_the_413_of_api_gateway_is_documented_as_it_is(openapi: Document) -> None:
     assert "REQUEST_TOO_LARGE" not in openapi["x-amazon-apigateway-gateway-responses"]
     declared = openapi["components"]["responses"]["TooLarge"]
     assert list(declared["content"]) == ["application/json"]
     assert "headers" not in declared
 
 
-def test_the_contract_names_exactly_the_problems_that_somebody_says(openapi: Document) -> None:
+def test_the_contract_lists_exactly_the_problem_types_in_use(openapi: Document) -> None:
     named = set(openapi["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
     gateway = {gateway_problem(r)["type"] for r in openapi["x-amazon-apigateway-gateway-responses"].values()}
     assert named == gateway | {problem.type for problem in problems.PROBLEMS}
 
 
-def test_every_refusal_that_time_may_mend_says_when(openapi: Document) -> None:
+def test_every_temporary_refusal_has_retry_after(openapi: Document) -> None:
     for kind, response in openapi["x-amazon-apigateway-gateway-responses"].items():
         later = response["statusCode"] in {"429", "503"}
         assert ("Retry-After" in sent(response, "gatewayresponse.header.")) == later, kind

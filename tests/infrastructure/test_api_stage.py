@@ -1,4 +1,4 @@
-"""What SAM makes of the API: one stage, which always serves the API as it was deployed last."""
+"""SAM creates one stage of the API, which always serves the last deployment."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ type Document = dict[str, Any]
 
 @pytest.fixture
 def included(template: Document, openapi: Document) -> Document:
-    """The template with the document in the place of AWS::Include, as CloudFormation hands it to SAM."""
+    """The template with the document in place of AWS::Include, as CloudFormation passes it to SAM."""
     document = copy.deepcopy(template)
     document["Resources"]["Api"]["Properties"]["DefinitionBody"] = copy.deepcopy(openapi)
     return document
@@ -29,23 +29,23 @@ def test_there_is_one_stage(included: Document) -> None:
     deployments = of_type(resources, "AWS::ApiGateway::Deployment")
     assert stage["StageName"] == "prod"
     assert {"Ref": next(iter(deployments))} == stage["DeploymentId"]
-    # A deployment with a stage's name makes that stage.
+    # A deployment with a stage name creates that stage.
     assert not [d for d in deployments.values() if "StageName" in d]
 
 
-def test_the_document_reaches_api_gateway_as_it_is_written(included: Document, openapi: Document) -> None:
+def test_the_document_reaches_api_gateway_unchanged(included: Document, openapi: Document) -> None:
     (api,) = of_type(render(included), "AWS::ApiGateway::RestApi").values()
     assert _strings(api["Body"]) == _strings(openapi)
 
 
 def _strings(value: Any) -> Any:
-    """A document without the references that rendering resolves, and in one spelling of numbers."""
+    """A document without the references that rendering resolves, and with all numbers as strings."""
     if isinstance(value, dict):
         return {str(key): _strings(member) for key, member in value.items()}
     return [_strings(member) for member in value] if isinstance(value, list) else str(value)
 
 
-def test_the_access_log_is_one_line_of_json_without_secrets_and_with_what_callers_write_first(
+def test_the_access_log_is_one_line_of_json_without_secrets_with_the_callers_values_first(
     included: Document,
 ) -> None:
     (stage,) = of_type(render(included), "AWS::ApiGateway::Stage").values()
@@ -53,7 +53,7 @@ def test_the_access_log_is_one_line_of_json_without_secrets_and_with_what_caller
     line = json.loads(text)
 
     assert "\n" not in text
-    # Nothing that may hold a path's or a query's values, a claim, a token or API Gateway's own words.
+    # No values of a path or a query, no claim, no token, and no message of API Gateway.
     assert line == {
         "userAgent": "$context.identity.userAgent",
         "requestId": "$context.requestId",
@@ -73,13 +73,13 @@ def test_the_access_log_is_one_line_of_json_without_secrets_and_with_what_caller
     assert "${ApiAccessLogGroup}" in stage["AccessLogSetting"]["DestinationArn"]["Fn::Sub"]
 
 
-def test_every_deployment_gives_the_stage_a_new_copy_of_the_api(
+def test_every_deployment_updates_the_api_of_the_stage(
     included: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SAM names a copy by the time; by default, by a hash of the document without its parameters."""
+    """SAM names the API's deployment by the time. The default name, a hash, ignores parameters."""
 
     def copies() -> set[str]:
-        """The names of two copies, made one minute and one origin apart."""
+        """The names of two deployments with a different minute and origin."""
         names = set()
         for minute, origin in enumerate(["https://a.example", "https://b.example"]):
             now = 1_800_000_000 + 60 * minute

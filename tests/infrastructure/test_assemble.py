@@ -1,4 +1,4 @@
-"""The whole template has every entry of every file, once."""
+"""The whole template contains every entry of every file once."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_the_sections_of_a_part_are_added_to_those_of_the_template(project: Path
     assert whole["Resources"]["Other"]["Properties"] == {"DelaySeconds": 3, "VisibilityTimeout": 2}
 
 
-def test_what_is_written_is_the_same_without_anchors(project: Path) -> None:
+def test_the_written_template_is_the_same_without_anchors(project: Path) -> None:
     text = write_whole_template(project).read_text()
     assert yaml.safe_load(text) == whole_template(project)
     assert "&" not in text
@@ -61,7 +61,7 @@ def test_two_files_with_an_entry_of_the_same_name_are_refused(project: Path) -> 
         whole_template(project)
 
 
-def test_a_file_with_an_entry_twice_is_refused(project: Path) -> None:
+def test_a_file_with_a_duplicate_entry_is_refused(project: Path) -> None:
     (project / "template.yaml").write_text(TEMPLATE + "  Queue: { Type: AWS::SNS::Topic }\n")
     with pytest.raises(yaml.YAMLError, match="Queue"):
         whole_template(project)

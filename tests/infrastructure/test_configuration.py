@@ -1,4 +1,4 @@
-"""docs/configuration.md names everything that can be set, as it is in the template and the code."""
+"""docs/configuration.md lists every setting of the template and the code."""
 
 import json
 import re
@@ -18,12 +18,12 @@ type Document = dict[str, Any]
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "configuration.md").read_text()
 BY_MAKE = {"EXAMPLES", "STAGE", "ARGS", "TASK", "EVENT"}
-# What these read of the environment is not for users to set.
+# Variables that users do not set.
 INTERNAL = {"AWS_ENDPOINT_URL", "TMPDIR", "STATE_DIR"}
 
 
 def table(heading: str) -> list[list[str]]:
-    """The rows of the first table under a heading, without its head."""
+    """The rows of the tables under a heading, without the first header."""
     lines = GUIDE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0].splitlines()
     rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
@@ -33,17 +33,17 @@ def names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def test_the_table_of_parameters_is_the_one_that_make_docs_writes(template: Document) -> None:
+def test_the_table_of_parameters_is_up_to_date(template: Document) -> None:
     assert with_table(GUIDE, template) == GUIDE, "Parameters have changed: run `make docs`."
 
 
-def test_a_guide_without_a_place_for_the_table_is_refused() -> None:
+def test_a_guide_without_markers_for_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match=r"docs/configuration\.md must have the two lines"):
         with_table("# Configuration\n", {})
 
 
 def variables(template: Document) -> dict[str, set[str]]:
-    """The functions that have each environment variable, by short names; `all` for all of them."""
+    """The short names of the functions that have each environment variable; `all` for all functions."""
     found = {name: {"all"} for name in template["Globals"]["Function"]["Environment"]["Variables"]}
     for function, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -52,7 +52,7 @@ def variables(template: Document) -> dict[str, set[str]]:
     return found
 
 
-def test_every_variable_of_a_function_has_its_row_and_every_row_its_variable(template: Document) -> None:
+def test_the_table_lists_exactly_the_variables_of_the_functions(template: Document) -> None:
     rows = table("Environment variables of the functions")
     assert {names(row[0])[0]: set(row[1].split(", ")) for row in rows} == variables(template)
     assert all(row[2] for row in rows)
@@ -63,11 +63,11 @@ def test_the_functions_read_exactly_the_variables_that_the_template_sets(templat
     read = {
         name for path in sources for name in re.findall(r'environ(?:\.get\(|\[)"(\w+)"', path.read_text())
     }
-    # Powertools reads its own.
+    # Powertools reads its own variables.
     assert read == {name for name in variables(template) if not name.startswith("POWERTOOLS_")}
 
 
-def test_every_ssm_parameter_has_its_row(template: Document) -> None:
+def test_the_table_lists_every_ssm_parameter(template: Document) -> None:
     documented = {
         name.replace("<Stage>", "${Stage}") for row in table("SSM Parameter Store") for name in names(row[0])
     }
@@ -81,7 +81,7 @@ def test_every_ssm_parameter_has_its_row(template: Document) -> None:
 
 
 def read_by_commands() -> set[str]:
-    """The variables that the local stack, the operators' commands and the loads read, by their sources."""
+    """The variables that the source code of the local stack, the operators' commands and devtools reads."""
     rooms = [PROJECT / "local", PROJECT / "ops", PROJECT / "devtools"]
     files = [path for room in rooms for path in room.rglob("*.py")]
     files = [path for path in files if "tests" not in path.relative_to(PROJECT).parts]
@@ -92,14 +92,14 @@ def read_by_commands() -> set[str]:
     return set(read) - INTERNAL
 
 
-def test_every_variable_of_a_command_has_its_row_and_every_row_its_variable() -> None:
+def test_the_table_lists_exactly_the_variables_of_the_commands() -> None:
     documented = {name for row in table("Environment variables of the commands") for name in names(row[0])}
     assert documented - BY_MAKE == read_by_commands()
     makefile = (PROJECT / "Makefile").read_text()
     assert all(f"$({name})" in makefile or f"$(or $({name})," in makefile for name in BY_MAKE)
 
 
-def test_every_family_of_models_has_its_row_and_every_row_its_family() -> None:
+def test_the_table_lists_exactly_the_families_of_models() -> None:
     def cell(value: Any) -> str:
         return f"`{value if isinstance(value, str) else json.dumps(value)}`" if value else "nothing"
 
@@ -110,7 +110,7 @@ def test_every_family_of_models_has_its_row_and_every_row_its_family() -> None:
     ]
 
 
-def test_the_limits_are_derived_from_the_defaults_and_from_what_a_ticket_reserves(template: Document) -> None:
+def test_the_limits_in_the_guide_are_those_of_the_template_and_the_model_call(template: Document) -> None:
     rows = table("Limits that fit")
     parameters = template["Parameters"]
     given = {

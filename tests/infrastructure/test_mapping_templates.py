@@ -1,4 +1,4 @@
-"""The contract's mapping templates: nothing that a caller sends can forge what they render."""
+"""The contract's mapping templates: no request can forge the text that they render."""
 
 import json
 import re
@@ -34,8 +34,8 @@ HOSTILE = [
     "",
 ]
 
-# Every reference of every template, with the reason why it is safe there. What is only compared is
-# written nowhere.
+# Every reference in the templates, with the reason why it is safe. References that are only compared are
+# not written to the output.
 SAFE = {
     "$context.requestId.matches(": "compared: the caller may choose it (header x-amzn-RequestId)",
     "$context.requestId.toLowerCase(": "written only after it has matched a UUID",
@@ -53,13 +53,13 @@ SAFE = {
     "$input.json('$.customerId')": "JSON, escaped",
     "$input.path('$.subject')": "compared",
     "$input.path('$.customerId')": "compared",
-    "$input.path('$.priority')": "compared: what is written is a literal",
+    "$input.path('$.priority')": "compared: the written value is a literal",
     "$input.path('$.__type')": "compared; Step Functions' answer",
     "$util.escapeJavaScript(": "escapes",
     "$context.responseOverride.status": "set to a literal",
     "$context.error.validationErrorString": "escaped by API Gateway",
 }
-# What stands outside of directives, and so is written.
+# References outside of directives, which are written to the output.
 WRITTEN = {
     "$context.requestTimeEpoch",
     "$context.error.validationErrorString",
@@ -80,7 +80,7 @@ DIRECTIVE = re.compile(rf"#(?:set|if|elseif){NESTED}|#else|#end")
 
 
 def templates(openapi: Document) -> Iterator[tuple[str, str]]:
-    """Every template of the document, with where it stands; CloudFormation's own references are resolved."""
+    """Every template of the document with its place; CloudFormation's own references are resolved."""
 
     def found(node: Any, where: str) -> Iterator[tuple[str, str]]:
         for name, member in node.items() if isinstance(node, dict) else enumerate(node):
@@ -107,14 +107,14 @@ def test_every_reference_of_every_template_is_known_to_be_safe(openapi: Document
     assert used == set(SAFE)
 
 
-def test_nothing_else_is_written_than_what_is_known_to_be_safe(openapi: Document) -> None:
+def test_templates_write_only_references_that_are_known_to_be_safe(openapi: Document) -> None:
     for where, template in templates(openapi):
         written = re.findall(r"\$!?\{?[A-Za-z][\w.]*", DIRECTIVE.sub("", template))
         assert set(written) <= WRITTEN, where
 
 
 def request(**given: Any) -> Request:
-    """A request with these parts of it chosen by the caller."""
+    """A request with these parts, which the caller chooses."""
     context = {
         "requestId": given.get("requestId", "11111111-1111-1111-1111-11111111111A"),
         "extendedRequestId": given.get("extendedRequestId", "LIxC+Gd7S/4FjEg="),
@@ -131,7 +131,7 @@ def request(**given: Any) -> Request:
 
 
 def started(openapi: Document, path: str, sent: Request) -> Document:
-    """The call of StartExecution, with its input read."""
+    """The request to StartExecution, with its input parsed."""
     call = json.loads(
         sent.render(text(post(openapi, path)["requestTemplates"]["application/json"]), sent.body).text
     )
@@ -146,7 +146,7 @@ def answered(openapi: Document, path: str, sent: Request) -> Document:
 
 @pytest.mark.parametrize("path", SUBMITTING)
 @pytest.mark.parametrize("request_id", [*HOSTILE, None, VICTIM.upper()[:-1], VICTIM + "\n"])
-def test_a_request_id_that_is_not_a_uuid_is_replaced_by_one_that_no_caller_can_choose(
+def test_a_request_id_that_is_not_a_uuid_is_replaced_by_api_gateways_own(
     openapi: Document, path: str, request_id: str | None
 ) -> None:
     sent = request(requestId=request_id)
@@ -159,7 +159,7 @@ def test_a_request_id_that_is_not_a_uuid_is_replaced_by_one_that_no_caller_can_c
 
 @pytest.mark.parametrize("path", SUBMITTING)
 @pytest.mark.parametrize("key", [None, VICTIM, VICTIM.upper(), *HOSTILE])
-def test_uuids_are_written_in_lower_case_everywhere(openapi: Document, path: str, key: str | None) -> None:
+def test_uuids_are_written_in_lower_case(openapi: Document, path: str, key: str | None) -> None:
     sent = request(requestId=VICTIM.upper().replace("7F", "8F"), **({} if key is None else {"key": key}))
     request_id = VICTIM.replace("7f", "8f")
 
@@ -172,7 +172,7 @@ def test_uuids_are_written_in_lower_case_everywhere(openapi: Document, path: str
 
 @pytest.mark.parametrize("path", SUBMITTING)
 @pytest.mark.parametrize("header", ["Idempotency-Key", "idempotency-key"])
-def test_the_key_is_read_as_http_1_and_as_http_2_clients_send_it(
+def test_the_idempotency_key_of_http_1_and_of_http_2_clients_is_read(
     openapi: Document, path: str, header: str
 ) -> None:
     sent = request(key=VICTIM.upper(), header=header)
@@ -183,7 +183,7 @@ def test_the_key_is_read_as_http_1_and_as_http_2_clients_send_it(
 
 @pytest.mark.parametrize("path", SUBMITTING)
 @pytest.mark.parametrize("extended", ["", None])
-def test_without_any_id_the_call_has_no_name_which_step_functions_refuses(
+def test_without_any_id_the_call_has_no_name_and_is_refused_by_step_functions(
     openapi: Document, path: str, extended: str | None
 ) -> None:
     call = started(openapi, path, request(requestId='"', extendedRequestId=extended))
@@ -198,9 +198,7 @@ CHOSEN = ("requestId", "sub", "groups", "userArn", "key", "content", "subject", 
 
 @pytest.mark.parametrize("path", SUBMITTING)
 @given(st.fixed_dictionaries(dict.fromkeys(CHOSEN, ANY)))
-def test_nothing_that_a_caller_sends_can_forge_an_execution(
-    openapi: Document, path: str, given: dict[str, str]
-) -> None:
+def test_no_valid_request_can_forge_an_execution(openapi: Document, path: str, given: dict[str, str]) -> None:
     sent = request(**given)
 
     call = started(openapi, path, sent)
@@ -236,7 +234,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("path", SUBMITTING)
 @given(st.fixed_dictionaries(dict.fromkeys(("content", "subject", "customerId", "priority"), JSON)))
-def test_not_even_a_body_that_was_not_validated_can_forge_an_execution(
+def test_a_body_that_was_not_validated_cannot_forge_an_execution(
     openapi: Document, path: str, body: dict[str, Any]
 ) -> None:
     call = started(openapi, path, request(**body))
@@ -248,7 +246,7 @@ def test_not_even_a_body_that_was_not_validated_can_forge_an_execution(
     assert call["input"]["request"].get("priority", "high") == "high"
 
 
-def test_a_priority_counts_from_services_alone(openapi: Document) -> None:
+def test_only_services_can_set_a_priority(openapi: Document) -> None:
     by_service, by_customer = (
         started(openapi, path, request(priority="high"))["input"]["request"] for path in SUBMITTING[::-1]
     )
@@ -257,12 +255,12 @@ def test_a_priority_counts_from_services_alone(openapi: Document) -> None:
 
 
 @pytest.mark.parametrize("priority", ["normal", "HIGH", "high ", "", None, True, ["high"], {"a": "high"}])
-def test_any_other_priority_is_left_out(openapi: Document, priority: object) -> None:
+def test_an_invalid_priority_is_left_out(openapi: Document, priority: object) -> None:
     call = started(openapi, "/service/support-request", request(priority=priority))
     assert call["input"]["request"].keys() == {"content", "customerId"}
 
 
-def test_the_limits_leave_room_for_the_names_of_restarts() -> None:
+def test_the_limits_leave_room_for_the_execution_names_of_restarts() -> None:
     longest_execution_name = 80
     suffix = len(f"-r{ticket.MAX_VERSION}")
     assert ticket.MAX_TICKET_ID + suffix <= longest_execution_name

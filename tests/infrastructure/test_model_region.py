@@ -1,4 +1,4 @@
-"""Which model is called, and may be called, in which region and through which inference profile."""
+"""The model and the inference profile that are called in each region, and the permissions for them."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def rendered(template: str, region: str, **parameters: str) -> Document:
 
 
 def text(value: Any, parameters: dict[str, str]) -> str:
-    """A value in which Fn::Sub has been carried out for what is known here."""
+    """A value in which Fn::Sub is resolved as far as the values are known here."""
     pattern, known = (value["Fn::Sub"], {}) if isinstance(value["Fn::Sub"], str) else value["Fn::Sub"]
     for name, replacement in (parameters | known).items():
         pattern = pattern.replace(f"${{{name}}}", replacement)
@@ -32,7 +32,7 @@ def text(value: Any, parameters: dict[str, str]) -> str:
 def called(
     template: Document, region: str, variable: str = "MODEL_ID", sid: str = "AskTheModel", **parameters: str
 ) -> tuple[str, list[str]]:
-    """The id by which a model is called, and what the function may call for it."""
+    """The id with which a model is called, and the resources that the function may call for it."""
     resources = rendered(json.dumps(template), region, **parameters)
     known = {"ModelId": NOVA} | parameters
     variables = resources["ClassifyFunction"]["Properties"]["Environment"]["Variables"]
@@ -64,9 +64,7 @@ IN_REGION = in_region(NOVA)
     "region",
     ["us-east-1", "us-gov-west-1", "ap-northeast-1", "ap-southeast-2", "eu-north-1", "eu-west-2"],
 )
-def test_where_bedrock_has_the_default_model_it_is_called_there_and_nowhere_else(
-    template: Document, region: str
-) -> None:
+def test_the_default_model_is_called_in_a_region_that_has_it(template: Document, region: str) -> None:
     assert called(template, region) == (NOVA, IN_REGION)
 
 
@@ -80,7 +78,7 @@ def test_where_bedrock_has_the_default_model_it_is_called_there_and_nowhere_else
         ("ap-south-1", "apac"),
     ],
 )
-def test_elsewhere_it_is_called_through_the_profile_of_its_part_of_the_world(
+def test_in_other_regions_it_is_called_through_the_profile_of_the_geography(
     template: Document, region: str, prefix: str
 ) -> None:
     assert called(template, region) == (f"{prefix}.{NOVA}", through(prefix, NOVA))
@@ -95,7 +93,7 @@ def through(prefix: str, model: str) -> list[str]:
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "sa-east-1"])
-def test_a_named_profile_or_none_goes_before_what_the_region_needs(template: Document, region: str) -> None:
+def test_a_given_profile_or_none_overrides_the_mapping(template: Document, region: str) -> None:
     named = called(template, region, InferenceProfile="global", ModelId=CLAUDE)
     assert named == (f"global.{CLAUDE}", through("global", CLAUDE))
     assert called(template, region, InferenceProfile="none") == (NOVA, IN_REGION)
@@ -105,34 +103,30 @@ def fallback(template: Document, **parameters: str) -> tuple[str, list[str]]:
     return called(template, "eu-west-1", "FALLBACK_MODEL_ID", "AskTheFallbackModel", **parameters)
 
 
-def test_by_default_there_is_no_second_model_and_nothing_of_it_is_granted_or_watched(
-    template: Document,
-) -> None:
+def test_by_default_there_is_no_second_model_and_no_permission_or_alarm_for_it(template: Document) -> None:
     assert fallback(template) == ("", [])
-    # A profile alone changes nothing.
+    # A profile without a model changes nothing.
     assert fallback(template, FallbackInferenceProfile="eu") == ("", [])
     assert "FallbackRejectedAlarm" not in rendered(json.dumps(template), "eu-west-1")
 
 
-def test_a_second_model_is_called_in_the_region_or_through_the_profile_that_is_named(
-    template: Document,
-) -> None:
+def test_a_second_model_is_called_in_the_region_or_through_the_given_profile(template: Document) -> None:
     assert fallback(template, FallbackModelId=CLAUDE) == (CLAUDE, in_region(CLAUDE))
     through_profile = fallback(template, FallbackModelId=CLAUDE, FallbackInferenceProfile="eu")
     assert through_profile == (f"eu.{CLAUDE}", through("eu", CLAUDE))
-    # The first model is called as ever.
+    # The first model is called as before.
     first = called(template, "eu-west-1", FallbackModelId=CLAUDE, FallbackInferenceProfile="eu")
     assert first == (f"eu.{NOVA}", through("eu", NOVA))
     assert "FallbackRejectedAlarm" in rendered(json.dumps(template), "eu-west-1", FallbackModelId=CLAUDE)
 
 
-def test_a_second_model_has_no_auto_because_its_profile_is_not_known(template: Document) -> None:
+def test_the_profile_of_a_second_model_cannot_be_auto(template: Document) -> None:
     allowed = template["Parameters"]["FallbackInferenceProfile"]["AllowedPattern"]
     matches = {value: bool(re.fullmatch(allowed, value)) for value in ("none", "us", "autobahn", "auto")}
     assert matches == {"none": True, "us": True, "autobahn": True, "auto": False}
 
 
-def test_the_rule_lets_auto_deploy_just_where_the_mapping_knows_how(template: Document) -> None:
+def test_auto_is_allowed_only_in_regions_of_the_mapping(template: Document) -> None:
     rule = template["Rules"]["AutoKnowsTheModelAndTheRegion"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "InferenceProfile"}, "auto"]}
     of_model, of_region = (assertion["Assert"] for assertion in rule["Assertions"])
@@ -147,7 +141,7 @@ def test_the_rule_lets_auto_deploy_just_where_the_mapping_knows_how(template: Do
 
 
 def test_every_region_that_the_sdk_knows_has_an_entry(template: Document) -> None:
-    """Else CloudFormation would end with an unclear error of the mapping instead of the rule's."""
+    """Otherwise CloudFormation would report an unclear error of the mapping instead of that of the rule."""
     session = boto3.Session()
     known = {
         region

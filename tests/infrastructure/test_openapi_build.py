@@ -1,4 +1,4 @@
-"""The step that writes api/openapi.yaml from api/openapi.source.yaml."""
+"""The step that generates api/openapi.yaml from api/openapi.source.yaml."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_check_of_a_document_that_differs_says_what_to_do_and_writes_nothing(folder: Path) -> None:
+def test_the_check_of_an_outdated_document_says_what_to_do_and_writes_nothing(folder: Path) -> None:
     assert build.main(["--check"], folder) == (
         "api/openapi.yaml differs from api/openapi.source.yaml. Run make openapi."
     )
@@ -51,7 +51,7 @@ def test_the_written_document_passes_the_check_and_is_the_same_every_time(folder
     assert (folder / "openapi.yaml").read_text() == written
 
 
-def test_aliases_and_merge_keys_are_resolved_and_shared_blocks_left_out() -> None:
+def test_aliases_and_merge_keys_are_resolved_and_shared_blocks_are_removed() -> None:
     headers: dict[str, Any] = {"Cache-Control": {}, "Retry-After": {}}
     assert yaml.safe_load(build.expanded(SOURCE)) == {
         "paths": {

@@ -1,4 +1,4 @@
-"""What the options of the template deploy: firewall, key, network, recipients; by default, none of them."""
+"""The options of the template: firewall, key, network, recipients. By default, none is deployed."""
 
 import inspect
 import json
@@ -43,7 +43,7 @@ def rendered(template: str, **parameters: str) -> Document:
 
 @pytest.fixture
 def deployed(template: Document) -> Any:
-    """The resources that are deployed with some parameters."""
+    """A function that returns the resources that are deployed with its parameters."""
     return lambda **parameters: rendered(json.dumps(template), **parameters)
 
 
@@ -55,7 +55,7 @@ def statements(resources: Document, role: str) -> list[Document]:
 # ---- The firewall
 
 
-def test_without_the_firewall_nothing_of_it_is_deployed(deployed: Any) -> None:
+def test_by_default_no_resource_of_the_firewall_is_deployed(deployed: Any) -> None:
     resources = deployed()
     assert not [r for r in resources.values() if r["Type"].startswith("AWS::WAFv2::")]
     assert "WebAclLogGroup" not in resources
@@ -65,7 +65,7 @@ def test_without_the_firewall_nothing_of_it_is_deployed(deployed: Any) -> None:
     ("mode", "own", "managed"),
     [("count", {"Count": {}}, {"Count": {}}), ("block", {"Block": {}}, {"None": {}})],
 )
-def test_every_rule_of_the_firewall_counts_or_blocks_as_the_mode_says(
+def test_every_rule_of_the_firewall_counts_or_blocks_according_to_the_mode(
     deployed: Any, mode: str, own: Document, managed: Document
 ) -> None:
     rules = deployed(WafMode=mode)["WebAcl"]["Properties"]["Rules"]
@@ -79,7 +79,7 @@ def test_every_rule_of_the_firewall_counts_or_blocks_as_the_mode_says(
     assert [rule["Priority"] for rule in rules] == list(range(len(rules)))
 
 
-def test_the_firewall_lets_long_tickets_through_and_sees_as_much_of_a_body_as_it_can(deployed: Any) -> None:
+def test_the_firewall_allows_long_tickets_and_inspects_as_much_of_a_body_as_possible(deployed: Any) -> None:
     acl = deployed(WafMode="block", WafRateLimit="77")["WebAcl"]["Properties"]
     rules = {rule["Name"]: rule["Statement"] for rule in acl["Rules"]}
     common = rules["AWSManagedRulesCommonRuleSet"]["ManagedRuleGroupStatement"]
@@ -91,7 +91,7 @@ def test_the_firewall_lets_long_tickets_through_and_sees_as_much_of_a_body_as_it
 
 @pytest.mark.parametrize("schema", ["Submission", "ServiceSubmission"])
 def test_no_valid_ticket_is_too_large_for_the_firewall(deployed: Any, openapi: Document, schema: str) -> None:
-    """The firewall sees at most 64 KB of a body, and a ticket may be longer: it reads Content-Length."""
+    """The firewall inspects at most 64 KB of a body. Tickets may be longer, so a rule reads Content-Length."""
     rules = deployed(WafMode="block")["WebAcl"]["Properties"]["Rules"]
     (size,) = [rule["Statement"] for rule in rules if rule["Name"] == "SizeOfTheBody"]
     rule = size["RegexMatchStatement"]
@@ -105,11 +105,11 @@ def test_no_valid_ticket_is_too_large_for_the_firewall(deployed: Any, openapi: D
     assert not re.search(rule["RegexString"], str(2 * len(ticket)))
     assert not re.search(rule["RegexString"], "999999")
     assert re.search(rule["RegexString"], "1000000")
-    # A rule that measures the body itself would block what it cannot see the end of.
+    # A rule on the size of the body itself would block every body that it cannot inspect completely.
     assert not found(rules, "SizeConstraintStatement")
 
 
-def test_the_firewall_stands_before_the_apis_stage_and_is_logged_without_secrets(deployed: Any) -> None:
+def test_the_firewall_protects_the_apis_stage_and_its_log_has_no_secrets(deployed: Any) -> None:
     resources = deployed(WafMode="block")
     association = resources["WebAclAssociation"]["Properties"]
     logging = resources["WebAclLogging"]["Properties"]
@@ -123,13 +123,13 @@ def test_the_firewall_stands_before_the_apis_stage_and_is_logged_without_secrets
     assert "WebAclLogGroup" in text(logging["LogDestinationConfigs"])
     group = resources["WebAclLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"]
     assert group.startswith("aws-waf-logs-")
-    assert '"SampledRequestsEnabled": true' not in text(resources["WebAcl"]), "samples hold the headers"
+    assert '"SampledRequestsEnabled": true' not in text(resources["WebAcl"]), "samples contain the headers"
 
 
 # ---- The key
 
 
-def test_by_default_everything_is_encrypted_with_awss_own_keys(deployed: Any) -> None:
+def test_by_default_all_data_is_encrypted_with_awss_own_keys(deployed: Any) -> None:
     resources = deployed()
     queues, topics = of_type(resources, "AWS::SQS::Queue"), of_type(resources, "AWS::SNS::Topic")
     assert {name: queue.get("SqsManagedSseEnabled") for name, queue in queues.items()} == dict.fromkeys(
@@ -149,7 +149,7 @@ def test_by_default_everything_is_encrypted_with_awss_own_keys(deployed: Any) ->
     assert '"kms:' not in text(resources)
 
 
-def test_with_a_key_everything_that_can_hold_a_ticket_is_encrypted_with_it(deployed: Any) -> None:
+def test_with_a_key_everything_that_can_contain_a_ticket_is_encrypted_with_it(deployed: Any) -> None:
     resources = deployed(KmsKeyArn=KEY, WafMode="count")
     queues, topics = of_type(resources, "AWS::SQS::Queue"), of_type(resources, "AWS::SNS::Topic")
     groups = of_type(resources, "AWS::Logs::LogGroup")
@@ -174,8 +174,8 @@ def test_with_a_key_roles_may_use_it_only_through_the_services_that_it_encrypts(
     assert set(re.findall(r"(\w+)\.\$\{AWS::Region}", via)) == ENCRYPTED
 
 
-def test_whoever_uses_an_encrypted_service_may_use_its_key_and_nobody_else(deployed: Any) -> None:
-    """Derived from the rights themselves, so that a new right without the key's fails here."""
+def test_only_roles_that_use_an_encrypted_service_may_use_its_key(deployed: Any) -> None:
+    """Derived from the permissions, so that a new permission without that for the key fails here."""
     resources = deployed(KmsKeyArn=KEY)
     roles = of_type(resources, "AWS::IAM::Role")
     users = {
@@ -193,7 +193,7 @@ def test_whoever_uses_an_encrypted_service_may_use_its_key_and_nobody_else(deplo
 # ---- The network
 
 
-def test_without_a_vpc_no_function_has_one(deployed: Any) -> None:
+def test_by_default_no_function_runs_in_a_vpc(deployed: Any) -> None:
     assert not [f for f in of_type(deployed(), "AWS::Lambda::Function").values() if "VpcConfig" in f]
 
 
@@ -207,10 +207,10 @@ def test_with_a_vpc_every_function_runs_in_it(deployed: Any) -> None:
 
 
 @pytest.mark.parametrize("parameters", [{}, NETWORK])
-def test_no_functions_own_code_may_manage_network_interfaces(
+def test_the_code_of_a_function_may_not_manage_network_interfaces(
     deployed: Any, parameters: dict[str, str]
 ) -> None:
-    """SAM attaches AWS's policy for functions in a VPC even when VpcConfig comes out as nothing."""
+    """SAM attaches AWS's policy for functions in a VPC even if VpcConfig resolves to nothing."""
     resources = deployed(**parameters)
     policy = resources["FunctionsNetworkPolicy"]["Properties"]
     (statement,) = policy["PolicyDocument"]["Statement"]
@@ -222,14 +222,14 @@ def test_no_functions_own_code_may_manage_network_interfaces(
         f["Role"]["Fn::GetAtt"][0] for f in of_type(resources, "AWS::Lambda::Function").values()
     } == allowed
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "ec2:*", "*")
-    # The key is there only when a function's own code calls, not when Lambda itself does.
+    # This condition key exists only in calls of the function's code, not in those of Lambda itself.
     assert statement["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
 
 
-def test_the_endpoints_are_the_ones_of_the_functions_clients() -> None:
+def test_the_endpoints_are_those_of_the_functions_clients() -> None:
     names = re.findall(r"^def (\w+)\(", inspect.getsource(clients), re.MULTILINE)
     called = [getattr(clients, name)().meta.service_model.endpoint_prefix for name in names]
-    # StartSyncExecution, the only call, has a host of its own.
+    # StartSyncExecution, the only call, has a separate host.
     called = [f"sync-{prefix}" if prefix == "states" else prefix for prefix in called]
     endpoints = re.findall(r"com\.amazonaws\.\$\{AWS::Region}\.([\w-]+)", endpoints_text())
     assert sorted(endpoints) == sorted(called)
@@ -250,16 +250,14 @@ def test_cfn_lint_accepts_the_network() -> None:
 
 
 @pytest.mark.parametrize(("profile", "tier"), [("", "CLASSIC"), ("eu", "STANDARD")])
-def test_the_guardrails_tier_is_the_one_that_its_profile_allows(
-    deployed: Any, profile: str, tier: str
-) -> None:
+def test_the_profile_determines_the_tier_of_the_guardrail(deployed: Any, profile: str, tier: str) -> None:
     resources = deployed(GuardrailMode="block", GuardrailProfile=profile)
     guardrail = resources["TicketGuardrail"]["Properties"]
     assert guardrail["ContentPolicyConfig"]["ContentFiltersTierConfig"] == {"TierName": tier}
     assert ("CrossRegionConfig" in guardrail) == (tier == "STANDARD"), "Bedrock wants both or neither"
 
 
-def test_the_model_may_be_called_with_the_guardrails_profile_in_each_of_its_regions(deployed: Any) -> None:
+def test_the_function_may_use_the_guardrails_profile_in_each_of_its_regions(deployed: Any) -> None:
     def judged_with(**parameters: str) -> list[str]:
         granted = statements(deployed(GuardrailMode="block", **parameters), "ClassifyFunctionRole")
         (statement,) = [s for s in granted if s["Sid"] == "HaveTicketsJudged"]
@@ -269,7 +267,7 @@ def test_the_model_may_be_called_with_the_guardrails_profile_in_each_of_its_regi
     assert judged_with(GuardrailProfile="eu") == ["guardrail-profile/${GuardrailProfile}.guardrail.v1:0"]
 
 
-def test_a_guardrail_of_another_tier_is_another_version(deployed: Any) -> None:
+def test_a_change_of_the_tier_publishes_another_version_of_the_guardrail(deployed: Any) -> None:
     version = deployed(GuardrailMode="block")["TicketGuardrailVersion"]["Properties"]
     assert "${GuardrailProfile}" in version["Description"]["Fn::Sub"]
 
@@ -282,7 +280,7 @@ def test_by_default_nobody_gets_mail(deployed: Any) -> None:
     assert {subscription["Protocol"] for subscription in subscriptions.values()} == {"sqs"}
 
 
-def test_addresses_come_from_parameter_store_alone(deployed: Any) -> None:
+def test_mail_addresses_come_only_from_parameter_store(deployed: Any) -> None:
     resources = deployed(Stage="prod", NotificationEmail="ssm", AlarmEmail="ssm")
     mails = {
         n: s for n, s in of_type(resources, "AWS::SNS::Subscription").items() if s["Protocol"] == "email"
@@ -293,13 +291,13 @@ def test_addresses_come_from_parameter_store_alone(deployed: Any) -> None:
     }
 
 
-def test_mail_goes_out_only_on_the_topic_that_is_published_to_slowly(deployed: Any) -> None:
+def test_e_mail_addresses_are_subscribed_only_to_the_mail_topic(deployed: Any) -> None:
     mail = deployed(NotificationEmail="ssm")["SupportEmailSubscription"]["Properties"]
     assert mail["TopicArn"] == {"Ref": "MailTopic"}
 
 
 @pytest.mark.parametrize(("parameters", "expected"), [({}, "0"), ({"NotificationEmail": "ssm"}, "1")])
-def test_mail_waits_for_its_subscription_when_there_is_to_be_one(
+def test_mail_waits_for_a_confirmed_subscription_only_if_there_is_an_address(
     deployed: Any, parameters: dict[str, str], expected: str
 ) -> None:
     resources = deployed(**parameters)
@@ -309,7 +307,7 @@ def test_mail_waits_for_its_subscription_when_there_is_to_be_one(
     assert ("MailSubscriptionLostAlarm" in resources) == bool(int(expected))
 
 
-def test_the_urgencies_that_are_mailed_at_once_are_chosen_from_all(template: Document, deployed: Any) -> None:
+def test_the_urgencies_to_mail_immediately_are_configurable(template: Document, deployed: Any) -> None:
     parameter = template["Parameters"]["ImmediateMailUrgencies"]
     notify = deployed(ImmediateMailUrgencies="CRITICAL,MEDIUM")["NotifyFunction"]["Properties"]
 
@@ -321,11 +319,11 @@ def test_the_urgencies_that_are_mailed_at_once_are_chosen_from_all(template: Doc
 
 
 @pytest.mark.parametrize("file", ["template.yaml", "samconfig.toml", "infra/vpc-endpoints.yaml", *PARTS])
-def test_nothing_personal_is_in_what_is_deployed(file: str) -> None:
+def test_no_deployed_file_contains_a_mail_address(file: str) -> None:
     assert re.findall(r"[\w.+-]+@[\w-]+\.\w+", (PROJECT / file).read_text()) == []
 
 
-def test_the_tunables_are_read_by_exactly_the_functions_that_need_them(deployed: Any) -> None:
+def test_only_the_functions_that_need_a_tunable_may_read_it(deployed: Any) -> None:
     resources = deployed()
     readers = {
         role: [text(s["Resource"]) for s in statements(resources, role) if "ssm:" in text(s["Action"])]
@@ -345,7 +343,7 @@ def test_the_tunables_are_read_by_exactly_the_functions_that_need_them(deployed:
         ("SweepAfterSeconds", ["300", "86400"], ["", "60", "never", "1e3"]),
     ],
 )
-def test_parameter_store_itself_refuses_most_of_what_is_no_such_number(
+def test_parameter_store_itself_refuses_most_invalid_values(
     deployed: Any, name: str, good: list[str], bad: list[str]
 ) -> None:
     parameter = deployed()[f"{name}Parameter"]["Properties"]
@@ -356,7 +354,7 @@ def test_parameter_store_itself_refuses_most_of_what_is_no_such_number(
 # ---- The role that writes access logs
 
 
-def test_the_role_for_access_logs_is_set_before_the_stage_and_outlives_the_stack(deployed: Any) -> None:
+def test_the_access_log_role_is_set_before_the_stage_and_is_never_deleted(deployed: Any) -> None:
     resources = deployed()
     (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
     role, account = resources["AccessLogWriterRole"], resources["ApiGatewayAccount"]
@@ -364,12 +362,12 @@ def test_the_role_for_access_logs_is_set_before_the_stage_and_outlives_the_stack
     assert {"Key": "AccessLogRole", "Value": {"Ref": "ApiGatewayAccount"}} in stage["Tags"]
     assert account["Properties"]["CloudWatchRoleArn"] == {"Fn::GetAtt": ["AccessLogWriterRole", "Arn"]}
     assert {r["DeletionPolicy"] for r in (role, account)} == {"Retain"}
-    # It takes the place of whatever role is set: it must be able to write the logs of other APIs, too.
+    # It replaces the role that is set, so it must be able to write the logs of other APIs, too.
     (policy,) = role["Properties"]["ManagedPolicyArns"]
     assert policy["Fn::Sub"].endswith(":iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs")
 
 
-def test_where_a_role_is_set_already_the_stack_leaves_it_alone(deployed: Any) -> None:
+def test_an_existing_access_log_role_is_not_changed(deployed: Any) -> None:
     resources = deployed(AccessLogRole="existing")
     (stage,) = of_type(resources, "AWS::ApiGateway::Stage").values()
     assert not {"AccessLogWriterRole", "ApiGatewayAccount"} & set(resources)
@@ -382,7 +380,7 @@ def test_where_a_role_is_set_already_the_stack_leaves_it_alone(deployed: Any) ->
 # ---- Everything
 
 
-def test_the_wildcards_are_the_ones_that_are_explained(template: Document) -> None:
+def test_only_known_statements_have_a_wildcard(template: Document) -> None:
     allowed = {"DeliverLogs", "Trace", "OnlyLambdaItself"}
     statements = found(template["Resources"], "Sid")
     on_everything = {s["Sid"] for s in statements if "*" in (s["Resource"], *s["Resource"])}
@@ -399,7 +397,7 @@ def found(value: Any, key: str) -> list[Document]:
 
 
 @pytest.mark.parametrize("file", ["template.yaml", "infra/vpc-endpoints.yaml"])
-def test_every_parameter_is_described_and_limited(file: str, template: Document) -> None:
+def test_every_parameter_has_a_description_and_limits(file: str, template: Document) -> None:
     document = template if file == "template.yaml" else read_template(PROJECT / file)
     for name, parameter in document["Parameters"].items():
         assert parameter["Description"], name

@@ -1,4 +1,4 @@
-"""Versions and aliases: nothing that runs is changed by a deployment, and everything can be rolled back."""
+"""Versions and aliases: a deployment does not change running executions, and can be rolled back."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tests.infrastructure.rendering import render
 
 type Document = dict[str, Any]
 
-# With everything switched on, so that every parameter can be seen to matter.
+# All options are on, so that every parameter has an effect.
 EVERYTHING = {
     "FallbackModelId": "amazon.nova-micro-v1:0",
     "GuardrailMode": "block",
@@ -35,7 +35,7 @@ def resources(template: Document) -> Document:
     return render(template)
 
 
-def test_every_function_has_versions_that_are_kept_and_a_live_alias(resources: Document) -> None:
+def test_every_function_keeps_its_versions_and_has_a_live_alias(resources: Document) -> None:
     functions, versions = (
         of_type(resources, "AWS::Lambda::Function"),
         of_type(resources, "AWS::Lambda::Version"),
@@ -49,7 +49,7 @@ def test_every_function_has_versions_that_are_kept_and_a_live_alias(resources: D
     assert {alias["Name"] for alias in aliases.values()} == {"live"}
 
 
-def test_the_state_machine_calls_versions_so_that_an_execution_finishes_on_the_code_that_it_began_with(
+def test_the_state_machine_calls_versions_so_that_an_execution_never_changes_its_code(
     resources: Document,
 ) -> None:
     substitutions = resources["TicketPipeline"]["Properties"]["DefinitionSubstitutions"]
@@ -57,7 +57,7 @@ def test_the_state_machine_calls_versions_so_that_an_execution_finishes_on_the_c
     assert {resources[name]["Type"] for name in called} == {"AWS::Lambda::Version"}
 
 
-def test_a_version_of_the_state_machine_is_kept_and_its_live_alias_points_to_the_last(
+def test_the_state_machine_keeps_its_versions_and_its_live_alias_points_to_the_last(
     resources: Document,
 ) -> None:
     version, alias = resources["TicketPipelineVersion"], resources["TicketPipelineAliaslive"]
@@ -68,7 +68,7 @@ def test_a_version_of_the_state_machine_is_kept_and_its_live_alias_points_to_the
     }
 
 
-def test_whoever_calls_a_function_or_starts_the_state_machine_uses_the_alias(
+def test_all_callers_of_functions_and_of_the_state_machine_use_the_alias(
     resources: Document, openapi: Document
 ) -> None:
     by_alias = {
@@ -94,11 +94,11 @@ def other(parameter: Document) -> str:
 
 
 def test_a_changed_parameter_publishes_exactly_the_functions_that_it_changes(template: Document) -> None:
-    """SAM publishes by the template's text alone.
+    """SAM decides from the template's text alone whether to publish a version.
 
-    Without another description, a function whose environment changed is not published, and its callers do not
-    see the change. With another one, a function that did not change fails the deployment: Lambda does not
-    publish the same twice.
+    If the environment of a function changes but not its version's description, no version is published, and
+    its callers do not see the change. If only the description changes, the deployment fails, because Lambda
+    does not publish the same function twice.
     """
     before = render(template, **EVERYTHING)
     for name, parameter in template["Parameters"].items():
@@ -108,7 +108,7 @@ def test_a_changed_parameter_publishes_exactly_the_functions_that_it_changes(tem
 
 
 def changed(before: Document, after: Document) -> set[str]:
-    """The functions that are configured differently; tags are not part of a version."""
+    """The functions whose configuration differs; tags are not part of a version."""
     functions = of_type(before, "AWS::Lambda::Function")
     return {
         name
@@ -118,7 +118,7 @@ def changed(before: Document, after: Document) -> set[str]:
 
 
 def published(before: Document, after: Document) -> set[str]:
-    """The functions of which CloudFormation makes another version."""
+    """The functions of which CloudFormation publishes another version."""
     versions = of_type(before, "AWS::Lambda::Version")
     assert set(versions) == set(of_type(after, "AWS::Lambda::Version"))
     return {
@@ -128,7 +128,7 @@ def published(before: Document, after: Document) -> set[str]:
     }
 
 
-def test_a_changed_text_publishes_its_function_and_another_guardrail_the_one_that_asks_the_model(
+def test_a_change_in_the_template_or_the_guardrail_publishes_the_function_that_it_affects(
     template: Document,
 ) -> None:
     before = of_type(render(template), "AWS::Lambda::Version")
@@ -143,9 +143,7 @@ def test_a_changed_text_publishes_its_function_and_another_guardrail_the_one_tha
     assert asked == {"ClassifyFunction"}
 
 
-def test_the_state_machine_may_call_every_version_and_nothing_that_is_not_published(
-    resources: Document,
-) -> None:
+def test_the_state_machine_may_call_only_published_versions(resources: Document) -> None:
     statements = resources["TicketPipelineRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     (invoke,) = [s for s in statements if s["Sid"] == "InvokeTheTasks"]
     assert all(

@@ -1,4 +1,4 @@
-"""What `sam build` installs into the functions' artifact."""
+"""The packages that `sam build` installs into the functions' artifact."""
 
 import re
 from pathlib import Path
@@ -13,5 +13,5 @@ def test_every_package_is_pinned_and_has_hashes() -> None:
     assert not [p for p in packages if not re.fullmatch(r"[\w-]+==[\w.]+( +--hash=sha256:[0-9a-f]{64})+", p)]
 
 
-def test_what_lambdas_runtime_brings_stays_out() -> None:
+def test_packages_of_lambdas_runtime_are_not_installed() -> None:
     assert not re.findall(r"(?m)^(boto3|botocore|s3transfer|urllib3)==", REQUIREMENTS.read_text())

@@ -1,4 +1,4 @@
-"""The state machine: a sound graph, a complete error contract, and time for the failure branch."""
+"""The state machine has a valid graph, handles every error, and leaves time for the failure branch."""
 
 import importlib
 import json
@@ -67,7 +67,7 @@ def test_every_target_exists_and_every_state_is_reachable(definition: State) -> 
     assert reached == set(states)
 
 
-def test_the_states_stand_in_the_order_of_the_workflow(definition: State) -> None:
+def test_the_states_are_in_the_order_of_the_workflow(definition: State) -> None:
     assert list(definition["States"]) == [
         "Store Ticket",
         "Already Processed?",
@@ -89,7 +89,7 @@ def test_the_states_stand_in_the_order_of_the_workflow(definition: State) -> Non
     ]
 
 
-def test_the_keys_of_every_task_stand_in_the_agreed_order(definition: State) -> None:
+def test_the_keys_of_every_task_are_in_the_agreed_order(definition: State) -> None:
     for name, task in tasks(definition).items():
         assert list(task) == [key for key in TASK_KEY_ORDER if key in task], name
 
@@ -102,7 +102,7 @@ def test_every_task_has_a_timeout_a_retry_a_last_catch_and_a_comment(definition:
         assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
 
 
-def test_states_all_stands_only_in_the_last_catch(definition: State) -> None:
+def test_states_all_is_only_in_the_last_catch(definition: State) -> None:
     for task in tasks(definition).values():
         early = task["Retry"] + task["Catch"][:-1]
         assert not [rule for rule in early if "States.ALL" in rule["ErrorEquals"]]
@@ -114,7 +114,7 @@ def named(task: State) -> set[str]:
 
 
 def test_every_error_in_the_definition_exists_and_every_transient_one_is_named(definition: State) -> None:
-    """A permanent error needs no name: States.ALL catches it."""
+    """Permanent errors need not be named, because States.ALL catches them."""
     of_background = {"StartUnavailable", "QueueUnavailable"}
     of_tasks = set().union(*map(named, functions(definition).values()))
     assert of_tasks <= leaves(errors.PipelineError)
@@ -122,9 +122,7 @@ def test_every_error_in_the_definition_exists_and_every_transient_one_is_named(d
 
 
 @pytest.mark.parametrize("task", ["store", "classify", "update", "notify"])
-def test_each_state_names_the_transient_errors_that_its_task_says_it_raises(
-    definition: State, task: str
-) -> None:
+def test_each_state_names_the_transient_errors_that_its_task_documents(definition: State, task: str) -> None:
     handler = importlib.import_module(f"support.tasks.{task}").handler
     (raises,) = re.findall(r"Raises: ([\w,\s]+)\.", handler.__doc__)
     (state,) = [s for n, s in functions(definition).items() if n.split()[0].lower() == task]
@@ -154,24 +152,24 @@ def test_every_function_is_retried_when_lambda_itself_fails(definition: State) -
         assert died["MaxAttempts"] == 2, name
 
 
-def test_the_state_machine_ends_before_express_does(definition: State) -> None:
+def test_the_timeout_of_the_state_machine_is_shorter_than_that_of_express(definition: State) -> None:
     assert definition["TimeoutSeconds"] == 240 < EXPRESS_LIMIT_SECONDS
 
 
 def test_the_worst_case_of_all_states_on_one_path_leaves_time_for_the_failure_branch(
     definition: State,
 ) -> None:
-    """Every state of the longest path meets its worst cause, up to the last attempt.
+    """In the worst case, every state of the longest path fails with its slowest error up to the last attempt.
 
-    Each attempt takes the task's whole time-out, each wait its full length. Causes that alternate within one
-    state may take longer: what then times out is the sweep's.
+    Each attempt takes the task's whole timeout, and each wait its full length. Different errors in one state
+    may take longer: if the execution then times out, the sweep restarts the ticket.
     """
     worst = worst_path_seconds(definition, definition["StartAt"])
     assert worst < definition["TimeoutSeconds"], f"{worst} s"
 
 
 def worst_path_seconds(definition: State, name: str) -> float:
-    """From a state to the end. No path comes back to a state that it has left."""
+    """The time from a state to the end. No path has a cycle."""
     state = definition["States"][name]
     onward = [worst_path_seconds(definition, target) for target in targets(state)]
     return (worst_seconds(state) if state["Type"] == "Task" else 0) + max(onward, default=0)
@@ -193,7 +191,7 @@ def waits(retry: State) -> list[float]:
 PASSING = {name for name in leaves(errors.TransientError) if name != "ModelOutputInvalid"}
 
 
-def test_what_passes_is_deferred_and_what_needs_a_person_fails(definition: State) -> None:
+def test_temporary_errors_defer_a_ticket_and_permanent_errors_fail_it(definition: State) -> None:
     for name, task in functions(definition).items():
         if name in {"Record Deferral", "Record Failure", FALLBACK}:
             continue
@@ -206,12 +204,12 @@ def test_what_passes_is_deferred_and_what_needs_a_person_fails(definition: State
         }
         retried = {error for rule in task["Retry"] for error in rule["ErrorEquals"]}
         assert (last["Next"], other["Next"]) == ("Record Deferral", "Record Failure"), name
-        # All that is retried passes, but answers of the model that are no use again and again.
+        # Every retried error is temporary, except repeated invalid answers of the model.
         assert deferred == retried - {"ModelOutputInvalid"}, name
         assert {error for error in deferred if "." not in error} <= PASSING, name
 
 
-def test_the_second_model_is_asked_for_what_the_first_one_cannot_take_now_and_fails_no_ticket(
+def test_the_second_model_is_called_on_temporary_errors_of_the_first_and_fails_no_ticket(
     definition: State,
 ) -> None:
     states = definition["States"]
@@ -228,13 +226,13 @@ def test_the_second_model_is_asked_for_what_the_first_one_cannot_take_now_and_fa
     assert catch["ResultPath"] != "$.failure"
 
 
-def test_the_waiting_rooms_message_has_the_form_of_a_failure_message(definition: State) -> None:
+def test_a_waiting_room_message_has_the_fields_of_a_failure_message(definition: State) -> None:
     deferred = definition["States"]["Defer Ticket"]["Parameters"]["MessageBody"]
     failed = definition["States"]["Queue Failure"]["Parameters"]["MessageBody"]
     assert {name.replace("deferredAt", "failedAt"): path for name, path in deferred.items()} == failed
 
 
-def test_a_ticket_with_priority_is_deferred_like_any_other_into_a_queue_of_its_own(definition: State) -> None:
+def test_a_ticket_with_priority_is_deferred_to_the_priority_queue(definition: State) -> None:
     states = json.loads(json.dumps(definition["States"]))
     of_priority, of_others = states["Defer Priority Ticket"], states["Defer Ticket"]
     urls = [task["Parameters"].pop("QueueUrl") for task in (of_priority, of_others)]
@@ -245,9 +243,7 @@ def test_a_ticket_with_priority_is_deferred_like_any_other_into_a_queue_of_its_o
     assert len({*comments}) == 2
 
 
-def test_the_choice_of_the_waiting_rooms_queue_is_the_same_in_the_definition_and_in_the_code(
-    definition: State,
-) -> None:
+def test_the_definition_and_the_code_choose_the_same_waiting_room_queue(definition: State) -> None:
     choice = definition["States"]["Has Priority?"]
     absent, high = choice["Choices"]
     path = "$$.Execution.Input.request.priority"
@@ -264,7 +260,7 @@ def test_the_failure_message_is_the_same_on_the_topic_and_in_the_queue(definitio
     assert published["input.$"] == "$$.Execution.Input"
 
 
-def test_no_path_of_the_failure_branch_reads_a_field_that_the_input_may_lack(definition: State) -> None:
+def test_the_failure_branch_reads_only_fields_that_every_input_has(definition: State) -> None:
     for name in (
         "Record Deferral",
         "Defer Priority Ticket",
@@ -279,7 +275,7 @@ def test_no_path_of_the_failure_branch_reads_a_field_that_the_input_may_lack(def
 
 
 def test_cfn_lint_accepts_the_definition(definition: State, tmp_path: Path) -> None:
-    """cfn-lint does not read a definition file: a copy goes inline into a template of its own."""
+    """cfn-lint does not read definition files, so the test puts the definition into a template."""
     template = {
         "Resources": {
             "TicketPipeline": {

@@ -1,4 +1,4 @@
-"""The template: least privilege, time-outs that nest, data that is kept, and names that others rely on."""
+"""The template: least privilege, nested timeouts, retained data, and names that other code relies on."""
 
 import re
 import tomllib
@@ -47,7 +47,7 @@ def statements(template: Document) -> list[tuple[str, Document]]:
 
 
 def chosen(value: Document) -> Document:
-    """What stands there when its condition, if it has one, holds."""
+    """The value if its condition, if there is one, is true."""
     return dict(value["Fn::If"][1]) if "Fn::If" in value else value
 
 
@@ -93,7 +93,7 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
     }
 
 
-def test_no_statement_has_a_wildcard_but_where_aws_allows_nothing_else(template: Document) -> None:
+def test_a_statement_has_a_wildcard_only_if_aws_requires_it(template: Document) -> None:
     for owner, statement in statements(template):
         assert statement["Sid"], owner
         assert not [action for action in as_list(statement["Action"]) if "*" in action], owner
@@ -101,7 +101,7 @@ def test_no_statement_has_a_wildcard_but_where_aws_allows_nothing_else(template:
             assert "*" not in as_list(statement["Resource"]), owner
 
 
-def test_without_the_guardrail_nothing_of_it_is_deployed_nor_granted(template: Document) -> None:
+def test_by_default_no_guardrail_and_no_permission_for_it_is_deployed(template: Document) -> None:
     resources, classify = (
         template["Resources"],
         of_type(template, "AWS::Serverless::Function")["ClassifyFunction"],
@@ -124,7 +124,7 @@ def test_without_the_guardrail_nothing_of_it_is_deployed_nor_granted(template: D
     }
 
 
-def test_the_guardrail_judges_tickets_as_strictly_as_bedrock_can(template: Document) -> None:
+def test_the_guardrail_checks_tickets_with_the_highest_strength(template: Document) -> None:
     guardrail = template["Resources"]["TicketGuardrail"]["Properties"]
     filters = {
         f["Type"]: (f["InputStrength"], f["OutputStrength"])
@@ -132,11 +132,11 @@ def test_the_guardrail_judges_tickets_as_strictly_as_bedrock_can(template: Docum
     }
 
     assert filters.pop("PROMPT_ATTACK") == ("HIGH", "NONE")
-    # An angry customer's ticket is not refused.
+    # A ticket of an angry customer must not be refused.
     assert set(filters.values()) == {("NONE", "HIGH")}
 
 
-def test_the_state_machine_may_call_exactly_what_its_definition_names(
+def test_the_state_machine_may_call_only_the_resources_in_its_definition(
     template: Document, definition: Document
 ) -> None:
     granted = {s["Sid"]: s for owner, s in statements(template) if owner == "TicketPipelineRole"}
@@ -166,13 +166,11 @@ def test_the_state_machine_may_call_exactly_what_its_definition_names(
         "statemachine/ticket_pipeline.asl.yaml",
     ],
 )
-def test_what_is_deployed_names_no_partition_so_that_it_works_in_china_and_govcloud(file: str) -> None:
+def test_deployed_files_name_no_partition_so_that_they_work_in_china_and_govcloud(file: str) -> None:
     assert re.findall(r"arn:aws[\w-]*:.*|\barn:(?!\$\{|\[).*", (PROJECT / file).read_text()) == []
 
 
-def test_time_outs_nest_from_the_clients_to_the_state_machine(
-    template: Document, definition: Document
-) -> None:
+def test_each_timeout_is_longer_than_the_one_inside_it(template: Document, definition: Document) -> None:
     quick, publish = clients.dynamodb().meta.config, clients.sns().meta.config
     model = clients.bedrock_runtime().meta.config
     functions = of_type(template, "AWS::Serverless::Function")
@@ -188,7 +186,7 @@ def test_time_outs_nest_from_the_clients_to_the_state_machine(
         )
 
 
-def test_notify_is_not_retried_while_a_call_of_it_still_runs(
+def test_notify_is_not_retried_while_an_earlier_call_is_running(
     template: Document, definition: Document
 ) -> None:
     function = template["Resources"]["NotifyFunction"]["Properties"]
@@ -201,29 +199,29 @@ def seconds(config: Any) -> float:
 
 
 @pytest.mark.parametrize("client", ["dynamodb", "sns", "sqs", "ssm", "stepfunctions", "bedrock_runtime"])
-def test_no_client_leaves_its_retries_to_the_sdk(client: str) -> None:
+def test_no_client_uses_the_default_retries_of_the_sdk(client: str) -> None:
     retries = getattr(clients, client)().meta.config.retries
     assert retries["mode"] == "standard"
     assert retries["total_max_attempts"] in {1, 2}
 
 
-def test_failed_tickets_can_be_redriven_to_the_waiting_room_and_come_back_when_it_cannot_take_them(
+def test_failed_tickets_can_be_redriven_to_the_waiting_room_and_return_if_it_fails(
     template: Document,
 ) -> None:
     redrive = of_type(template, "AWS::SQS::Queue")["WaitingRoomQueue"]["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["FailedTicketsQueue", "Arn"]}
-    # A message counts as received when Lambda has no room for the consumer, too.
+    # A receive counts even if Lambda throttles the consumer.
     queue = of_type(template, "AWS::SQS::Queue")["WaitingRoomQueue"]
     hours = redrive["maxReceiveCount"] * queue["VisibilityTimeout"] / 3600
     assert hours > template["Parameters"]["MaxWaitHours"]["Default"]
 
 
-def test_tickets_with_priority_wait_in_a_queue_like_that_of_all_others(template: Document) -> None:
+def test_the_priority_queue_has_the_same_settings_as_the_waiting_room_queue(template: Document) -> None:
     resources = template["Resources"]
     assert resources["PriorityWaitingRoomQueue"] == resources["WaitingRoomQueue"]
 
 
-def test_whoever_puts_tickets_into_the_waiting_room_may_use_both_queues(template: Document) -> None:
+def test_every_sender_to_the_waiting_room_may_use_both_queues(template: Document) -> None:
     both = {("WaitingRoomQueue", "Arn"), ("PriorityWaitingRoomQueue", "Arn")}
     for owner, statement in statements(template):
         queues = {tuple(one["Fn::GetAtt"]) for one in as_list(statement["Resource"]) if "Fn::GetAtt" in one}
@@ -240,7 +238,7 @@ def test_the_consumer_has_time_for_its_longest_pause_and_the_longest_execution(
     assert 1.5 * pace.LONGEST_PAUSE + answer + 10 < function["Timeout"] < queue["VisibilityTimeout"]
 
 
-def test_the_consumer_takes_one_ticket_at_a_time_and_as_many_at_once_as_operators_allow(
+def test_the_consumer_takes_one_ticket_per_call_and_has_the_configured_concurrency(
     template: Document,
 ) -> None:
     function = of_type(template, "AWS::Serverless::Function")["ResumeFunction"]
@@ -249,22 +247,22 @@ def test_the_consumer_takes_one_ticket_at_a_time_and_as_many_at_once_as_operator
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ResumeConcurrency"}}
     of_priority = function["Events"]["PriorityWaitingRoomQueue"]["Properties"]
     assert (of_priority["BatchSize"], of_priority["ScalingConfig"]) == (1, {"MaximumConcurrency": 2})
-    # What AWS allows.
+    # The range that AWS allows.
     parameter = template["Parameters"]["ResumeConcurrency"]
     assert (parameter["MinValue"], parameter["MaxValue"]) == (2, 1000)
 
 
-def test_a_lease_outlasts_the_execution_that_has_it(definition: Document) -> None:
+def test_a_lease_is_longer_than_an_execution(definition: Document) -> None:
     now = datetime.now(UTC)
     execution = Execution(name="e", arn="arn:e", entered_at="")
     assert execution.lease_end(now) > timestamp(now + timedelta(seconds=definition["TimeoutSeconds"]))
 
 
-# SNS suspends an e-mail subscription that gets more messages a second, and deletes it days later.
+# SNS suspends an e-mail subscription that gets more messages a second than this, and deletes it days later.
 EMAILS_A_SECOND = 10
 
 
-def test_no_burst_sends_more_mails_than_an_email_subscription_takes(template: Document) -> None:
+def test_a_burst_cannot_exceed_the_limit_of_an_email_subscription(template: Document) -> None:
     functions = of_type(template, "AWS::Serverless::Function")
     publishers = {
         owner
@@ -277,13 +275,13 @@ def test_no_burst_sends_more_mails_than_an_email_subscription_takes(template: Do
 
     assert publishers == {"MailFunction", "DigestFunction"}
     assert (source["Type"], schedule["Type"]) == ("SQS", "Schedule")
-    # EventBridge may start a run of the digest twice; each publish may be tried twice by the SDK.
+    # EventBridge may run the digest twice, and the SDK may try each publish twice.
     config: Any = clients.sns().meta.config
     runs, attempts = at_once + 2, config.retries["total_max_attempts"]
     assert runs * attempts / SECONDS_PER_MAIL < EMAILS_A_SECOND
 
 
-def test_a_batch_of_mail_is_listed_whole_and_has_its_time(template: Document) -> None:
+def test_a_batch_of_mail_fits_into_the_list_and_into_the_timeout(template: Document) -> None:
     function = of_type(template, "AWS::Serverless::Function")["MailFunction"]
     source = function["Events"]["ImmediateMailQueue"]["Properties"]
     queue = of_type(template, "AWS::SQS::Queue")["ImmediateMailQueue"]
@@ -294,7 +292,7 @@ def test_a_batch_of_mail_is_listed_whole_and_has_its_time(template: Document) ->
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + 1
 
 
-def test_a_digest_has_the_time_to_send_and_delete_what_it_received(template: Document) -> None:
+def test_a_digest_has_the_time_to_send_and_delete_the_messages_it_received(template: Document) -> None:
     function = of_type(template, "AWS::Serverless::Function")["DigestFunction"]
     receiving = function["Timeout"] - digest.RESERVED_MS / 1000
     publishing = 2 * seconds(clients.sns().meta.config) + SECONDS_PER_MAIL
@@ -325,10 +323,10 @@ def test_every_notification_goes_to_one_of_the_two_mail_queues(template: Documen
         assert subscription["Endpoint"] == {"Fn::GetAtt": [queue, "Arn"]}
         assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": undelivered}
         assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
-        assert "RedrivePolicy" not in properties, "what waits is mailed without anybody's help"
+        assert "RedrivePolicy" not in properties, "waiting notifications are mailed automatically"
 
 
-def test_only_the_support_topic_may_put_messages_into_the_mails_queues(template: Document) -> None:
+def test_only_the_support_topic_may_send_messages_to_the_mail_queues(template: Document) -> None:
     policies = of_type(template, "AWS::SQS::QueuePolicy")
     for queue in ("ImmediateMailQueue", "DigestQueue", "UndeliveredMailQueue"):
         (statement,) = policies[f"{queue}Policy"]["PolicyDocument"]["Statement"]
@@ -339,7 +337,7 @@ def test_only_the_support_topic_may_put_messages_into_the_mails_queues(template:
 def test_a_lost_mail_subscription_and_a_digest_that_does_not_run_raise_an_alarm(template: Document) -> None:
     alarm = of_type(template, "AWS::CloudWatch::Alarm")["MailSubscriptionLostAlarm"]
 
-    # As the digest publishes it; a metric with other dimensions is another metric.
+    # These are the dimensions that the digest publishes; other dimensions would be another metric.
     assert (alarm["Namespace"], alarm["MetricName"]) == ("SupportPipeline", "MailSubscriptions")
     assert alarm["Dimensions"] == [
         {"Name": "service", "Value": "support-pipeline"},
@@ -371,18 +369,18 @@ def test_the_sweep_runs_every_five_minutes_and_waits_longer_than_an_execution_la
         "UserPool",
     ],
 )
-def test_what_may_hold_a_ticket_or_a_user_outlives_the_stack(template: Document, name: str) -> None:
+def test_resources_with_tickets_or_users_are_never_deleted(template: Document, name: str) -> None:
     resource = template["Resources"][name]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_a_user_is_the_same_in_every_case_because_that_can_never_be_changed(template: Document) -> None:
+def test_user_names_are_case_insensitive(template: Document) -> None:
     pool = of_type(template, "AWS::Cognito::UserPool")["UserPool"]
     assert pool["UsernameAttributes"] == ["email"]
     assert pool["UsernameConfiguration"] == {"CaseSensitive": False}
 
 
-def test_what_cognito_would_choose_by_itself_is_chosen_on_purpose(template: Document) -> None:
+def test_the_settings_of_the_user_pool_are_explicit(template: Document) -> None:
     pool = of_type(template, "AWS::Cognito::UserPool")["UserPool"]
     client = of_type(template, "AWS::Cognito::UserPoolClient")["UserPoolClient"]
     assert pool["UserPoolTier"] == "LITE"
@@ -412,7 +410,7 @@ def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Docu
 
 def test_every_log_group_is_declared_and_its_logs_expire(template: Document) -> None:
     groups = of_type(template, "AWS::Logs::LogGroup")
-    # Who decided what is asked for years later.
+    # People ask about operators' decisions years later.
     assert groups.pop("OperationsLogGroup")["RetentionInDays"] == 3653
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
     assert set(groups) == {
@@ -428,7 +426,7 @@ def test_all_functions_log_to_one_group(template: Document) -> None:
     assert [f["LoggingConfig"] for f in functions] == [{"LogGroup": {"Ref": "FunctionsLogGroup"}}] * 9
 
 
-def test_executions_are_logged_whole_and_traced(template: Document) -> None:
+def test_executions_are_logged_completely_and_traced(template: Document) -> None:
     machine = of_type(template, "AWS::Serverless::StateMachine")["TicketPipeline"]
     assert machine["Type"] == "EXPRESS"
     assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ALL", True)
@@ -459,7 +457,7 @@ def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> 
     assert all(alarm["AlarmDescription"] for alarm in alarms.values())
 
 
-def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None:
+def test_the_outputs_are_those_that_tools_use(template: Document) -> None:
     assert set(template["Outputs"]) == {
         "ApiUrl",
         "ApiId",
@@ -481,7 +479,7 @@ def test_the_outputs_are_the_ones_that_tools_rely_on(template: Document) -> None
     }
 
 
-def test_every_parameter_says_what_it_is_and_what_it_may_be(template: Document) -> None:
+def test_every_parameter_has_a_description_and_allowed_values(template: Document) -> None:
     for name, parameter in template["Parameters"].items():
         assert parameter["Description"].endswith("."), name
         limits = {"AllowedPattern", "AllowedValues", "MaxValue"} & set(parameter)
@@ -496,7 +494,7 @@ def test_every_parameter_is_in_one_group(template: Document) -> None:
     assert sorted(grouped) == sorted(template["Parameters"])
 
 
-def test_the_settings_of_every_stage_name_parameters_of_the_template(template: Document) -> None:
+def test_every_stage_sets_only_parameters_of_the_template(template: Document) -> None:
     settings = tomllib.loads((PROJECT / "samconfig.toml").read_text())
     stages = [stage for name, stage in settings.items() if name != "version"]
     overrides = [stage["deploy"]["parameters"].get("parameter_overrides", "") for stage in stages]

@@ -1,14 +1,15 @@
-"""Other implementations of what the pipeline needs of AWS, and the contract as they take it.
+"""Other implementations of the AWS services that the pipeline uses, and the contract in the form for them.
 
-LocalStack runs from its own virtual environment, `.venv-second-opinion`, without Docker and on loopback;
-Velocity comes from Debian's packages. Where one of them is missing its tests are skipped with the reason.
+LocalStack runs from its own virtual environment, `.venv-second-opinion`, without Docker and on loopback.
+Velocity comes from Debian's packages. If one of them is missing, its tests are skipped with the reason.
 
-What they cannot tell, because they differ from AWS themselves:
+These tests do not cover everything, because the implementations differ from AWS:
 
-- LocalStack: gateway responses, authorizers, signatures and limits; its templates know no `toLowerCase()`.
-  When it imports a document, it drops an integration's `credentials` and an operation's `awsSigv4`.
-- Velocity is the engine that API Gateway uses, but knows nothing of `$input` and `$util`. Render.java adds
-  them: `$input` answers as the emulator's does, and `escapeJavaScript` is that of commons-lang 2.6.
+- LocalStack: gateway responses, authorizers, signatures and limits. Its templates do not support
+  `toLowerCase()`. When it imports a document, it drops an integration's `credentials` and an operation's
+  `awsSigv4`.
+- Velocity is the engine that API Gateway uses, but does not have `$input` and `$util`. Render.java adds them:
+  `$input` works as in the emulator, and `escapeJavaScript` is that of commons-lang 2.6.
 """
 
 import os
@@ -31,7 +32,7 @@ MOCK_CONFIG = PROJECT / "tests" / "sfn_local" / "mock_config.json"
 PYTHON = PROJECT / ".venv-second-opinion" / "bin" / "python"
 START_SECONDS = 120
 
-# What CloudFormation fills in.
+# The values that CloudFormation fills in.
 VALUES = {
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
@@ -42,7 +43,7 @@ VALUES = {
 
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a LocalStack that plays the mock file."""
+    """The URL of a LocalStack that runs the mock file."""
     if not PYTHON.exists():
         pytest.skip("LocalStack is not here: `make test-second-opinion` installs it from PyPI.")
     folder = tmp_path_factory.mktemp("localstack")
@@ -56,7 +57,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "SERVICES": "stepfunctions,apigateway,iam,sts",
         "STRICT_SERVICE_LOADING": "1",
         "SFN_MOCK_CONFIG": str(MOCK_CONFIG),
-        # Nothing leaves the machine.
+        # No request leaves the machine.
         "DISABLE_EVENTS": "1",
         "DNS_ADDRESS": "0",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
@@ -99,7 +100,7 @@ def apigateway(endpoint: str) -> Any:
 
 @pytest.fixture(scope="session")
 def contract() -> dict[str, Any]:
-    """api/openapi.yaml with its intrinsic functions resolved, as CloudFormation hands it to API Gateway."""
+    """api/openapi.yaml with its intrinsic functions resolved, as CloudFormation passes it to API Gateway."""
     document: dict[str, Any] = _resolved(yaml.safe_load((PROJECT / "api" / "openapi.yaml").read_text()))
     return document
 

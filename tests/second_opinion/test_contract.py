@@ -1,4 +1,4 @@
-"""The contract after its import by LocalStack's API Gateway: what is stored is what the document says."""
+"""LocalStack's API Gateway stores the contract as the document says."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ type Document = dict[str, Any]
 
 INTEGRATION = "x-amazon-apigateway-integration"
 ANY = "x-amazon-apigateway-any-method"
-# What LocalStack stores for each kind of security; AWS stores AWS_IAM for the second.
+# The authorization that LocalStack stores for each kind of security; AWS stores AWS_IAM for the second.
 AUTHORIZATION = {"cognito_user_pools": "COGNITO_USER_POOLS", "awsSigv4": "NONE"}
 
 
@@ -34,7 +34,7 @@ def stored_method(resources: Document, path: str, method: str) -> Document:
     return dict(resources[path]["resourceMethods"][method])
 
 
-def test_every_operation_is_stored_and_no_other(contract: Document, resources: Document) -> None:
+def test_exactly_the_operations_of_the_contract_are_stored(contract: Document, resources: Document) -> None:
     declared = {(path, method) for path, method, _ in operations(contract)}
     assert declared == {
         (path, method)
@@ -54,7 +54,7 @@ def test_every_integration_is_stored_as_declared(contract: Document, resources: 
 
 
 def test_every_integration_response_is_stored_as_declared(contract: Document, resources: Document) -> None:
-    """One for each status: a second response with the same status would take the first one's place."""
+    """Each status has only one: a second response with the same status would replace the first."""
     for path, method, operation in operations(contract):
         declared = operation[INTEGRATION].get("responses", {})
         stored = stored_method(resources, path, method)["methodIntegration"].get("integrationResponses", {})
@@ -77,7 +77,7 @@ def test_every_header_that_an_integration_sets_is_declared(contract: Document, r
             assert set(response.get("responseParameters") or {}) <= set(declared), (path, method, status)
 
 
-def test_every_method_asks_for_what_its_security_says(contract: Document, resources: Document) -> None:
+def test_every_method_requires_the_declared_authorization(contract: Document, resources: Document) -> None:
     schemes = contract["components"]["securitySchemes"]
     for path, method, operation in operations(contract):
         names = [name for alternative in operation.get("security", []) for name in alternative]

@@ -1,4 +1,4 @@
-"""The scenarios of tests/sfn_local, played by LocalStack's Step Functions."""
+"""The scenarios of tests/sfn_local on LocalStack's Step Functions."""
 
 from tests.sfn_local.test_scenarios import (
     machines,

@@ -18,13 +18,13 @@ from devtools.emulator.mapping_template import Parameters, render
 from tests.second_opinion.conftest import PROJECT
 
 SEED = int(os.environ.get("SEED", "19"))
-REQUESTS = int(os.environ.get("REQUESTS", "3000"))  # to each template
+REQUESTS = int(os.environ.get("REQUESTS", "3000"))  # for each template
 JARS = [
     Path("/usr/share/java") / f"{name}.jar" for name in ("velocity", "commons-lang", "commons-collections3")
 ]
 
 UUID = "7F9C24E8-3b12-4a5f-9d6e-1c2b3a4d5e6f"
-# What a caller might send to break out of a JSON string, of a string in one, or of a template.
+# Texts that could break out of a JSON string, of a string inside it, or of a template.
 TOKENS = [
     '"', "'", "\\", "\\\\", "\\'", '\\"', "/", "</script>", '","name":"x', "{", "[", "]", ",", ":", "null",
     "\n", "\r\n", "\t", "\b", "\f", "\x00", "\x1f", "\x7f", "\u2028", "\u2029", "\ufeff", "\u202e",
@@ -40,16 +40,16 @@ class Case:
 
     name: str
     template: str
-    document: Mapping[str, str]  # the body: of the request, or of the integration's answer
+    document: Mapping[str, str]  # the body of the request or of the integration's response
     header: Mapping[str, str]
-    context: Mapping[str, str]  # by the path of names, with a slash between two
+    context: Mapping[str, str]  # by path, with slashes between the names
 
     @property
     def body(self) -> str:
         return json.dumps(self.document)
 
     def rendered(self) -> tuple[str, dict[str, Any]]:
-        """The emulator's text, and what the template set in `$context.responseOverride`."""
+        """The text that the emulator renders, and the values of `$context.responseOverride`."""
         rendering = render(
             self.template,
             body=self.body,
@@ -59,7 +59,7 @@ class Case:
         return rendering.text, {} if rendering.status is None else {"status": rendering.status}
 
     def lines(self) -> Iterator[str]:
-        """What Render.java reads."""
+        """The input of Render.java."""
         for path in re.findall(r"\$input\.json\('([^']*)'\)", self.template):
             value = render(f"$input.json('{path}')", body=self.body, parameters=Parameters(), context={}).text
             yield _line("json", path, value)
@@ -110,7 +110,7 @@ def templates(contract: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def requests(contract: Mapping[str, Any]) -> Iterator[Case]:
-    """REQUESTS hostile requests to every template, the same ones for the same SEED."""
+    """REQUESTS hostile requests for every template, always the same for the same SEED."""
     chance = random.Random(SEED)  # noqa: S311 (no secret)
     contexts = ["requestId", "extendedRequestId", "authorizer/claims/sub", "authorizer/claims/cognito:groups"]
 
@@ -147,7 +147,7 @@ def velocity() -> list[str]:
     return [java, "-cp", ":".join(map(str, JARS)), str(source)]
 
 
-def test_every_template_renders_as_by_velocity(velocity: list[str], contract: dict[str, Any]) -> None:
+def test_every_template_renders_as_in_velocity(velocity: list[str], contract: dict[str, Any]) -> None:
     cases = list(requests(contract))
     lines = "\n".join(line for case in cases for line in case.lines())
     ended = subprocess.run(velocity, input=lines + "\n", capture_output=True, text=True, check=False)

@@ -72,7 +72,7 @@ def model(model_server: Model) -> Model:
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    """AWS as moto plays it, with the table, the topic and the parameters of the template."""
+    """AWS as moto simulates it, with the table, the topic and the parameters of the template."""
     # Moto's default would make a new session for each test, which would read all service models again.
     core = default_user_config["core"] | {"reset_boto3_session": False}
     with moto.mock_aws(config={"core": core, "stepfunctions": {"execute_state_machine": True}}):
@@ -97,7 +97,7 @@ def _table() -> dict[str, Any]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the functions log."""
+    """The functions' log lines."""
     from support.aws.telemetry import logger  # noqa: PLC0415 - after the environment is set
 
     stream = logger.registered_handler.setStream(log := io.StringIO())  # type: ignore[attr-defined]
@@ -123,5 +123,5 @@ def _strict_dynamodb() -> Iterator[None]:
 
 @pytest.fixture
 def inbox(aws: None) -> Callable[[], list[dict[str, object]]]:
-    """The support team's mailbox: takes out the notifications that have arrived since the last call."""
+    """Receives and deletes the notifications that have arrived since the last call."""
     return subscribed_queue(os.environ["SUPPORT_TOPIC_ARN"])

@@ -1,4 +1,4 @@
-"""After the faults: what the pipeline recovers by itself, and what the schedule and an operator restart."""
+"""After the faults: the recovery by the pipeline itself, by the schedule and by an operator."""
 
 import time
 from collections.abc import Collection, Iterator

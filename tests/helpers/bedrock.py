@@ -1,4 +1,4 @@
-"""The model stand-in inside the test's own process: a real client's calls, but no server and no socket."""
+"""The model stand-in in the test's own process: it answers a real client without a server or a socket."""
 
 import io
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Model:
         self._ask("POST", "/faults", json=faults).raise_for_status()
 
     def calls(self) -> dict[str, int]:
-        """How many calls ended how."""
+        """The number of calls, by outcome."""
         return dict(self._ask("GET", "/calls").raise_for_status().json())
 
     def reset(self) -> None:
@@ -39,7 +39,7 @@ class Model:
 
     @contextmanager
     def answering(self, client: Any) -> Iterator[None]:
-        """Have the stand-in answer the calls of a bedrock-runtime client, as long as the block runs."""
+        """Let the stand-in answer the calls of a bedrock-runtime client until the block ends."""
         client.meta.events.register(_EVENT, self._send)
         yield
         client.meta.events.unregister(_EVENT, self._send)
@@ -69,5 +69,5 @@ def running_model() -> Iterator[Model]:
 
 class _Body(io.BytesIO):
     def stream(self, **_: object) -> Iterator[bytes]:
-        """All of it; botocore reads answers by this method of urllib3."""
+        """The whole body; botocore reads responses with this method of urllib3."""
         yield self.read()

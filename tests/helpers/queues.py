@@ -1,4 +1,4 @@
-"""SQS queues: taking messages out, and listening to a topic."""
+"""Receive messages from SQS queues, and subscribe queues to topics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def receive_all(sqs: Any, url: str, wait_seconds: int = 0) -> list[dict[str, Any
 
 
 def subscribed_queue(topic_arn: str) -> Callable[[], list[dict[str, Any]]]:
-    """Subscribe a new queue to a topic; the answer takes out its messages."""
+    """Subscribe a new queue to a topic; return a function that receives and deletes its messages."""
     sqs = aws_client("sqs")
     name = "inbox-" + topic_arn.rpartition(":")[2]
     url = sqs.create_queue(QueueName=name)["QueueUrl"]

@@ -74,7 +74,7 @@ class RunningStack:
 
     def command(self, module: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `python -m module arguments…` as this stack's users do, to its end."""
-        # Coverage does not follow a process by itself.
+        # Coverage does not measure child processes automatically.
         is_measured = module == "ops" and Coverage.current() is not None
         measured = ["-m", "coverage", "run", "--parallel-mode"] if is_measured else []
         return subprocess.run(
@@ -89,7 +89,7 @@ class RunningStack:
 
     @property
     def stack(self) -> Stack:
-        """What stack.json says."""
+        """The contents of stack.json."""
         return Stack.load(self.folder)
 
     def token(self, file: str = "token") -> str:
@@ -110,7 +110,7 @@ class RunningStack:
     def send_as_service(
         self, method: str, path: str, body: Any, *, sent: Any = None, api_key: str | None = None
     ) -> httpx.Response:
-        """Send a request as the demo service, signed, with its key; `sent` takes the signed body's place."""
+        """Send a signed request with an API key as the demo service; `sent` replaces the signed body."""
         url, content = self.stack.web_url + path, json.dumps(body).encode()
         headers = self.service_headers(method, url, content) | ({"x-api-key": api_key} if api_key else {})
         content = content if sent is None else json.dumps(sent).encode()
@@ -119,7 +119,7 @@ class RunningStack:
         )
 
     def service_headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
-        """By what the demo service proves itself: the request's signature, and its API key."""
+        """The headers that authenticate the demo service: the request's signature and the API key."""
         client = json.loads((self.folder / "service.json").read_text())
         credentials = Credentials(client["accessKeyId"], client["secretAccessKey"])
         signed = AWSRequest(method, url, data=content)
@@ -173,14 +173,14 @@ class RunningStack:
         return [execution for page in pages for execution in page["executions"]]
 
     def is_idle(self) -> bool:
-        """Whether no execution runs, and none is about to: the waiting room is empty."""
+        """Whether no execution is running, and the waiting room is empty."""
         running = self.stack.client("stepfunctions").list_executions(
             stateMachineArn=self.stack.state_machine_arn, statusFilter="RUNNING", maxResults=1
         )["executions"]
         return not running and not Queue(self.stack.client("sqs"), self.stack.waiting_room_url).size()
 
     def stored(self) -> int:
-        """How many tickets the table holds."""
+        """The number of tickets in the table."""
         return int(
             self.stack.client("dynamodb").scan(TableName=self.stack.tickets_table, Select="COUNT")["Count"]
         )
@@ -190,15 +190,15 @@ class RunningStack:
         return receive_all(self.stack.client("sqs"), queue_url, wait_seconds)
 
     def notifications(self) -> list[dict[str, Any]]:
-        """Take out the notifications that the support team received."""
+        """Receive and delete the support team's notifications."""
         return self.messages(self.stack.inbox_queue_url, wait_seconds=1)
 
     def mails(self) -> list[dict[str, Any]]:
-        """Take out the mails that the support team got: `{"Subject": str, "Message": str, …}`."""
+        """Receive and delete the support team's mails: `{"Subject": str, "Message": str, …}`."""
         return [json.loads(message["Body"]) for message in self.messages(self.stack.mailbox_queue_url)]
 
     def failures(self) -> list[dict[str, Any]]:
-        """Take out the bodies of the messages about failed tickets."""
+        """Receive and delete the messages in the failed-tickets queue; return their bodies."""
         queue = self.stack.failed_tickets_queue_url
         return [json.loads(message["Body"]) for message in self.messages(queue, wait_seconds=1)]
 

@@ -91,7 +91,7 @@ def test_the_firewall_allows_long_tickets_and_inspects_as_much_of_a_body_as_poss
 
 @pytest.mark.parametrize("schema", ["Submission", "ServiceSubmission"])
 def test_no_valid_ticket_is_too_large_for_the_firewall(deployed: Any, openapi: Document, schema: str) -> None:
-    """The firewall inspects at most 64 KB of a body. Tickets may be longer, so a rule reads Content-Length."""
+    """The firewall inspects at most 64 KB of a body. Tickets may be longer; a rule reads Content-Length."""
     rules = deployed(WafMode="block")["WebAcl"]["Properties"]["Rules"]
     (size,) = [rule["Statement"] for rule in rules if rule["Name"] == "SizeOfTheBody"]
     rule = size["RegexMatchStatement"]

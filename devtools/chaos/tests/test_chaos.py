@@ -19,7 +19,7 @@ SEED = 20_261_101
 
 
 class Chaos:
-    """`python -m devtools.chaos`, started in a folder of its own."""
+    """`python -m devtools.chaos`, started in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self.stack_folder = folder / "stack"

@@ -18,7 +18,7 @@ ATTEMPTS = {"dynamodb": 2, "sns": 1}  # of the functions' clients, for one call
 
 
 class Target(ThreadingHTTPServer):
-    """Stands for AWS: accepts every call and keeps its body."""
+    """Stands in for AWS: accepts every call and keeps its body."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -18,7 +18,7 @@ def count_finished(tickets: Tickets, ids: Iterable[str]) -> int:
 
 
 def notified_at(tickets: Tickets, ids: Iterable[str]) -> dict[str, float]:
-    """When the notification of each of these tickets was recorded, in seconds since the epoch, if it was."""
+    """When each of these tickets was notified, in seconds since the epoch; the others are left out."""
     return {
         ticket_id: datetime.fromisoformat(ticket["notifiedAt"]).timestamp()
         for ticket_id in ids

@@ -3,7 +3,7 @@
 from tests.sfn_local.test_scenarios import (
     machines,
     stepfunctions,
-    test_an_execution_takes_the_way_of_its_scenario,
+    test_an_execution_takes_the_path_of_its_scenario,
 )
 
-__all__ = ["machines", "stepfunctions", "test_an_execution_takes_the_way_of_its_scenario"]
+__all__ = ["machines", "stepfunctions", "test_an_execution_takes_the_path_of_its_scenario"]

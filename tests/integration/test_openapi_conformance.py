@@ -1,8 +1,8 @@
 """Every response of the API, to valid and invalid requests of every role, matches api/openapi.yaml.
 
-Schemathesis generates the requests from the document. FUZZ_EXAMPLES is their number, and FUZZ_SEED the seed of
-all random choices. Without a seed, every run is the same and must reach every expected response; with a seed, a
-run reports the expected responses that it did not reach.
+Schemathesis generates the requests from the document. FUZZ_EXAMPLES is their number, and FUZZ_SEED the seed
+of all random choices. Without a seed, every run is the same and must reach every expected response; with a
+seed, a run reports the expected responses that it did not reach.
 """
 
 import json

@@ -17,7 +17,7 @@ type Document = dict[str, Any]
 
 PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "configuration.md").read_text()
-BY_MAKE = {"EXAMPLES", "STAGE", "ARGS", "TASK", "EVENT"}
+BY_MAKE = {"EXAMPLES", "STAGE", "ARGS", "FAULT", "TASK", "EVENT"}
 # Variables that users do not set.
 INTERNAL = {"AWS_ENDPOINT_URL", "TMPDIR", "STATE_DIR"}
 

@@ -55,7 +55,7 @@ def shell(stack: RunningStack) -> Iterator[Shell]:
     with subprocess.Popen(
         ["bash", "-euo", "pipefail"],
         cwd=PROJECT,
-        env=environment,
+        env=environment | {"DEADLINE": "60"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -132,7 +132,9 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 # The lock file is the truth; touching the directory tells make that it is up to date.
 .venv: pyproject.toml uv.lock .python-version | $(UV) .venv-lambda
 	@test -d $@ || echo "Installing the packages into .venv: about 650 MB on disk, once …"
-	@$(UV) sync --frozen $(if $(wildcard .venv),--quiet)
+	@# Show the downloads, without uv's list of all packages.
+	@{ $(UV) sync --frozen 2>&1 || echo FAILED; } \
+		| awk '/^ [-+~] / {next} /^FAILED$$/ {failed = 1; next} {print; fflush()} END {exit failed}'
 	@touch .venv
 
 # Lambda's own runtime: its boto3, and nothing of ours.

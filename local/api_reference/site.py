@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 type Document = dict[str, Any]
 
@@ -35,6 +36,14 @@ _HEADERS = {
 }
 
 
+class _PageRoute(Route):
+    """A route for GET and HEAD only; the API responds to other methods."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        return (Match.NONE if match is Match.PARTIAL else match), child_scope
+
+
 def routes() -> list[Route]:
     """Routes for `/openapi.json`, `/docs` and each file of the page; `/` leads to the page.
 
@@ -52,8 +61,8 @@ def routes() -> list[Route]:
         return RedirectResponse("/docs", headers=_HEADERS)
 
     return [
-        Route("/", start),
-        Route("/openapi.json", openapi),
+        _PageRoute("/", start),
+        _PageRoute("/openapi.json", openapi),
         _file("/docs", _HERE / "page" / "index.html"),
         *(_file(f"/docs/{asset.name}", asset) for asset in _ASSETS),
     ]
@@ -83,7 +92,7 @@ def _callable_paths(paths: Document) -> Document:
 
 
 def _offer_customer_authorization(schemes: Document) -> None:
-    """Make `customer`, the only scheme that the page can use, the last one: Swagger UI scrolls to the last."""
+    """Make `customer`, the only scheme that the page can use, the last one, which Swagger UI scrolls to."""
     customer = schemes.pop("customer")
     tokens = "The demo users' tokens are in `.local/token`, `.local/agent-token` and `.local/admin-token`."
     schemes["customer"] = {**customer, "description": f"{customer['description']} {tokens}"}
@@ -93,4 +102,4 @@ def _file(path: str, file: Path) -> Route:
     async def serve(_request: Request) -> Response:
         return FileResponse(file, headers=_HEADERS)
 
-    return Route(path, serve)
+    return _PageRoute(path, serve)

@@ -40,7 +40,7 @@ ANSWERS: dict[str, tuple[int, Callable[[Any], httpx.Response]]] = {
     "an unknown ticket": (404, lambda stack: stack.get(str(uuid.uuid4()))),
     "an unknown path": (404, lambda stack: stack.http.get("/tickets/x/y/z", headers=bearer(stack))),
     "an unknown path, without a token": (404, lambda stack: stack.http.get("/nothing")),
-    "the root": (404, lambda stack: stack.http.get("/")),
+    "the root": (404, lambda stack: stack.http.delete("/")),
     "an unknown method": (404, lambda stack: stack.http.delete("/tickets", headers=bearer(stack))),
     "a method that HTTP APIs do not have": (
         403,

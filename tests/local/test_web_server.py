@@ -101,6 +101,12 @@ def connect(url: str, sent: bytes = b"") -> socket.socket:
     return connection
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
+def test_the_api_responds_to_other_methods_on_the_paths_of_the_pages(server: str, path: str) -> None:
+    assert httpx.get(server + path, follow_redirects=True).status_code == 200
+    assert httpx.delete(server + path).json()["target"] == f"/api/stage{path}"
+
+
 @pytest.mark.parametrize(
     "target",
     [

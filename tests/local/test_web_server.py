@@ -114,7 +114,6 @@ def test_the_api_responds_to_other_methods_on_the_paths_of_the_pages(server: str
         "/service/support-request?b=2&a=%20&a=%2F",
         "/tickets/%00%ff%2e%2e%2f",
         "/tickets/../../secret",
-        "/",
         "//",
         "/healthz/",
     ],
@@ -137,7 +136,10 @@ def test_a_head_request_is_forwarded_and_has_no_body(server: str) -> None:
 
 def test_the_host_is_forwarded_unchanged_and_the_clients_address_is_added(server: str) -> None:
     headers = {"Host": "support.localhost:8080", "X-Forwarded-For": "1.2.3.4"}
-    sent = [(name.lower(), value) for name, value in httpx.get(server, headers=headers).json()["headers"]]
+    sent = [
+        (name.lower(), value)
+        for name, value in httpx.get(f"{server}/tickets", headers=headers).json()["headers"]
+    ]
     assert ("host", "support.localhost:8080") in sent
     assert [value for name, value in sent if name == "x-forwarded-for"] == ["1.2.3.4", "127.0.0.1"]
 
@@ -161,7 +163,7 @@ def test_pages_of_the_web_server_may_call_the_api(server: str) -> None:
 def test_header_names_keep_their_spelling(server: str) -> None:
     with httpx.Client() as client:  # several requests on one connection
         for name in ("X-Mixed-Case", "x-mixed-case", "X-MIXED-CASE"):
-            assert [name, "1"] in client.get(server, headers={name: "1"}).json()["headers"]
+            assert [name, "1"] in client.get(f"{server}/tickets", headers={name: "1"}).json()["headers"]
 
 
 def test_a_response_keeps_its_status_and_every_header(server: str) -> None:

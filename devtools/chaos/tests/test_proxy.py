@@ -14,6 +14,12 @@ from devtools.chaos.faults import Fault
 from local.processes import ProcessGroup, free_port, wait_for
 from support.aws import clients
 
+TOPIC = "arn:aws:sns:us-east-1:123456789012:support"
+AWS = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
 ATTEMPTS = {"dynamodb": 2, "sns": 1}  # of the functions' clients, for one call
 
 
@@ -51,7 +57,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Tar
     with Target() as target:
         threading.Thread(target=target.serve_forever, daemon=True).start()
         arguments = ["--port", str(port), "--target", target.url]
-        group.start("proxy", "devtools.chaos.proxy", *arguments, environment=os.environ)
+        group.start("proxy", "devtools.chaos.proxy", *arguments, environment=os.environ | AWS)
         try:
             group.wait_until_healthy("proxy", f"http://127.0.0.1:{port}/healthz")
             yield f"http://127.0.0.1:{port}", target
@@ -76,7 +82,7 @@ class ProxyClient:
         self._dynamodb.put_item(TableName="tickets", Item={"ticketId": {"S": "one"}})
 
     def publish(self) -> None:
-        self._sns.publish(TopicArn=os.environ["SUPPORT_TOPIC_ARN"], Message="one")
+        self._sns.publish(TopicArn=TOPIC, Message="one")
 
     def counts(self) -> dict[str, dict[str, int]]:
         return dict(httpx.get(f"{self.url}/_counts").json())
@@ -87,6 +93,8 @@ def proxy(running: tuple[str, Target], monkeypatch: pytest.MonkeyPatch) -> Proxy
     url, target = running
     for service in ("dynamodb", "sns"):
         monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", f"{url}/{service}")
+    for name, value in AWS.items():
+        monkeypatch.setenv(name, value)
     client = ProxyClient(url, target)
     client.set_faults(dynamodb={}, sns={}).raise_for_status()
     target.bodies.clear()

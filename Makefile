@@ -43,6 +43,9 @@ rehearse: .venv ## Let the model fail for new tickets, and see what happens (FAU
 
 ##@ Operate it (the local stack; STACK= and PROFILE= for a deployed one)
 
+ticket: .venv ## Show one ticket: state, failure, executions, last log lines (TICKET=)
+	@$(PY) -m ops ticket
+
 replay: .venv ## Replay failed tickets (TICKET= SINCE=2h ERROR= DRY_RUN=1)
 	@$(PY) -m ops replay
 
@@ -54,6 +57,12 @@ dismiss: .venv ## Remove what no replay can fix from the queue (TICKET= or MESSA
 
 rollback: .venv ## Return to the versions that the last deployment replaced (DRY_RUN=1)
 	@$(PY) -m ops rollback
+
+sweep: .venv ## Send stuck tickets to the waiting room now, without waiting for the schedule
+	@$(PY) -m ops sweep
+
+digest: .venv ## Send the digest now, without waiting for the schedule
+	@$(PY) -m ops digest
 
 verify-aws: .venv ## Check a stack with tickets of its own (DEADLINE=300)
 	@exec $(PY) -m ops verify
@@ -106,7 +115,9 @@ requirements: | $(UV) ## After a change of dependencies: write uv.lock and funct
 	@$(UV) lock
 	@$(UV) $(EXPORT) > functions/requirements.txt
 
+# The check passes if no stack is running, or if .venv is missing or broken.
 clean: ## Remove what the targets made
+	@! $(PY) -m local running 2>/dev/null
 	rm -rf .venv .venv-lambda .venv-second-opinion .uv .local .aws-sam .template.yaml .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 ##@ Prove it
@@ -154,5 +165,6 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail inbox rehearse replay recover dismiss rollback verify-aws deploy unit check integration test lint \
-	format openapi docs requirements clean storm chaos fuzz test-sfn-local test-second-opinion
+.PHONY: help run stop token invoke mail inbox rehearse ticket replay recover dismiss rollback sweep digest verify-aws \
+	deploy unit check integration test lint format openapi docs requirements clean storm chaos fuzz test-sfn-local \
+	test-second-opinion

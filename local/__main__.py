@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from local.cleanup import remove_temporary_files
 from local.console import echo
 from local.inbox import print_mail, print_notifications
 from local.invoke import invoke
@@ -14,16 +15,24 @@ from local.stack import Stack
 from local.users import renew_tokens
 
 
+# The commands that need no running stack.
+_WITHOUT_STACK = {"run", "stop", "running"}
+
+
 def main() -> int:
     """Run the command that the arguments name; return the exit code."""
     arguments = _parser().parse_args()
     try:
         settings = Settings.from_environment()
+        if arguments.command not in _WITHOUT_STACK:
+            Stack.load(settings.folder).require_running()
         match arguments.command:
             case "run":
                 run(settings)
             case "stop":
                 _stop(settings)
+            case "running":
+                return _report_running(settings)
             case "token":
                 renew_tokens(Stack.load(settings.folder), settings.folder)
                 echo(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
@@ -46,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start the stack; Ctrl-C stops it")
     commands.add_parser("stop", help="stop a stack that is still running")
+    commands.add_parser("running", help="say if a stack is still running; exit with 1 if none is")
     commands.add_parser("token", help="renew the demo users' tokens")
     commands.add_parser("mail", help="show the mails to the support team")
     commands.add_parser("inbox", help="show the notifications to the support team's tools")
@@ -61,7 +71,16 @@ def _parser() -> argparse.ArgumentParser:
 def _stop(settings: Settings) -> None:
     running = running_processes(settings.folder)
     terminate(running)
+    # A stack that was killed could not remove them itself.
+    remove_temporary_files(settings)
     echo(f"Stopped {len(running)} processes." if running else "No local stack is running.")
+
+
+def _report_running(settings: Settings) -> int:
+    if not running_processes(settings.folder):
+        return 1
+    echo(f"A local stack is running from {settings.folder}: stop it first with `make stop`.")
+    return 0
 
 
 if __name__ == "__main__":

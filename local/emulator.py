@@ -29,6 +29,10 @@ class Emulator:
         """A boto3 client of the emulator, which ignores the user's own AWS settings."""
         return _client(self, service)
 
+    def session(self) -> boto3.Session:
+        """A boto3 session with the emulator's access key."""
+        return boto3.Session(self.access_key_id, self.secret_access_key, region_name=REGION)
+
     def variables(self) -> dict[str, str]:
         """The environment variables that make AWS tools use the emulator."""
         return {
@@ -49,7 +53,6 @@ class Emulator:
 
 @cache
 def _client(emulator: Emulator, service: str) -> Any:
-    session = boto3.Session(emulator.access_key_id, emulator.secret_access_key, region_name=REGION)
-    return session.client(  # type: ignore[call-overload]
+    return emulator.session().client(  # type: ignore[call-overload]
         service, endpoint_url=emulator.endpoint_url, config=Config(inject_host_prefix=False)
     )

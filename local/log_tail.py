@@ -20,6 +20,7 @@ _EVENTS = {
     "ticket swept": [],
     "ticket given up": ["error"],
     "task failed": ["error", "reason"],
+    "task failed; it is retried if attempts are left": ["error", "reason"],
     "tickets mailed": ["tickets"],
     "tickets digested": ["tickets"],
 }

@@ -7,12 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.emulator import Emulator
 from local.private_files import write_private
 from local.settings import StackError
 
 # The AWS CLI is one of the commands of the virtual environment.
 _AWS_CLI = Path(sys.executable).parent / "aws"
+_NOT_RUNNING = "No local stack is running: start one with `make run`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +55,21 @@ class Stack:
 
         The shell's `aws` is a script that names the endpoint as an option. Version 1 of the AWS CLI ignores
         AWS_ENDPOINT_URL for SQS and some other services, and would call AWS itself.
+
+        STACK, for the commands in the guides, is not exported: with it, `make` would look for a deployed stack.
         """
         settings = self.emulator.variables() | {
             "AWS_REGION": self.region,
             "AWS_PAGER": "",
-            "STACK": self.stack_name,
             "API": self.web_url,
             "MODEL_URL": self.model_url,
         }
         commands = folder / "bin"
-        lines = [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
+        lines = ["# Points the AWS CLI of this shell at the local stack. To leave it, open a new terminal."]
+        lines += [f"export {name}={shlex.quote(value)}" for name, value in settings.items()]
         # Settings for the user's own account would take precedence.
-        lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f'PATH={shlex.quote(str(commands))}:"$PATH"']
+        lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN STACK", f"STACK={shlex.quote(self.stack_name)}"]
+        lines += [f'PATH={shlex.quote(str(commands))}:"$PATH"']
         write_private(folder / "aws.env", "\n".join(lines) + "\n")
         self._save_aws_command(commands)
 
@@ -84,8 +91,22 @@ class Stack:
         try:
             document = json.loads((folder / "stack.json").read_text())
         except FileNotFoundError:
-            raise StackError("No local stack is running: start one with `make run`.") from None
+            raise StackError(_NOT_RUNNING) from None
         return cls(**{name: document[_camel_case(name)] for name in cls.__dataclass_fields__})
+
+    def require_running(self) -> None:
+        """Check that the emulator answers and accepts the key: a stack that was killed leaves its files.
+
+        Raises:
+            StackError: it does not.
+        """
+        cloudformation = self.emulator.session().client(
+            "cloudformation", endpoint_url=self.endpoint_url, config=Config(retries={"total_max_attempts": 1})
+        )
+        try:
+            cloudformation.describe_stacks(StackName=self.stack_name)
+        except (BotoCoreError, ClientError):
+            raise StackError(_NOT_RUNNING) from None
 
     def invoke(self, function: str, payload: bytes) -> Any:
         """Invoke a function's live version by its short name, such as `store`; return Lambda's response."""
@@ -95,8 +116,12 @@ class Stack:
 
     def function_name(self, function: str) -> str:
         """The deployed name of a function with this short name, such as `store`."""
+        return self.physical_id(f"{function.capitalize()}Function")
+
+    def physical_id(self, logical_id: str) -> str:
+        """The deployed name of a resource of the template."""
         resource = self.client("cloudformation").describe_stack_resource(
-            StackName=self.stack_name, LogicalResourceId=f"{function.capitalize()}Function"
+            StackName=self.stack_name, LogicalResourceId=logical_id
         )
         return str(resource["StackResourceDetail"]["PhysicalResourceId"])
 

@@ -1,13 +1,13 @@
 """Starting a local stack: its servers, the deployment, and the demo users."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from local.build import build
+from local.cleanup import remove_temporary_files
 from local.console import step
 from local.deploy import connect, deploy
 from local.emulator import Emulator
@@ -18,19 +18,6 @@ from local.settings import HOST, Settings, StackError
 from local.stack import Stack
 from local.users import create_users, renew_tokens
 from local.warm_up import warm_up
-
-# Files that are useful only while the stack runs.
-_TEMPORARY_FILES = (
-    "stack.json",
-    "aws.env",
-    "token",
-    "agent-token",
-    "admin-token",
-    "passwords.json",
-    "service.json",
-    "service.curl",
-    "processes.json",
-)
 
 
 @contextmanager
@@ -53,9 +40,7 @@ def process_group(settings: Settings) -> Iterator[ProcessGroup]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         group.stop()
-        for name in _TEMPORARY_FILES:
-            (settings.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(settings.temporary, ignore_errors=True)
+        remove_temporary_files(settings)
 
 
 def _require_no_other_stack(folder: Path) -> None:
@@ -93,7 +78,7 @@ def start(
         stack = connect(settings, emulator, outputs, model_url)
         _create_demo_clients(stack, settings.folder)
     with step("Warming up the functions"):
-        warm_up(stack)
+        warm_up(stack, settings.folder / "functions.log")
     with step("Starting the web server"):
         _start_web_server(settings, group, stack)
     return stack

@@ -1,1 +1,1 @@
-"""The operators' commands, for local and deployed stacks: replay, recover, dismiss, rollback, verify."""
+"""The operators' commands, for local and deployed stacks: replay, ticket, sweep and others."""

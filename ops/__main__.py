@@ -1,6 +1,6 @@
-"""The command line: `python -m ops replay | recover | dismiss | rollback | verify`.
+"""The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | sweep | digest`.
 
-Exit codes: 0 everything succeeded or continues automatically, or there was nothing to do; 1 something failed,
+The first line of the output says on which stack the command acts. Exit codes: 0 everything succeeded or continues automatically, or there was nothing to do; 1 something failed,
 and the report says what; 2 the command was invalid, or the stack was not found; 130 it was interrupted.
 """
 
@@ -20,6 +20,8 @@ from ops.recover import recover
 from ops.replay import Selection, replay
 from ops.report import Report
 from ops.rollback import rollback
+from ops.schedules import send_digest, sweep
+from ops.show_ticket import show_ticket
 from ops.stack import DeployedStack, deployed_stack, local_stack
 from ops.target import Target
 from ops.verify.command import verify
@@ -41,18 +43,30 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
 
 
 def _run(options: Options, environment: Mapping[str, str]) -> int:
-    stack = _stack(options, environment)
-    if options.command == "rollback":
-        return rollback(stack, Report(), dry_run=options.dry_run)
-    if options.command == "verify":
-        return verify(stack, Report(), seconds=options.deadline)
+    stack, report = _stack(options, environment), Report()
+    report.line(f"Acting on {stack.location()}.")
+    match options.command:
+        case "rollback":
+            return rollback(stack, report, dry_run=options.dry_run)
+        case "verify":
+            return verify(stack, report, seconds=options.deadline)
+        case "sweep":
+            return sweep(stack, report)
+        case "digest":
+            return send_digest(stack, report)
+    return _run_on_tickets(options, stack, report)
+
+
+def _run_on_tickets(options: Options, stack: DeployedStack, report: Report) -> int:
     context = CommandContext(
-        target=Target.from_stack(stack), report=Report(), dry_run=options.dry_run, deadline=options.deadline
+        target=Target.from_stack(stack), report=report, dry_run=options.dry_run, deadline=options.deadline
     )
     if options.command == "dismiss":
         return dismiss(context, _dismissal_request(options))
     if options.command == "recover":
         return recover(context, options.since or _RECOVER_SINCE)
+    if options.command == "ticket":
+        return show_ticket(context, options.ticket or "", stack.physical_id("FunctionsLogGroup"))
     return replay(context, Selection(ticket_id=options.ticket, since=options.since, error=options.error))
 
 

@@ -1,15 +1,17 @@
-"""Checks before a deployment that the model can be called in the region, without changing anything.
+"""Checks before a deployment that it goes to AWS and that the model can be called there; changes nothing.
 
 `make deploy` first runs `python -m ops.check_model --config-env STAGE …`, with the arguments of `sam deploy`.
 It prints the account, the region and the models of the stack, after Bedrock has confirmed that the models can
 be called there.
 
-Exit codes: 0 the models can be called; 1 they cannot, or a call to AWS failed: one sentence says why.
+Exit codes: 0 the models can be called; 1 a call to AWS failed; 2 the models cannot be called, or the
+environment is wrong: one sentence says why.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import sys
@@ -24,7 +26,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from infra.assemble import whole_template
-from ops.options import UsageError
+from ops.options import UsageError, require_aws
+from ops.stack import account_and_region, aws_session
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
@@ -91,19 +94,14 @@ def check(deployment: Deployment, template: Mapping[str, Any]) -> str:
         UsageError: a model cannot be called in the region, or the region or the credentials are missing.
         BotoCoreError, ClientError: a call to AWS failed.
     """
-    session = boto3.Session(profile_name=deployment.profile, region_name=deployment.region)
-    if not session.region_name:
-        raise UsageError("No region is set: set AWS_DEFAULT_REGION or ARGS='--region …'.")
-    if not session.get_credentials():
-        raise UsageError("There are no AWS credentials: sign in (aws sso login) or set AWS_PROFILE.")
-    account = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
+    session = aws_session(deployment.profile, deployment.region)
+    destination = account_and_region(session.client("sts", config=_CONFIG))
     parameters = {
         **{name: template["Parameters"][name]["Default"] for name in _MODEL + _FALLBACK_MODEL},
         **_deployed_parameters(session, deployment.stack_name),
         **deployment.parameters,
     }
     models = _models(session, parameters, template)
-    destination = f"account {account}, region {session.region_name}"
     return f"Deploying {deployment.stack_name} to {destination}, with {models}."
 
 
@@ -196,22 +194,23 @@ class AvailableModel:
 def main(arguments: Sequence[str]) -> int:
     """Check the deployment and print the result; return the exit code."""
     try:
+        require_aws(os.environ)
         deployment = Deployment.read(PROJECT / "samconfig.toml", arguments)
         result = check(deployment, whole_template())
     except UsageError as error:
-        return _fail(str(error))
+        return _fail(str(error), 2)
     except EndpointConnectionError as error:
-        return _fail(f"The region cannot be reached, or does not offer the service: {error}")
+        return _fail(f"The region cannot be reached, or does not offer the service: {error}", 1)
     except (BotoCoreError, ClientError) as error:
-        return _fail(f"The model could not be checked, because a call to AWS failed: {error}")
+        return _fail(f"A call to AWS failed: {error}", 1)
     sys.stdout.write(f"{result}\n")
     sys.stdout.flush()
     return 0
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, exit_code: int) -> int:
     sys.stderr.write(f"{' '.join(message.split())} Nothing was deployed.\n")
-    return 1
+    return exit_code
 
 
 if __name__ == "__main__":

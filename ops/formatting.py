@@ -18,6 +18,11 @@ def sanitize(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.:/-]", "?", name[:_MAX_NAME]) or "-"
 
 
+def one_line(text: str) -> str:
+    """A text without control characters and line breaks."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def count_reasons(reasons: Iterable[str]) -> str:
     """`9 for ModelThrottled, 3 for Replay`."""
     counts = Counter(map(sanitize, reasons)).most_common()

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 MAX_REASON = 500
 
-Command = Literal["replay", "recover", "dismiss", "rollback", "verify"]
+Command = Literal["replay", "recover", "dismiss", "rollback", "verify", "ticket", "sweep", "digest"]
 _COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -20,6 +20,9 @@ _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true":
 _UNSUPPORTED = {
     "recover": dict.fromkeys(("TICKET", "ERROR"), "leave it out; DRY_RUN=1 lists what would be recovered"),
     "dismiss": dict.fromkeys(("ERROR", "SINCE"), "set TICKET or MESSAGE"),
+    "ticket": dict.fromkeys(("ERROR", "SINCE", "MESSAGE"), "set TICKET"),
+    "sweep": dict.fromkeys(("TICKET", "DRY_RUN"), "it sweeps all stuck tickets"),
+    "digest": dict.fromkeys(("TICKET", "DRY_RUN"), "it mails all tickets that wait for the digest"),
 }
 
 
@@ -84,12 +87,26 @@ def _reject_unsupported(command: Command, values: Mapping[str, str]) -> None:
             raise UsageError(f"{command} does not accept {name}: {advice}.")
     if command == "dismiss" and ("TICKET" in values) == ("MESSAGE" in values):
         raise UsageError("Set what to dismiss: either TICKET=<ticket id> or MESSAGE=<message id>.")
+    if command == "ticket" and "TICKET" not in values:
+        raise UsageError("Set the ticket to show: TICKET=<ticket id>.")
     if "PROFILE" in values and "STACK" not in values:
         raise UsageError("PROFILE requires STACK, the name of a deployed stack.")
-    if command == "verify" and "STACK" in values and "AWS_ENDPOINT_URL" in values:
-        # As in a shell that has sourced aws.env. The address of the emulator's API does not resolve.
+    if "STACK" in values:
+        require_aws(values)
+
+
+def require_aws(environment: Mapping[str, str]) -> None:
+    """Make sure that AWS_ENDPOINT_URL does not redirect all calls, as in a shell that has sourced aws.env.
+
+    AWS itself has no endpoint that serves all services.
+
+    Raises:
+        UsageError: the variable is set.
+    """
+    if endpoint := environment.get("AWS_ENDPOINT_URL"):
         raise UsageError(
-            "AWS_ENDPOINT_URL is set, so this is not AWS: open another shell, or give STACK= empty."
+            f"AWS_ENDPOINT_URL is set, so this is not AWS but {endpoint} (as after `. .local/aws.env`): "
+            "open a new terminal to use AWS."
         )
 
 

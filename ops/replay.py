@@ -135,7 +135,8 @@ def _report_plan(context: CommandContext, plan: _Plan, now: datetime) -> None:
     for unreadable in plan.unreadable:
         report.line(f"{_describe(unreadable, now)} is skipped: {unreadable.reason}")
     if context.dry_run:
-        report.line("Dry run: nothing was changed.")
+        report.causes(plan.selected)
+        report.line("Dry run: nothing was changed. For more about a ticket: make ticket TICKET=<ticket id>.")
 
 
 def _can_move_all(plan: _Plan, selection: Selection, target: Target) -> bool:

@@ -1,9 +1,10 @@
 """The output of the commands: a table and a progress bar on a terminal, plain lines anywhere else.
 
-It contains nothing that a customer wrote: no content, no subject, and no cause of a failure, which may quote
+It contains nothing that a customer wrote: no content, no subject, and no cause of a failure that may quote
 them. Ids and error names from messages and logs are sanitized.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.failed_tickets import FailedTicket
+from ops.failure_cause import readable_cause
 from ops.formatting import count, count_reasons, long_duration, sanitize, short_duration
 from ops.log_summary import StateCount
 from ops.progress import Progress, ReplayOutcome, ReplayResult
 from support.aws.pending import WaitingEntry
 
 _MIN_TEXT_WIDTH = 20
-_COLUMNS = ("Ticket", "Error", "Age", "Attempts", "Found in", "")
+_COLUMNS = ("Ticket", "Error", "Age", "Attempts", "Found in", "State")
+_MAX_CAUSES = 20
 _NUMBERS = ("Age", "Attempts")
 
 
@@ -59,9 +62,16 @@ class Report:
         if self._console.is_terminal:
             self._console.print(_table(rows))
             return
-        for ticket_id, error, age, attempts, found_in, note in rows:
-            line = f"{ticket_id}  {error}  {age} ago  attempts {attempts}  in {found_in}"
-            self.line(f"{line}  {note}".rstrip())
+        for ticket_id, error, age, attempts, found_in, state in rows:
+            self.line(f"{ticket_id}  {error}  {age} ago  attempts {attempts}  in {found_in}  {state}")
+
+    def causes(self, tickets: Sequence[FailedTicket]) -> None:
+        """Write the causes of the failures, the most frequent ones first."""
+        causes = Counter((one.error, readable_cause(one.error, one.cause)) for one in tickets).most_common()
+        for (error, cause), number in causes[:_MAX_CAUSES]:
+            self.row(f"{count(number, 'ticket')} with {sanitize(error)}: ", cause)
+        if len(causes) > _MAX_CAUSES:
+            self.line(f"{count(len(causes) - _MAX_CAUSES, 'other cause')}: see make ticket TICKET=….")
 
     def waiting_tickets(self, tickets: Sequence[WaitingEntry], now: datetime) -> None:
         """Write how many tickets are waiting, for what, and for how long."""
@@ -147,15 +157,22 @@ class ProgressDisplay:
 
 
 def _cells(ticket: FailedTicket, now: datetime) -> tuple[str, str, str, str, str, str]:
-    note = "dismissed" if ticket.is_dismissed else "already processed" if ticket.is_processed else ""
     return (
         sanitize(ticket.ticket_id),
         sanitize(ticket.error),
         short_duration(now - ticket.failed_at),
         str(ticket.attempts or "-"),
         "+".join(ticket.found_in),
-        note,
+        _state(ticket),
     )
+
+
+def _state(ticket: FailedTicket) -> str:
+    if ticket.is_dismissed:
+        return "dismissed"
+    if ticket.is_processed:
+        return "already processed"
+    return ticket.stored.status if ticket.stored else "not stored"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Table:

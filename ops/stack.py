@@ -14,9 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.options import UsageError
 
-# Many attempts, because FilterLogEvents allows only a few calls per second. The read timeout must exceed
-# SQS's long poll.
-_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 6, "mode": "standard"})
+# Longer than SQS's long poll; and for Lambda, longer than an invocation of the sweep.
+_READ_TIMEOUT, _INVOCATION_TIMEOUT = 30, 250
+# Many, because FilterLogEvents allows only a few calls per second.
+_ATTEMPTS = 6
+_NO_LOCAL_STACK = "No local stack is running. Start one with `make run`, or name a deployed one with STACK=."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class DeployedStack:
     parameters: Mapping[str, str]
     web_url: str | None = None
 
+    def location(self) -> str:
+        """Where the stack is: on this machine, or in which account and region. Raises botocore's errors."""
+        if self.web_url:
+            return f"the local stack at {self.web_url}"
+        return f"stack {self.name} in {account_and_region(self.client('sts'))}"
+
     @property
     def api_url(self) -> str:
         """The base URL of the API. Raises UsageError: the stack has no API."""
@@ -55,6 +63,13 @@ class DeployedStack:
                 yield Resource(
                     resource["ResourceType"], resource["LogicalResourceId"], resource["PhysicalResourceId"]
                 )
+
+    def physical_id(self, logical_id: str) -> str:
+        """The name or ARN of a resource. Raises UsageError: the stack has no such resource."""
+        for resource in self.resources():
+            if resource.logical_id == logical_id:
+                return resource.physical_id
+        raise UsageError(f"Stack {self.name} has no resource {logical_id}: is it a support pipeline?")
 
     def output(self, key: str) -> str:
         """The value of an output.
@@ -76,15 +91,20 @@ def local_stack(environment: Mapping[str, str]) -> DeployedStack:
     try:
         local = json.loads((Path(environment.get("STACK_DIR") or ".local") / "stack.json").read_text())
     except FileNotFoundError:
-        raise UsageError(
-            "No local stack is running. Start one with `make run`, or set STACK to a deployed one."
-        ) from None
+        raise UsageError(_NO_LOCAL_STACK) from None
     session = boto3.Session(local["accessKeyId"], local["secretAccessKey"], region_name=local["region"])
 
-    def client(service: str) -> Any:
-        return session.client(service, endpoint_url=local["endpointUrl"], config=_CONFIG)  # type: ignore[call-overload]
+    def client(service: str, attempts: int = _ATTEMPTS) -> Any:
+        return session.client(  # type: ignore[call-overload]
+            service, endpoint_url=local["endpointUrl"], config=_config(service, attempts)
+        )
 
-    return _read("the local stack", local["stackName"], client, local["webUrl"])
+    try:
+        description = _describe(client("cloudformation", attempts=1), local["stackName"])
+    except (BotoCoreError, ClientError) as error:
+        # A stack that was killed leaves stack.json. Whatever uses its port now does not accept its key.
+        raise UsageError(_NO_LOCAL_STACK) from error
+    return _stack("the local stack", description, client, local["webUrl"])
 
 
 def deployed_stack(name: str, profile: str | None) -> DeployedStack:
@@ -93,27 +113,62 @@ def deployed_stack(name: str, profile: str | None) -> DeployedStack:
     Raises:
         UsageError: the profile, the credentials, the region or the stack does not exist.
     """
-    try:
-        session = boto3.Session(profile_name=profile)
-    except BotoCoreError as error:
-        raise UsageError(f"Stack {name} cannot be read: {error}") from error
+    session = aws_session(profile)
 
     def client(service: str) -> Any:
-        return session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+        return session.client(service, config=_config(service))  # type: ignore[call-overload]
 
-    return _read(f"stack {name} in {session.region_name}", name, client)
-
-
-def _read(label: str, name: str, client: Callable[[str], Any], web_url: str | None = None) -> DeployedStack:
     try:
-        (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        description = _describe(client("cloudformation"), name)
     except (BotoCoreError, ClientError) as error:
         raise UsageError(f"Stack {name} cannot be read: {error}") from error
+    return _stack(f"stack {name} in {session.region_name}", description, client)
+
+
+def aws_session(profile: str | None, region: str | None = None) -> boto3.Session:
+    """A session for an AWS account; without a region, in the region of the environment or the profile.
+
+    Raises:
+        UsageError: there is no such profile, no region or no credentials.
+    """
+    try:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        has_credentials = session.get_credentials() is not None
+    except BotoCoreError as error:
+        raise UsageError(f"The AWS profile cannot be used: {error}") from error
+    if not session.region_name:
+        raise UsageError("No AWS region is set: set AWS_DEFAULT_REGION, or a region in your AWS profile.")
+    if not has_credentials:
+        raise UsageError("There are no AWS credentials: sign in (aws sso login) or set AWS_PROFILE.")
+    return session
+
+
+def account_and_region(sts: Any) -> str:
+    """`account 123456789012, region eu-west-1`. Raises botocore's errors."""
+    return f"account {sts.get_caller_identity()['Account']}, region {sts.meta.region_name}"
+
+
+def _config(service: str, attempts: int = _ATTEMPTS) -> Config:
+    return Config(
+        connect_timeout=5,
+        read_timeout=_INVOCATION_TIMEOUT if service == "lambda" else _READ_TIMEOUT,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+    )
+
+
+def _describe(cloudformation: Any, name: str) -> Mapping[str, Any]:
+    (description,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    return dict(description)
+
+
+def _stack(
+    label: str, description: Mapping[str, Any], client: Callable[[str], Any], web_url: str | None = None
+) -> DeployedStack:
     return DeployedStack(
         label=label,
-        name=name,
+        name=description["StackName"],
         client=client,
-        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
-        parameters={p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])},
+        outputs={output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])},
+        parameters={p["ParameterKey"]: p["ParameterValue"] for p in description.get("Parameters", [])},
         web_url=web_url,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from ops.formatting import count, sanitize
+from ops.formatting import count, one_line, sanitize
 from ops.report import Report
 from ops.stack import DeployedStack
 from ops.verify import (
@@ -94,10 +94,8 @@ def verify(
 
 
 def _introduction(context: CheckContext) -> str:
-    stack, sts = context.stack, context.stack.client("sts")
     return (
-        f"Checking {stack.label} ({stack.name}) in account {sts.get_caller_identity()['Account']}, "
-        f"region {sts.meta.region_name}: {stack.api_url}\n"
+        f"Checking {context.stack.name}: {context.stack.api_url}\n"
         f"This submits tickets whose subjects begin with {context.subject_prefix}, and makes one execution "
         "fail. The support team and the recipients of alarms are notified as usual."
     )
@@ -138,10 +136,9 @@ class _Table:
     def add(self, title: str, result: CheckResult) -> None:
         self._statuses.append(result.status)
         text = f"{result.text} → {result.advice}" if result.advice else result.text
-        # The text may contain words of AWS: write them without control characters and in one line.
-        printable = "".join(c if c.isprintable() else " " for c in text)
         head = self._head(title, result.status)
-        self._report.row(head, " ".join(printable.split()), _STYLES[result.status])
+        # The text may contain words of AWS.
+        self._report.row(head, one_line(text), _STYLES[result.status])
 
     def _head(self, title: str, status: str) -> str:
         return f"{title:<{_TITLE_WIDTH}}{status:<9}"

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.processes import wait_for
-from tests.helpers.running_stack import RunningStack
+from tests.helpers.running_stack import PROJECT, RunningStack
 
 
 def command(stack: RunningStack, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -61,6 +61,17 @@ def test_stack_json_has_the_addresses_of_all_parts(stack: RunningStack) -> None:
 )
 def test_keys_tokens_and_logs_are_private(stack: RunningStack, name: str) -> None:
     assert (stack.folder / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stack_begins_without_log_lines_that_look_like_failures(stack: RunningStack) -> None:
+    event = json.loads((PROJECT / "events" / "notify" / "unknown-ticket.json").read_text())
+    ticket_id = event["ticket"]["ticketId"]
+
+    assert ticket_id not in (stack.folder / "functions.log").read_text()
+    logged = stack.stack.client("logs").filter_log_events(
+        logGroupName=stack.stack.physical_id("FunctionsLogGroup"), filterPattern=f'"{ticket_id}"'
+    )
+    assert logged["events"] == []
 
 
 def test_no_log_of_the_stack_contains_what_a_customer_wrote(stack: RunningStack) -> None:
@@ -266,6 +277,8 @@ def test_make_stop_ends_the_processes_of_a_killed_stack(another: RunningStack) -
 
     done = command(another, "stop")
 
+    assert not (another.folder / "stack.json").exists()
+    assert not (another.folder / "token").exists()
     assert done.returncode == 0
     assert "Stopped" in done.stdout
     assert wait_for(lambda: not any(process.is_running() for process in family), 20)

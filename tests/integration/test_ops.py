@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.processes import wait_for
-from tests.helpers.running_stack import RunningStack
+from tests.helpers.running_stack import PROJECT, RunningStack
 
 SUBMISSION = {"content": "I was charged twice this month. Please refund one payment."}
 
@@ -80,9 +80,10 @@ def test_a_failed_ticket_is_replayed_and_notified_once(stack: RunningStack) -> N
     done = ops(stack, "replay", TICKET=ticket_id)
 
     assert (done.returncode, done.stderr) == (0, "")
-    listed, outcome, summary = done.stdout.splitlines()[1:]
+    acting, _, listed, outcome, summary = done.stdout.splitlines()
+    assert acting == f"Acting on the local stack at {stack.stack.web_url}."
     assert listed.startswith(f"{ticket_id}  ModelRejected  ")
-    assert listed.endswith(" ago  attempts 1  in table+queue")
+    assert listed.endswith(" ago  attempts 1  in table+queue  FAILED")
     assert outcome == f"{ticket_id}  processed"
     assert summary == "1 of 1 processed."
     ticket = stack.get(ticket_id, token=stack.token("agent-token")).json()
@@ -103,7 +104,7 @@ def test_a_dismissed_ticket_leaves_the_queue_and_keeps_the_reason(stack: Running
     again = ops(stack, "replay", DRY_RUN="1")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"Dismissed ticket {ticket_id} (ModelRejected). It stays in the table;")
+    assert f"\nDismissed ticket {ticket_id} (ModelRejected). It stays in the table;" in done.stdout
     assert again.returncode == 0
     assert ticket_id not in again.stdout
     assert stack.failures() == []
@@ -148,7 +149,7 @@ def test_replaying_a_processed_ticket_changes_nothing(stack: RunningStack) -> No
     done = ops(stack, "replay", TICKET=ticket_id)
 
     assert done.returncode == 0
-    assert done.stdout.startswith(f"Ticket {ticket_id} is already processed (notification sent at ")
+    assert f"\nTicket {ticket_id} is already processed (notification sent at " in done.stdout
     assert stack.get(ticket_id).json() == before
     assert len(stack.notifications()) == 1
 
@@ -187,8 +188,9 @@ def test_a_dry_run_lists_the_failed_tickets_and_changes_nothing(stack: RunningSt
     done = ops(stack, "replay", DRY_RUN="1")
 
     assert done.returncode == 0
-    assert done.stdout.startswith("No tickets are waiting.\n")
+    assert "\nNo tickets are waiting.\n" in done.stdout
     assert f"\n{ticket_id}  ModelRejected  " in done.stdout
+    assert "\n1 ticket with ModelRejected: Converse: AccessDeniedException: " in done.stdout
     assert SUBMISSION["content"] not in done.stdout
     assert stack.get(ticket_id).json() == before
     assert waiting(stack, stack.stack.waiting_room_url) == 0
@@ -218,10 +220,10 @@ def test_filters_by_error_and_age_exclude_other_tickets(stack: RunningStack) -> 
     nothing = ops(stack, "replay", ERROR="ModelThrottled", SINCE="2h")
     done = ops(stack, "replay", ERROR="ModelThrottled", SINCE="4h")
 
-    assert (nothing.returncode, nothing.stdout.count("\n")) == (0, 1)
+    assert (nothing.returncode, nothing.stdout.count("\n")) == (0, 2)
     assert "matches the filters" in nothing.stdout
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{old}  ModelThrottled  3h ago  attempts -  in queue\n{old}  processed\n" in done.stdout
+    assert f"{old}  ModelThrottled  3h ago  attempts -  in queue  not stored\n{old}  processed\n" in done.stdout
     assert stack.get(other).json()["status"] == "FAILED"
     assert [failure["input"]["ticketId"] for failure in stack.failures()] == [other]
 
@@ -280,19 +282,82 @@ def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed(stack: Runni
 
     assert (done.returncode, done.stderr) == (0, "")
     assert (
-        f"{ticket_id}  States.Timeout  3m ago  attempts -  in queue\n{ticket_id}  processed\n" in done.stdout
+        f"{ticket_id}  States.Timeout  3m ago  attempts -  in queue  not stored\n{ticket_id}  processed\n"
+        in done.stdout
     )
     assert stack.failures() == []
 
 
 def test_a_stack_is_selected_by_its_name_as_in_an_aws_account(stack: RunningStack) -> None:
     ticket_id = failed_ticket(stack)
-    account = stack.stack.emulator.variables() | {"STACK_DIR": "/nowhere"}
+    variables = stack.stack.emulator.variables() | {"STACK_DIR": "/nowhere"}
+    endpoint = variables.pop("AWS_ENDPOINT_URL")  # refused, because it can be no account's
+    services = ("CLOUDFORMATION", "DYNAMODB", "SQS", "CLOUDWATCH_LOGS", "STS")
+    account = variables | {f"AWS_ENDPOINT_URL_{service}": endpoint for service in services}
 
     done = ops(stack, "replay", STACK=stack.stack.stack_name, TICKET=ticket_id, **account)
 
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        f"Acting on stack {stack.stack.stack_name} in account 000000000000, region us-east-1.\n"
+    )
     assert stack.get(ticket_id).json()["status"] == "PROCESSED"
+
+
+def test_an_operator_sees_why_and_where_a_ticket_failed_and_what_was_logged(stack: RunningStack) -> None:
+    ticket_id = failed_ticket(stack)
+
+    done = ops(stack, "ticket", TICKET=ticket_id)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for expected in (
+        f"\nTicket {ticket_id}: FAILED, 1 attempt, received ",
+        " ago with ModelRejected: Converse: AccessDeniedException: ",
+        "Z  Store Ticket\n",
+        "Z  Classify Ticket  ModelRejected, 1 failed attempt\n",
+        "Z  Ticket Failed\n",
+        "  StoreFunction  INFO  ticket stored  status=RECEIVED\n",
+        "  ClassifyFunction  WARNING  task failed  error=ModelRejected  reason=Converse: AccessDenied",
+        "  UpdateFunction  ERROR  ticket failed  status=FAILED  error=ModelRejected\n",
+    ):
+        assert expected in done.stdout, done.stdout
+    assert SUBMISSION["content"] not in done.stdout
+
+
+def test_the_cause_can_be_read_as_an_agent_as_the_runbook_says(stack: RunningStack) -> None:
+    ticket_id = failed_ticket(stack)
+    guide = (PROJECT / "docs" / "runbook.md").read_text()
+    (commands,) = re.findall(r"^```sh\n(output\(\).*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    passwords = json.loads((stack.folder / "passwords.json").read_text())
+    agent = "agent@example.com"
+    variables = {"AGENT": agent, "PASSWORD": passwords[agent], "TICKET": ticket_id}
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f". {stack.folder}/aws.env\n{commands}"],
+        cwd=PROJECT,
+        env=stack.environment | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    failure = json.loads(done.stdout)["failure"]
+    assert (failure["error"], "AccessDeniedException" in failure["cause"]) == ("ModelRejected", True)
+
+
+def test_the_schedules_can_be_run_by_hand(stack: RunningStack) -> None:
+    stack.outcome(stack.submit(SUBMISSION))
+    stack.mails()
+
+    swept, digest = ops(stack, "sweep"), ops(stack, "digest")
+
+    assert (swept.returncode, swept.stderr) == (0, "")
+    assert swept.stdout.splitlines()[1:] == [
+        "Sent 0 stuck tickets to the waiting room, and set 0 unreadable tickets aside."
+    ]
+    assert (digest.returncode, digest.stderr) == (0, "")
+    assert re.fullmatch(r"Sent a digest of \d+ tickets?\.", digest.stdout.splitlines()[1])
+    assert len(stack.mails()) == 1
 
 
 @contextmanager

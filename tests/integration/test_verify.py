@@ -46,7 +46,9 @@ def test_it_passes_on_a_correct_stack_and_leaves_nothing_behind(stack: RunningSt
     assert done.returncode == (results[ALARMS] == "failed")
     assert len(results) > 30
     assert {name for name, result in results.items() if result == "warning"} <= {ALARMS, "who gets alarms"}
-    assert done.stdout.startswith("Checking the local stack (support-pipeline-local) in account 000000000000")
+    assert done.stdout.startswith(
+        f"Acting on the local stack at {stack.stack.web_url}.\nChecking support-pipeline-local: "
+    )
     assert stack.token() not in done.stdout
     assert done.stderr == ""
     assert temporary(stack) == []

@@ -34,8 +34,9 @@ class FakeAws(ThreadingHTTPServer):
     @property
     def environment(self) -> dict[str, str]:
         url = f"http://127.0.0.1:{self.server_port}"
-        return {
-            "AWS_ENDPOINT_URL": url,
+        # AWS_ENDPOINT_URL, for all services, is refused.
+        endpoints = {f"AWS_ENDPOINT_URL_{name}": url for name in ("STS", "CLOUDFORMATION", "BEDROCK")}
+        return endpoints | {
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -111,8 +112,8 @@ class Command:
 
     capsys: Any
 
-    def fail(self, *arguments: str) -> str:
-        assert main(arguments) == 1
+    def fail(self, *arguments: str, exit_code: int = 2) -> str:
+        assert main(arguments) == exit_code
         output = self.capsys.readouterr()
         assert output.out == ""
         assert output.err.count("\n") == 1
@@ -189,12 +190,12 @@ def test_a_missing_region_credentials_or_permission_is_reported(
     aws: FakeAws, check: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.denied = True
-    assert "bedrock:ListFoundationModels" in check.fail()
+    assert "bedrock:ListFoundationModels" in check.fail(exit_code=1)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     assert "no AWS credentials" in check.fail()
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert "No region is set" in check.fail()
+    assert "No AWS region is set" in check.fail()
     assert "no section staging" in check.fail("--config-env", "staging")
     assert "nobody" in check.fail("--profile", "nobody")
 
@@ -204,7 +205,14 @@ def test_a_region_without_bedrock_is_reported(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    assert "does not offer the service" in check.fail()
+    assert "does not offer the service" in check.fail(exit_code=1)
+
+
+def test_a_deployment_to_the_emulator_is_refused(
+    aws: FakeAws, check: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert check.fail().startswith("AWS_ENDPOINT_URL is set, so this is not AWS but http://127.0.0.1:4566 ")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """The command line: commands, options, the selection of the stack, and exit codes."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import boto3
-import moto
 import pytest
 
 from local.stack import Stack
@@ -21,10 +21,14 @@ OUTPUTS = (
 )
 
 
-def error_message(capsys: Any) -> str:
-    """The only line that was written to standard error; nothing was written to standard output."""
+ACTING = "Acting on stack pipeline in account 123456789012, region us-east-1.\n"
+COMMANDS = ("replay", "recover", "dismiss", "rollback", "verify", "ticket", "sweep", "digest")
+
+
+def error_message(capsys: Any, *, output_before: str = "") -> str:
+    """The only line that was written to standard error, after that output."""
     output = capsys.readouterr()
-    assert output.out == ""
+    assert output.out == output_before
     assert output.err.count("\n") == 1
     return str(output.err)
 
@@ -65,14 +69,9 @@ def error_message(capsys: Any) -> str:
         (["replay"], {"PROFILE": "prod"}, "PROFILE requires STACK, the name of a deployed stack."),
         (["rollback"], {"PROFILE": "prod"}, "PROFILE requires STACK, the name of a deployed stack."),
         (["verify"], {"DEADLINE": "0"}, "to 99999, not 0."),
-        (
-            ["verify"],
-            {"STACK": "s", "AWS_ENDPOINT_URL": "http://x"},
-            "AWS_ENDPOINT_URL is set, so this is not AWS",
-        ),
-        (["verify"], {}, "No local stack is running. Start one with `make run`"),
-        (["rollback"], {}, "No local stack is running. Start one with `make run`"),
-        (["replay"], {}, "No local stack is running. Start one with `make run`"),
+        (["ticket"], {}, "Set the ticket to show: TICKET=<ticket id>."),
+        (["sweep"], {"DRY_RUN": "1"}, "sweep does not accept DRY_RUN: it sweeps all stuck tickets."),
+        (["digest"], {"TICKET": "t-1"}, "digest does not accept TICKET: it mails all tickets"),
     ],
 )
 def test_an_invalid_command_exits_with_2_and_one_line(
@@ -81,6 +80,44 @@ def test_an_invalid_command_exits_with_2_and_one_line(
     assert main(arguments, environment | {"STACK_DIR": str(tmp_path)}) == 2
 
     assert expected in error_message(capsys)
+
+
+def options(command: str) -> dict[str, str]:
+    """The options that the command requires."""
+    ticket = {"TICKET": "t-1"} if command in ("ticket", "dismiss") else {}
+    return ticket | ({"REASON": "answered"} if command == "dismiss" else {})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_stack_name_is_refused_where_all_calls_go_to_the_emulator(command: str, capsys: Any) -> None:
+    sourced = {"STACK": "pipeline", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+
+    assert main([command], options(command) | sourced) == 2
+
+    assert error_message(capsys) == (
+        "AWS_ENDPOINT_URL is set, so this is not AWS but http://127.0.0.1:4566 (as after `. .local/aws.env`): "
+        "open a new terminal to use AWS.\n"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_stack_every_command_says_how_to_get_one(
+    command: str, tmp_path: Path, capsys: Any
+) -> None:
+    assert main([command], options(command) | {"STACK_DIR": str(tmp_path)}) == 2
+
+    assert error_message(capsys) == (
+        "No local stack is running. Start one with `make run`, or name a deployed one with STACK=.\n"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_first_line_says_on_which_account_and_region_a_command_acts(
+    deployed: dict[str, str], command: str, capsys: Any
+) -> None:
+    main([command], options(command) | {"STACK": "pipeline", "DEADLINE": "1"})
+
+    assert capsys.readouterr().out.startswith(ACTING)
 
 
 @pytest.fixture
@@ -124,7 +161,9 @@ def test_dismiss_requires_either_a_ticket_or_a_message(
 def test_dismissing_an_unknown_message_exits_with_2(deployed: dict[str, str], capsys: Any) -> None:
     assert main(["dismiss"], {"STACK": "pipeline", "REASON": "answered", "MESSAGE": "m-1"}) == 2
 
-    assert "There is no failed message m-1 in stack pipeline in us-east-1" in error_message(capsys)
+    assert "There is no failed message m-1 in stack pipeline in us-east-1" in error_message(
+        capsys, output_before=ACTING
+    )
 
 
 def test_empty_variables_are_ignored(deployed: dict[str, str]) -> None:
@@ -145,7 +184,9 @@ def test_recover_rejects_options_that_it_would_ignore(
 def test_replaying_an_unknown_ticket_exits_with_2(deployed: dict[str, str], capsys: Any) -> None:
     assert main(["replay"], {"STACK": "pipeline", "TICKET": "nobody"}) == 2
 
-    assert "Ticket nobody does not exist in stack pipeline in us-east-1" in error_message(capsys)
+    assert "Ticket nobody does not exist in stack pipeline in us-east-1" in error_message(
+        capsys, output_before=ACTING
+    )
 
 
 def test_a_stack_that_does_not_exist_exits_with_2(aws: None, capsys: Any) -> None:
@@ -159,7 +200,9 @@ def test_a_stack_of_another_kind_exits_with_2(aws: None, capsys: Any) -> None:
 
     assert main(["replay"], {"STACK": "other"}) == 2
 
-    assert "Stack other has no output 'TicketsTable': is it a support pipeline?" in error_message(capsys)
+    assert "Stack other has no output 'TicketsTable': is it a support pipeline?" in error_message(
+        capsys, output_before=ACTING.replace("pipeline", "other")
+    )
 
 
 def test_an_unknown_profile_exits_with_2(aws: None, capsys: Any) -> None:
@@ -173,21 +216,34 @@ def test_an_aws_error_exits_with_1_and_one_line(deployed: dict[str, str], capsys
 
     assert main(["replay"], {"STACK": "pipeline"}) == 1
 
-    assert "A call to AWS failed; no ticket was lost: " in error_message(capsys)
+    assert "A call to AWS failed; no ticket was lost: " in error_message(capsys, output_before=ACTING)
 
 
-def test_without_a_stack_name_the_local_stack_is_selected(
-    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_local_stack_that_does_not_answer_is_not_running(
+    command: str, tmp_path: Path, capsys: Any
 ) -> None:
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     fields = dict.fromkeys(Stack.__dataclass_fields__, "here")
     stack = Stack(**fields | {"endpoint_url": "http://127.0.0.1:9", "region": "us-east-1"})
     stack.save(tmp_path)
 
-    with moto.mock_aws():
-        assert main(["replay"], {"STACK_DIR": str(tmp_path)}) == 2
+    assert main([command], options(command) | {"STACK_DIR": str(tmp_path)}) == 2
 
-    assert "127.0.0.1:9" in error_message(capsys)
+    assert error_message(capsys).startswith("No local stack is running. Start one with `make run`")
+
+
+def test_a_missing_region_or_missing_credentials_are_reported(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert main(["replay"], {"STACK": "pipeline"}) == 2
+    assert error_message(capsys).startswith("There are no AWS credentials: ")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert main(["replay"], {"STACK": "pipeline"}) == 2
+    assert error_message(capsys).startswith("No AWS region is set: ")
 
 
 def test_an_interrupted_command_exits_with_130(
@@ -200,4 +256,4 @@ def test_an_interrupted_command_exits_with_130(
 
     assert main(["replay"], {"STACK": "pipeline"}) == 130
 
-    assert error_message(capsys) == "Stopped. Replayed tickets continue automatically.\n"
+    assert error_message(capsys, output_before=ACTING) == "Stopped. Replayed tickets continue automatically.\n"

@@ -100,7 +100,7 @@ def test_a_ticket_that_is_only_in_the_log_is_recovered_once(
     assert message["execution"] == f"{ACCOUNT}:request-1:0b1c"
     assert message["error"] == ("TicketFailed" if end else "NeverEnded")
     out = capsys.readouterr().out
-    assert "attempts 1  in log\nt-1  processed\n1 of 1 processed.\n" in out
+    assert "attempts 1  in log  not stored\nt-1  processed\n1 of 1 processed.\n" in out
     assert "there is nothing to recover" in out
 
 
@@ -358,7 +358,7 @@ def test_a_dry_run_lists_the_tickets_and_changes_nothing(
     assert recover(context(dry_run=True), DAY) == 0
 
     out = capsys.readouterr().out
-    assert "t-1  TicketFailed  29m ago  attempts 1  in log\nDry run: nothing was changed.\n" in out
+    assert "t-1  TicketFailed  29m ago  attempts 1  in log  not stored\nDry run: nothing was changed.\n" in out
     assert len(pipeline.failed_messages()) == 1
     assert pipeline.waiting_messages() == []
 

@@ -32,7 +32,7 @@ def test_a_failed_ticket_with_a_message_is_listed_and_replayed_once(
 
     assert capsys.readouterr().out.splitlines() == [
         "1 failed ticket in the stack:",
-        "t-1  ModelRejected  59s ago  attempts 1  in table+queue",
+        "t-1  ModelRejected  59s ago  attempts 1  in table+queue  FAILED",
         "t-1  processed",
         "1 of 1 processed.",
     ]
@@ -64,7 +64,7 @@ def test_a_ticket_that_was_never_stored_is_replayed_from_its_message(
 
     assert replay(context(), EVERYTHING) == 0
 
-    assert "t-1  StoreRejected  59s ago  attempts -  in queue\n" in capsys.readouterr().out
+    assert "t-1  StoreRejected  59s ago  attempts -  in queue  not stored\n" in capsys.readouterr().out
     ticket = pipeline.table.get("t-1")
     assert ticket
     assert ticket.notified_at
@@ -263,7 +263,7 @@ def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed_with_a_new_w
 
     assert replay(context(target=replace(pipeline.target, sqs=client), deadline=0), EVERYTHING) == 0
 
-    assert "t-1  ModelThrottled  3m ago  attempts 1  in queue\n" in capsys.readouterr().out
+    assert "t-1  ModelThrottled  3m ago  attempts 1  in queue  RECEIVED\n" in capsys.readouterr().out
     messages = pipeline.waiting_messages()
     assert sorted(message["input"]["ticketId"] for message in messages) == ["t-1", "t-2"]
     for message in messages:

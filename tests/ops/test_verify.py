@@ -68,12 +68,9 @@ def returns(result: CheckResult) -> Check:
     return lambda _context: result
 
 
-def test_the_stack_the_account_and_the_region_are_printed_first() -> None:
+def test_the_stack_and_the_address_are_printed_first() -> None:
     _, lines = run()
-    assert lines[0] == (
-        "Checking stack pipeline in eu-west-1 (pipeline) in account 123456789012, region eu-west-1: "
-        "https://api.example.com/prod"
-    )
+    assert lines[0] == "Checking pipeline: https://api.example.com/prod"
 
 
 @pytest.mark.parametrize(

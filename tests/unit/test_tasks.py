@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from local.log_tail import format_event
 from tests.helpers.bedrock import Model
 from tests.helpers.lambda_context import lambda_context
 
@@ -186,6 +187,24 @@ def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
         "We are sorry",
     ):
         assert text not in output
+
+
+def test_only_a_temporary_error_is_logged_as_one_that_is_retried(
+    stored: None, model: Model, log: io.StringIO
+) -> None:
+    model.fail(throttle=1.0)
+    outcome("classify/billing")
+    model.fail(deny=1.0)
+    outcome("classify/billing")
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    failures = [(line["error"], line["message"]) for line in lines if line["level"] == "WARNING"]
+    assert failures == [
+        ("ModelThrottled", "task failed; it is retried if attempts are left"),
+        ("ModelRejected", "task failed"),
+    ]
+    shown = [format_event(line) for line in log.getvalue().splitlines()]
+    assert [line for line in shown if line and "ModelThrottled" in line], "make run shows it"
 
 
 def test_every_call_is_counted_as_a_success_or_a_failure(

@@ -8,7 +8,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws.telemetry import logger, metrics
-from support.domain.errors import PipelineError
+from support.domain.errors import PipelineError, TransientError
+
+# After a permanent error the task is not retried.
+FAILED_FOR_NOW = "task failed; it is retried if attempts are left"
 
 type TaskHandler = Callable[[Mapping[str, Any], LambdaContext], dict[str, Any]]
 
@@ -28,7 +31,9 @@ def task_handler(handler: TaskHandler) -> TaskHandler:
         try:
             result = handler(event, context)
         except PipelineError as error:
-            logger.warning("task failed", error=type(error).__name__, reason=str(error))
+            # The state machine decides whether attempts are left; the outcome is logged as the ticket's.
+            message = FAILED_FOR_NOW if isinstance(error, TransientError) else "task failed"
+            logger.warning(message, error=type(error).__name__, reason=str(error))
             metrics.add_metric("TaskFailed", MetricUnit.Count, 1)
             raise
         metrics.add_metric("TaskSucceeded", MetricUnit.Count, 1)

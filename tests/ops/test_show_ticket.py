@@ -1,0 +1,177 @@
+"""Ticket: an operator sees why a ticket failed, where, and what the functions logged about it."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from ops.failure_cause import readable_cause
+from ops.options import UsageError
+from ops.show_ticket import show_ticket
+from ops.ticket_log import MAX_LINES
+from tests.ops.conftest import LOG_GROUP, ContextFactory, Pipeline, ago, arn_of
+
+FUNCTIONS = "functions"
+
+
+class Logs:
+    """Writes the log groups of the state machine and of the functions, in AWS's formats."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        client.create_log_group(logGroupName=FUNCTIONS)
+        for group in (LOG_GROUP, FUNCTIONS):
+            client.create_log_stream(logGroupName=group, logStreamName="s")
+        self._ids = iter(range(1, 1000))
+
+    def event(self, execution: str, event_type: str, **details: Any) -> None:
+        event = {
+            "id": str(next(self._ids)),
+            "type": event_type,
+            "details": details,
+            "event_timestamp": str(round(ago(minutes=1).timestamp() * 1000)),
+            "execution_arn": arn_of(execution),
+        }
+        self._put(LOG_GROUP, event, ago(minutes=1))
+
+    def line(self, message: str, **fields: Any) -> None:
+        line = {"level": "WARNING", "message": message, "ticketId": "t-1", "timestamp": "12:00:00"}
+        self._put(FUNCTIONS, line | {"function_name": "dev-ClassifyFunction-AbC1"} | fields, ago(minutes=1))
+
+    def _put(self, group: str, line: Any, moment: datetime) -> None:
+        event = {"timestamp": round(moment.timestamp() * 1000), "message": json.dumps(line)}
+        self._client.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event])
+
+
+@pytest.fixture
+def logs(pipeline: Pipeline) -> Logs:
+    return Logs(pipeline.target.logs)
+
+
+def test_a_failed_ticket_is_shown_with_its_cause_its_states_and_its_log(
+    context: ContextFactory, pipeline: Pipeline, logs: Logs, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    logs.event("t-1", "TaskStateEntered", name="Store Ticket", input="I was charged twice.")
+    logs.event("t-1", "TaskStateEntered", name="Classify Ticket")
+    logs.event("t-1", "TaskFailed", error="ModelRejected", cause="I was charged twice.")
+    logs.event("t-1", "TaskFailed", error="ModelRejected")
+    logs.event("t-1", "FailStateEntered", name="Ticket Failed")
+    logs.event("another", "TaskStateEntered", name="Update Ticket")
+    logs.line("task failed", error="ModelRejected", reason="Converse: denied", content="I was charged twice.")
+
+    assert show_ticket(context(), "t-1", FUNCTIONS) == 0
+
+    out = capsys.readouterr().out
+    lines = [line.split("Z  ")[-1] for line in out.splitlines()]
+    assert lines[0].startswith("Ticket t-1: FAILED, 1 attempt, received 20")
+    assert lines[1:] == [
+        "ModelRejected  execution t-1",
+        "Failed 1m ago with ModelRejected: no",
+        "States of execution t-1:",
+        "Store Ticket",
+        "Classify Ticket  ModelRejected, 2 failed attempts",
+        "Ticket Failed",
+        lines[7],
+        "  12:00:00  ClassifyFunction  WARNING  task failed  error=ModelRejected  reason=Converse: denied",
+    ]
+    assert lines[7].startswith("Log of the functions until ")
+    assert "charged twice" not in out
+
+
+def test_a_ticket_that_only_the_queue_contains_is_shown(
+    context: ContextFactory, pipeline: Pipeline, logs: Logs, capsys: Any
+) -> None:
+    cause = {"errorMessage": "GetItem: AccessDeniedException: no", "errorType": "StoreRejected"}
+    pipeline.queue_failure("t-1", "StoreRejected", cause=json.dumps(cause))
+
+    assert show_ticket(context(), "t-1", FUNCTIONS) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "Ticket t-1 is not stored: only the failed-tickets queue contains it.",
+        "Failed 59s ago with StoreRejected: GetItem: AccessDeniedException: no",
+    ]
+    assert lines[-1] == "  nothing; logs are kept for a limited time, and are best effort"
+    assert len(pipeline.failed_messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("waiting", "It has been waiting since 20"),
+        ("processed", "The support team was notified at 20"),
+        ("leased", "An execution is processing it, until 20"),
+        ("dismissed", "It was dismissed at 20"),
+    ],
+)
+def test_the_state_of_a_ticket_is_shown(
+    context: ContextFactory, pipeline: Pipeline, logs: Logs, capsys: Any, state: str, expected: str
+) -> None:
+    if state == "waiting":
+        pipeline.defer("t-1")
+    elif state == "dismissed":
+        pipeline.fail("t-1")
+        failed = pipeline.table.get("t-1")
+        assert failed
+        pipeline.table.dismiss(failed, {"by": "arn:me", "at": "2026-01-31T12:00:00.000Z", "reason": "r"})
+    else:
+        pipeline.store("t-1")
+        pipeline.claim("t-1")
+    if state == "processed":
+        pipeline.process("t-1")
+
+    assert show_ticket(context(), "t-1", FUNCTIONS) == 0
+
+    assert f"\n{expected}" in capsys.readouterr().out
+
+
+def test_only_the_last_lines_of_the_log_are_shown(
+    context: ContextFactory, pipeline: Pipeline, logs: Logs, capsys: Any
+) -> None:
+    pipeline.fail("t-1")
+    for number in range(MAX_LINES + 5):
+        logs.line(f"line {number:02}")
+
+    show_ticket(context(), "t-1", FUNCTIONS)
+
+    shown = [line.rpartition(" ")[2] for line in capsys.readouterr().out.splitlines() if "  line " in line]
+    assert shown == [f"{number:02}" for number in range(5, MAX_LINES + 5)]
+
+
+def test_an_unknown_ticket_is_reported(context: ContextFactory, pipeline: Pipeline) -> None:
+    pipeline.queue_failure("t-2")
+    with pytest.raises(UsageError, match="Ticket t-1 does not exist in the stack, neither in the table nor"):
+        show_ticket(context(), "t-1", FUNCTIONS)
+
+
+def test_an_unreadable_ticket_is_reported(
+    context: ContextFactory, pipeline: Pipeline, logs: Logs, capsys: Any
+) -> None:
+    item = {"ticketId": {"S": "t-1"}, "updatedAt": {"S": "now"}}
+    pipeline.target.dynamodb.put_item(TableName=pipeline.target.tickets_table, Item=item)
+
+    assert show_ticket(context(), "t-1", FUNCTIONS) == 1
+
+    assert capsys.readouterr().out.startswith("Ticket t-1 is unreadable (TicketUnreadable in the runbook): ")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "shown"),
+    [
+        ("ModelRejected", "Converse: AccessDeniedException: no access", "Converse: AccessDeniedException: no access"),
+        ("ModelRejected", '{"errorMessage": "Converse:\\n\\u001b[2Jno", "errorType": "E"}', "Converse: [2Jno"),
+        ("WaitedTooLong", "The ticket has waited since noon.", "The ticket has waited since noon."),
+        ("Lambda.TooManyRequestsException", "Rate exceeded", "Rate exceeded"),
+        ("States.Timeout", "", "unknown"),
+        ("ModelRejected", "x" * 500, "x" * 300),
+        # These may quote the ticket.
+        ("KeyError", "'My card number is 4711'", "not shown, because it may quote the customer: "),
+        ("States.Runtime", "not found in the input '{…}'", "not shown, because it may quote the customer: "),
+    ],
+)  # fmt: skip
+def test_a_cause_is_shown_unless_it_may_quote_the_customer(error: str, cause: str, shown: str) -> None:
+    result = readable_cause(error, cause)
+
+    assert result == shown or result.startswith(shown) and shown.endswith("customer: ")

@@ -14,7 +14,6 @@ from local.settings import Settings, StackError
 from local.stack import Stack
 from local.users import renew_tokens
 
-
 # The commands that need no running stack.
 _WITHOUT_STACK = {"run", "stop", "running"}
 

@@ -1,6 +1,8 @@
 """The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | sweep | digest`.
 
-The first line of the output says on which stack the command acts. Exit codes: 0 everything succeeded or continues automatically, or there was nothing to do; 1 something failed,
+The first line of the output says on which stack the command acts.
+
+Exit codes: 0 everything succeeded or continues automatically, or there was nothing to do; 1 something failed,
 and the report says what; 2 the command was invalid, or the stack was not found; 130 it was interrupted.
 """
 

@@ -64,9 +64,7 @@ def read_states(
     return _states(sorted(last, key=lambda event: int(event["id"])))
 
 
-def read_lines(
-    client: CloudWatchLogsClient, log_group: str, ticket_id: str, window: TimeWindow
-) -> list[str]:
+def read_lines(client: CloudWatchLogsClient, log_group: str, ticket_id: str, window: TimeWindow) -> list[str]:
     """The last MAX_LINES lines of the functions about a ticket: time, function, level, message and fields.
 
     Raises botocore's errors.
@@ -97,9 +95,7 @@ def _format(line: dict[str, Any]) -> str:
     return "  ".join(one_line(str(part))[:_MAX_VALUE] for part in parts if part)
 
 
-def _filter(
-    client: CloudWatchLogsClient, log_group: str, pattern: str, window: TimeWindow
-) -> Iterator[str]:
+def _filter(client: CloudWatchLogsClient, log_group: str, pattern: str, window: TimeWindow) -> Iterator[str]:
     """The messages of a log group that match a pattern, oldest first."""
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=log_group,

@@ -223,7 +223,9 @@ def test_filters_by_error_and_age_exclude_other_tickets(stack: RunningStack) -> 
     assert (nothing.returncode, nothing.stdout.count("\n")) == (0, 2)
     assert "matches the filters" in nothing.stdout
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{old}  ModelThrottled  3h ago  attempts -  in queue  not stored\n{old}  processed\n" in done.stdout
+    assert (
+        f"{old}  ModelThrottled  3h ago  attempts -  in queue  not stored\n{old}  processed\n" in done.stdout
+    )
     assert stack.get(other).json()["status"] == "FAILED"
     assert [failure["input"]["ticketId"] for failure in stack.failures()] == [other]
 

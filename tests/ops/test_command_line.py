@@ -95,15 +95,13 @@ def test_a_stack_name_is_refused_where_all_calls_go_to_the_emulator(command: str
     assert main([command], options(command) | sourced) == 2
 
     assert error_message(capsys) == (
-        "AWS_ENDPOINT_URL is set, so this is not AWS but http://127.0.0.1:4566 (as after `. .local/aws.env`): "
-        "open a new terminal to use AWS.\n"
+        "AWS_ENDPOINT_URL is set, so this is not AWS but http://127.0.0.1:4566 "
+        "(as after `. .local/aws.env`): open a new terminal to use AWS.\n"
     )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_without_a_stack_every_command_says_how_to_get_one(
-    command: str, tmp_path: Path, capsys: Any
-) -> None:
+def test_without_a_stack_every_command_says_how_to_get_one(command: str, tmp_path: Path, capsys: Any) -> None:
     assert main([command], options(command) | {"STACK_DIR": str(tmp_path)}) == 2
 
     assert error_message(capsys) == (
@@ -220,9 +218,7 @@ def test_an_aws_error_exits_with_1_and_one_line(deployed: dict[str, str], capsys
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_local_stack_that_does_not_answer_is_not_running(
-    command: str, tmp_path: Path, capsys: Any
-) -> None:
+def test_a_local_stack_that_does_not_answer_is_not_running(command: str, tmp_path: Path, capsys: Any) -> None:
     fields = dict.fromkeys(Stack.__dataclass_fields__, "here")
     stack = Stack(**fields | {"endpoint_url": "http://127.0.0.1:9", "region": "us-east-1"})
     stack.save(tmp_path)
@@ -256,4 +252,6 @@ def test_an_interrupted_command_exits_with_130(
 
     assert main(["replay"], {"STACK": "pipeline"}) == 130
 
-    assert error_message(capsys, output_before=ACTING) == "Stopped. Replayed tickets continue automatically.\n"
+    assert (
+        error_message(capsys, output_before=ACTING) == "Stopped. Replayed tickets continue automatically.\n"
+    )

@@ -17,7 +17,9 @@ NO_STACK = "No local stack is running. Start one with `make run`, or name a depl
 
 def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a script with `sh` in the project's folder, without the settings of a make that runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE", "MFLAGS"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE", "MFLAGS"))
+    }
     return subprocess.run(
         ["sh", "-c", script], cwd=PROJECT, env=kept | environment, capture_output=True, text=True, check=False
     )
@@ -27,7 +29,11 @@ def shell(script: str, **environment: str) -> "subprocess.CompletedProcess[str]"
 def dead_stack(tmp_path: Path) -> Path:
     """The folder of a stack that was killed: its files are still there."""
     fields = dict.fromkeys(Stack.__dataclass_fields__, "here")
-    addresses = {"endpoint_url": f"http://127.0.0.1:{free_port()}", "region": "us-east-1", "stack_name": "local"}
+    addresses = {
+        "endpoint_url": f"http://127.0.0.1:{free_port()}",
+        "region": "us-east-1",
+        "stack_name": "local",
+    }
     stack = Stack(**fields | addresses)
     stack.save(tmp_path)
     stack.save_shell_settings(tmp_path)
@@ -39,8 +45,11 @@ def dead_stack(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    ["replay", "recover", "rollback", "verify-aws", "sweep", "digest", "ticket TICKET=t", "dismiss TICKET=t REASON=r"],
-)  # fmt: skip
+    [
+        *("replay", "recover", "rollback", "verify-aws", "sweep", "digest"),
+        *("ticket TICKET=t", "dismiss TICKET=t REASON=r"),
+    ],
+)
 def test_without_a_stack_make_prints_one_sentence_and_the_commands_exit_code(
     tmp_path: Path, command: str
 ) -> None:
@@ -68,7 +77,9 @@ def test_make_stop_removes_what_a_stack_that_was_killed_left_behind(dead_stack: 
     assert list(dead_stack.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["deploy", "replay STACK=support-pipeline-dev", "ticket STACK=s TICKET=t"])
+@pytest.mark.parametrize(
+    "command", ["deploy", "replay STACK=support-pipeline-dev", "ticket STACK=s TICKET=t"]
+)
 def test_in_a_shell_with_aws_env_nothing_acts_on_aws(dead_stack: Path, command: str) -> None:
     done = shell(f". {dead_stack}/aws.env && make -s {command}")
 
@@ -80,7 +91,9 @@ def test_in_a_shell_with_aws_env_nothing_acts_on_aws(dead_stack: Path, command: 
 
 
 def test_in_a_shell_with_aws_env_a_command_without_stack_acts_on_the_local_stack(dead_stack: Path) -> None:
-    done = shell(f"export STACK=support-pipeline-dev; . {dead_stack}/aws.env; make replay STACK_DIR={dead_stack}")
+    done = shell(
+        f"export STACK=support-pipeline-dev; . {dead_stack}/aws.env; make replay STACK_DIR={dead_stack}"
+    )
 
     assert done.stderr.startswith(NO_STACK)
 

@@ -358,7 +358,9 @@ def test_a_dry_run_lists_the_tickets_and_changes_nothing(
     assert recover(context(dry_run=True), DAY) == 0
 
     out = capsys.readouterr().out
-    assert "t-1  TicketFailed  29m ago  attempts 1  in log  not stored\nDry run: nothing was changed.\n" in out
+    assert (
+        "t-1  TicketFailed  29m ago  attempts 1  in log  not stored\nDry run: nothing was changed.\n" in out
+    )
     assert len(pipeline.failed_messages()) == 1
     assert pipeline.waiting_messages() == []
 

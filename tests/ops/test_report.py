@@ -56,7 +56,7 @@ def test_in_a_pipe_each_ticket_is_one_plain_line_of_any_length() -> None:
     lines = output(terminal=False, width=20).splitlines()
 
     assert lines == [
-        "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f  ModelThrottled  3m ago  attempts 2  in table+queue  not stored",
+        f"{TICKET_ID}  ModelThrottled  3m ago  attempts 2  in table+queue  not stored",
         "Reading …",
         "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f  processed",
         "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f  failed again: ModelRejected",

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,11 +20,18 @@ ALIAS = "arn:aws:lambda:us-east-1:123456789012:function:{}:live"
 class FakeAws:
     """A client of CloudFormation and Lambda for a stack with two functions."""
 
-    def __init__(self, result: Any, *, has_failed: bool = False) -> None:
+    def __init__(
+        self,
+        result: Any,
+        *,
+        has_failed: bool = False,
+        functions: Sequence[str] = ("SweepFunction", "DigestFunction"),
+    ) -> None:
         self.invoked: list[str] = []
-        self._response = {"Payload": io.BytesIO(json.dumps(result).encode())}
+        self._functions = functions
+        self._response: dict[str, Any] = {"Payload": io.BytesIO(json.dumps(result).encode())}
         if has_failed:
-            self._response |= {"FunctionError": "Unhandled"}
+            self._response["FunctionError"] = "Unhandled"
 
     def get_paginator(self, _operation: str) -> Any:
         resources = [
@@ -32,7 +40,7 @@ class FakeAws:
                 "LogicalResourceId": f"{name}Aliaslive",
                 "PhysicalResourceId": ALIAS.format(name),
             }
-            for name in ("SweepFunction", "DigestFunction")
+            for name in self._functions
         ]
         return SimpleNamespace(paginate=lambda **_: [{"StackResourceSummaries": resources}])
 
@@ -98,9 +106,5 @@ def test_a_function_that_fails_is_reported(command: Any, capsys: Any) -> None:
 
 
 def test_a_stack_without_the_function_is_reported() -> None:
-    other = FakeAws({})
-    other.get_paginator = lambda _: SimpleNamespace(  # type: ignore[method-assign]
-        paginate=lambda **_: [{"StackResourceSummaries": []}]
-    )
     with pytest.raises(UsageError, match="Stack s has no resource SweepFunctionAliaslive"):
-        sweep(stack(other), Report())
+        sweep(stack(FakeAws({}, functions=[])), Report())

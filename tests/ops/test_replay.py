@@ -319,7 +319,8 @@ def test_a_dry_run_lists_the_tickets_and_changes_nothing(
 
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "No tickets are waiting."
-    assert [line.split()[0] for line in out[1:]] == ["2", "t-1", "t-2", "Dry"]
+    assert [line.split()[0] for line in out[1:]] == ["2", "t-1", "t-2", "2", "Dry"]
+    assert out[-2] == "2 tickets with ModelRejected: no"
     assert pipeline.table.get("t-1") == before
     assert [message["input"]["ticketId"] for message in pipeline.failed_messages()] == ["t-2"]
     assert pipeline.waiting_messages() == []

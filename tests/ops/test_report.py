@@ -1,6 +1,7 @@
 """The output on a terminal and in a pipe."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -79,6 +80,18 @@ def test_a_narrow_terminal_does_not_wrap_or_truncate_ids() -> None:
     table = screen[: screen.index("Reading")]
     assert "7f9c24e8-3b12-4a5f-9d6e-1c2b3a4d5e6f" in table
     assert "…" not in table
+
+
+def test_the_most_frequent_causes_are_written_first_and_rare_ones_only_counted() -> None:
+    console = Console(file=io.StringIO())
+    tickets = [replace(failed_ticket(), cause=f"cause {number}") for number in range(22)]
+
+    Report(console).causes([*tickets, tickets[7]])
+
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[:2] == ["2 tickets with ModelThrottled: cause 7", "1 ticket with ModelThrottled: cause 0"]
+    assert lines[20:] == ["2 other causes: see make ticket TICKET=…."]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ _FILES = (
 
 
 def remove_temporary_files(settings: Settings) -> None:
-    """Remove the addresses, keys and tokens of a stack that has stopped, and its temporary folder."""
+    """Remove the addresses, keys, tokens and temporary files of a stack that has stopped."""
     for name in _FILES:
         (settings.folder / name).unlink(missing_ok=True)
-    shutil.rmtree(settings.temporary, ignore_errors=True)
+    for folder in (settings.temporary, settings.folder / "bin"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -56,7 +56,7 @@ class Stack:
         The shell's `aws` is a script that names the endpoint as an option. Version 1 of the AWS CLI ignores
         AWS_ENDPOINT_URL for SQS and some other services, and would call AWS itself.
 
-        STACK, for the commands in the guides, is not exported: with it, `make` would look for a deployed stack.
+        STACK, for the commands in the guides, is not exported: `make` would look for a deployed stack.
         """
         settings = self.emulator.variables() | {
             "AWS_REGION": self.region,

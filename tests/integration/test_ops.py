@@ -190,7 +190,10 @@ def test_a_dry_run_lists_the_failed_tickets_and_changes_nothing(stack: RunningSt
     assert done.returncode == 0
     assert "\nNo tickets are waiting.\n" in done.stdout
     assert f"\n{ticket_id}  ModelRejected  " in done.stdout
-    assert "\n1 ticket with ModelRejected: Converse: AccessDeniedException: " in done.stdout
+    # Earlier tests leave failed tickets behind.
+    assert re.search(
+        r"^\d+ tickets? with ModelRejected: Converse: AccessDeniedException: ", done.stdout, re.MULTILINE
+    )
     assert SUBMISSION["content"] not in done.stdout
     assert stack.get(ticket_id).json() == before
     assert waiting(stack, stack.stack.waiting_room_url) == 0

@@ -43,6 +43,7 @@ os.environ |= {
     "SWEEP_AFTER_SECONDS_PARAMETER": "/support-pipeline/test/sweep-after-seconds",
     "SUPPORT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:support",
     "IMMEDIATE_MAIL_URGENCIES": "CRITICAL,HIGH",
+    "SHOW_DRAFTS": "confident",
     "MAIL_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:mail",
     "MIN_MAIL_SUBSCRIPTIONS": "1",
     "DIGEST_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/digest",

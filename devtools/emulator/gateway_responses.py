@@ -3,8 +3,8 @@
 On AWS, a gateway response determines the status, headers and body of every error that API Gateway returns
 itself. The emulator does so for some errors only. This module adds
 
-- REQUEST_TOO_LARGE for a body of more than MAX_BODY bytes; the emulator accepts any size. An API cannot
-  customize this response;
+- REQUEST_TOO_LARGE for a body of more than MAX_BODY bytes, and for a Lambda event, which contains the body,
+  of more than MAX_EVENT; the emulator accepts any size. An API cannot customize this response;
 - DEFAULT_4XX for a path or method that does not exist, if the request has an Authorization header: API
   Gateway takes the header for a signature, and `Bearer …` for an incomplete one. The emulator returns
   MISSING_AUTHENTICATION_TOKEN, as AWS does for a request without the header;
@@ -19,9 +19,11 @@ itself. The emulator does so for some errors only. This module adds
 A Lambda proxy's error has status 502 on AWS, unless DEFAULT_5XX sets another; here it has the emulator's 500.
 
 Source: API Gateway developer guide, "Gateway response types" and "Amazon API Gateway important notes"
-("Customizing the default gateway response for 413 REQUEST_TOO_LARGE isn't currently supported").
+("Customizing the default gateway response for 413 REQUEST_TOO_LARGE isn't currently supported");
+koki-develop/lgtm-generator#10 (AWS's response to an event that is too large for Lambda).
 """
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -36,6 +38,7 @@ from devtools.emulator import patch
 Json = dict[str, Any]
 
 MAX_BODY = 10 * 1024 * 1024
+MAX_EVENT = 6 * 1024 * 1024
 
 _JSON_TYPE = "application/json"
 _ANY_METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
@@ -48,6 +51,10 @@ _content_type: ContextVar[str] = ContextVar("content_type", default=_JSON_TYPE)
 logger = logging.getLogger(__name__)
 
 
+class _EventTooLargeError(Exception):
+    """Lambda does not accept an event of this size."""
+
+
 class _ProxyFailedError(Exception):
     """A Lambda proxy failed, or did not return a proxy response."""
 
@@ -56,6 +63,7 @@ def install() -> None:
     """Extend the emulator."""
     patch.wrap(app, "_incomplete_request_body_response", _incomplete_request_body_response)
     patch.wrap(apigateway_v1, "_execute_in_scope", _execute_in_scope)
+    patch.wrap(apigateway_v1, "_call_lambda_raw", _call_lambda_raw)
     patch.wrap(apigateway_v1, "_lambda_proxy_response", _lambda_proxy_response)
     patch.wrap(apigateway_v1, "_gateway_response_for_type", _gateway_response_for_type)
     patch.wrap(apigateway_v1, "_gateway_error_response", _gateway_error_response)
@@ -86,6 +94,8 @@ async def _execute_in_scope(
             return _not_found_error(request)
     try:
         response = await original(request, api_id, stage_name, *args)
+    except _EventTooLargeError:
+        return apigateway_v1._gw_error(_TOO_LARGE, "Request Too Long")
     except _ProxyFailedError as error:
         logger.warning("the Lambda proxy of %s failed: %s", request["resource_path"], error)
     except Exception:
@@ -106,6 +116,14 @@ def _not_found_error(request: Json) -> Any:
     if failure and not authorization.startswith("AWS4-HMAC-SHA256"):
         return apigateway_v1._GatewayError("DEFAULT_4XX", failure[1], "IncompleteSignatureException")
     return apigateway_v1._gw_error(_NO_AUTHENTICATION, "Missing Authentication Token")
+
+
+async def _call_lambda_raw(
+    original: Callable[..., Any], function_ref: str, event: Json, **options: Any
+) -> Any:
+    if len(json.dumps(event, ensure_ascii=False).encode(errors="replace")) > MAX_EVENT:
+        raise _EventTooLargeError
+    return await original(function_ref, event, **options)
 
 
 def _lambda_proxy_response(original: Callable[..., Any], result: Json) -> Any:

@@ -19,6 +19,7 @@ METHODS = {
     "GET /tickets": CUSTOMER,
     "GET /tickets/{ticketId}": CUSTOMER,
     "PATCH /tickets/{ticketId}": CUSTOMER,
+    "POST /tickets/{ticketId}/reply": CUSTOMER,
     "POST /tickets/{ticketId}/replay": CUSTOMER,
     "POST /tickets/{ticketId}/feedback": CUSTOMER,
     "ANY /": OPEN,

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,10 +15,13 @@ from devtools.emulator.step_functions_integration import Request, integration_re
 from local import web_server
 from support.api import problems
 from support.domain import ticket, ticket_types
+from support.domain.analysis_schema import MAX_RESPONSE
+from support.domain.plain_text import MAX_EXCERPT
 from support.domain.ticket_document import camel_case
 
 type Document = dict[str, Any]
 
+PROJECT = Path(__file__).parents[2]
 SUBMITTING = ["/support-request", "/service/support-request"]
 HEADERS = {
     "Strict-Transport-Security": "'max-age=63072000; includeSubDomains'",
@@ -108,17 +112,69 @@ def test_a_ticket_has_exactly_the_fields_that_the_code_has(openapi: Document) ->
     assert set(schemas["Ticket"]["properties"]) == {
         camel_case(name) for name in ticket.Ticket.__dataclass_fields__
     }
-    for name in ("Analysis", "Attempt", "Failure", "Feedback"):
+    for name in ("Analysis", "Attempt", "Failure", "Feedback", "Reply"):
         assert set(schemas[name]["properties"]) == set(getattr(ticket_types, name).__annotations__)
 
 
-def test_a_listed_ticket_has_the_attributes_of_the_indexes(openapi: Document, template: Document) -> None:
+def test_a_listed_ticket_has_the_attributes_of_the_indexes_and_an_excerpt(
+    openapi: Document, template: Document
+) -> None:
     table = template["Resources"]["TicketsTable"]["Properties"]
-    listed = set(openapi["components"]["schemas"]["TicketSummary"]["properties"])
+    properties = openapi["components"]["schemas"]["TicketSummary"]["properties"]
+    assert properties["excerpt"]["maxLength"] == MAX_EXCERPT
+    listed = set(properties) - {"excerpt"}
     for index in table["GlobalSecondaryIndexes"]:
         if index["IndexName"].startswith("By"):
             keys = {key["AttributeName"] for key in index["KeySchema"] + table["KeySchema"]}
             assert keys | set(index["Projection"]["NonKeyAttributes"]) == listed, index["IndexName"]
+
+
+def test_the_guide_has_an_example_of_every_endpoint_and_names_every_type_of_error(openapi: Document) -> None:
+    guide = (PROJECT / "docs" / "api.md").read_text()
+    for path, method, operation in operations(openapi):
+        if "operationId" in operation:
+            assert f"`{method.upper()} {path}`" in guide
+    for kind in openapi["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]:
+        assert f"`{kind.removeprefix('urn:support-pipeline:')}`" in guide
+
+
+def test_an_agents_reply_may_be_as_long_as_the_models(openapi: Document) -> None:
+    text = openapi["components"]["schemas"]["ReplyApproval"]["properties"]["text"]
+    assert (text["minLength"], text["maxLength"]) == (1, MAX_RESPONSE)
+
+
+def test_customers_are_promised_no_draft(openapi: Document) -> None:
+    schemas = openapi["components"]["schemas"]
+    assert "response" not in schemas["Analysis"]["required"]
+    assert "Staff only" in schemas["Analysis"]["properties"]["response"]["description"]
+    assert "approvedBy" not in schemas["Reply"]["required"]
+
+
+def test_api_gateway_validates_only_the_bodies_that_no_function_validates(openapi: Document) -> None:
+    """Its messages say what is wrong with a value, but not which field has the value."""
+    assert "x-amazon-apigateway-request-validator" not in openapi
+    validated = {
+        path
+        for path, _, operation in operations(openapi)
+        if operation.get("x-amazon-apigateway-request-validator") == "body"
+    }
+    with_body = {path for path, _, operation in operations(openapi) if "requestBody" in operation}
+    proxied = {
+        path for path, _, operation in operations(openapi) if operation[EXTENSION]["type"] == "aws_proxy"
+    }
+    assert validated == set(SUBMITTING) == with_body - proxied
+
+
+@pytest.mark.parametrize("name", ["Submission", "ServiceSubmission"])
+def test_the_answer_to_an_invalid_submission_names_every_field_and_what_it_may_be(
+    openapi: Document, name: str
+) -> None:
+    response = openapi["x-amazon-apigateway-gateway-responses"]["BAD_REQUEST_BODY"]
+    detail = gateway_problem(response)["detail"]
+    for field, schema in openapi["components"]["schemas"][name]["properties"].items():
+        assert field in detail
+        assert str(schema.get("maxLength", f"priority may be {ticket.HIGH_PRIORITY}")) in detail
+    assert detail.endswith("API Gateway says: why")
 
 
 def test_every_operation_declares_security_except_preflights_and_unknown_paths(openapi: Document) -> None:

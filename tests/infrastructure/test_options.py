@@ -12,6 +12,7 @@ import pytest
 from infra.assemble import read_template
 from support.aws import clients
 from support.domain.analysis_schema import URGENCIES
+from support.domain.reply import ShowDrafts
 from tests.infrastructure.rendering import render
 from tests.infrastructure.test_template import PARTS
 
@@ -307,6 +308,17 @@ def test_the_urgencies_to_mail_immediately_are_configurable(template: Document, 
     for bad in ("", "high", "CRITICAL, HIGH", "CRITICAL,", "NONE"):
         assert not re.fullmatch(parameter["AllowedPattern"], bad)
     assert notify["Environment"]["Variables"]["IMMEDIATE_MAIL_URGENCIES"] == "CRITICAL,MEDIUM"
+
+
+def test_the_api_and_the_announcement_follow_the_same_rule_for_drafts(
+    template: Document, deployed: Any
+) -> None:
+    parameter = template["Parameters"]["ShowDrafts"]
+    assert parameter["AllowedValues"] == list(ShowDrafts)
+    assert parameter["Default"] == ShowDrafts.CONFIDENT
+    for function in ("TicketsFunction", "NotifyFunction"):
+        variables = deployed(ShowDrafts="approved")[function]["Properties"]["Environment"]["Variables"]
+        assert variables["SHOW_DRAFTS"] == "approved", function
 
 
 @pytest.mark.parametrize("file", ["template.yaml", "samconfig.toml", "infra/vpc-endpoints.yaml", *PARTS])

@@ -67,7 +67,13 @@ def test_every_function_has_only_the_rights_that_its_step_needs(template: Docume
         "ClassifyFunction": ["bedrock:ApplyGuardrail", "bedrock:InvokeModel", "ssm:GetParameter"],
         "UpdateFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem"],
         "NotifyFunction": ["dynamodb:GetItem", "dynamodb:UpdateItem", "sns:Publish"],
-        "TicketsFunction": ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "sqs:SendMessage"],
+        "TicketsFunction": [
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            "sqs:SendMessage",
+        ],
         "ResumeFunction": [
             "dynamodb:GetItem",
             "dynamodb:UpdateItem",

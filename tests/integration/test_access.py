@@ -111,6 +111,8 @@ def request(cast: Cast, endpoint: str, role: str, whose: str) -> tuple[str, str,
     path = path.replace("{ticketId}", ticket_id)
     if method == "PATCH":
         return method, path, {"version": version(cast, ticket_id), "assignee": "agent@example.com"}
+    if path.endswith("reply"):
+        return method, path, {"version": version(cast, ticket_id), "text": "We look into it."}
     return method, path, {"rating": 4} if path.endswith("feedback") else None
 
 

@@ -55,6 +55,7 @@ FUNCTIONS = {
     "TicketsFunction": Rights(
         needs=[
             ("dynamodb:GetItem", "table"),
+            ("dynamodb:BatchGetItem", "table"),
             ("dynamodb:UpdateItem", "table"),
             ("sqs:SendMessage", "waiting room"),
             ("sqs:SendMessage", "priority waiting room"),
@@ -62,6 +63,7 @@ FUNCTIONS = {
         must_not=[
             ("dynamodb:DeleteItem", "table"),
             ("dynamodb:PutItem", "table"),
+            ("dynamodb:BatchWriteItem", "table"),
             ("dynamodb:Scan", "table"),
             ("sns:Publish", "support topic"),
             ("sqs:SendMessage", "failed tickets"),
@@ -219,6 +221,8 @@ class Account:
                 client.put_item(TableName=name, Item=ticket)
             case "dynamodb:DeleteItem":
                 client.delete_item(TableName=name, Key=ticket)
+            case "dynamodb:BatchWriteItem":
+                client.batch_write_item(RequestItems={name: [{"PutRequest": {"Item": ticket}}]})
             case "dynamodb:Scan":
                 client.scan(TableName=name)
             case "ssm:GetParameter":

@@ -60,13 +60,15 @@ def trigger_disabled(stack: RunningStack) -> Iterator[None]:
 
 def test_an_urgent_ticket_is_mailed_in_full(stack: RunningStack) -> None:
     mails = Mails(stack)
-    ticket = stack.outcome(stack.submit(URGENT))
+    ticket = stack.outcome(stack.submit(URGENT), token=stack.token("agent-token"))
 
     (sent,) = mails.about({ticket["ticketId"]})
     found = ticket["analysis"]
     assert sent["Subject"].startswith(f"::{found['urgency']}:: New Support Ticket: {found['category']}")
     assert f"> {URGENT['content']}" in sent["Message"]
     assert found["response"] in sent["Message"]
+    state = "shown to the customer" if "reply" in ticket else "waits for approval"
+    assert f"\nReply: {state}\n" in sent["Message"]
 
 
 def test_a_burst_causes_only_a_few_mails_which_mention_every_ticket_once(stack: RunningStack) -> None:

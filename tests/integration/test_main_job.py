@@ -47,7 +47,7 @@ def test_the_curl_commands_of_the_readme_submit_a_ticket_and_list_it(stack: Runn
 
 
 def test_the_notification_has_attributes_to_filter_by(stack: RunningStack) -> None:
-    ticket = stack.outcome(stack.submit(SUBMISSION))
+    ticket = stack.outcome(stack.submit(SUBMISSION), token=stack.token("agent-token"))
 
     (notification,) = stack.notifications()
     labels = {name: value["StringValue"] for name, value in notification["MessageAttributes"].items()}
@@ -58,7 +58,8 @@ def test_the_notification_has_attributes_to_filter_by(stack: RunningStack) -> No
         "needsReview": str(ticket["analysis"]["needsReview"]).lower(),
         "mail": "digest",
     }
-    assert json.loads(notification["Body"])["analysis"] == ticket["analysis"]
+    notified = json.loads(notification["Body"])
+    assert (notified["analysis"], notified["reply"]) == (ticket["analysis"], ticket["reply"])
 
 
 def test_a_ticket_fails_with_its_input_in_the_queue_if_the_model_call_is_denied(stack: RunningStack) -> None:

@@ -24,7 +24,7 @@ from schemathesis.config import SchemathesisConfig
 from tests.helpers.running_stack import RunningStack
 
 PROJECT = Path(__file__).parents[2]
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "460"))
 SEED = int(os.environ.get("FUZZ_SEED", "4"))
 MUST_REACH_ALL = "FUZZ_SEED" not in os.environ
 CATEGORIES = list(json.loads((PROJECT / "functions/support/domain/taxonomy.json").read_text())["categories"])
@@ -40,6 +40,7 @@ SUBMITTING = (SUBMIT, SUBMIT_AS_SERVICE)
 LIST = "GET /tickets"
 READ = "GET /tickets/{ticketId}"
 CHANGE = "PATCH /tickets/{ticketId}"
+REPLY = "POST /tickets/{ticketId}/reply"
 REPLAY = "POST /tickets/{ticketId}/replay"
 RATE = "POST /tickets/{ticketId}/feedback"
 
@@ -48,25 +49,28 @@ CALLS = [
     ("customer", SUBMIT, {202, 400}),
     ("customer", LIST, {200, 400}),
     ("customer", READ, {200, 404}),
-    ("customer", CHANGE, {403, 400}),
+    ("customer", CHANGE, {403}),
+    ("customer", REPLY, {403}),
     ("customer", REPLAY, {403}),
     ("customer", RATE, {200, 201, 400, 404}),
     ("agent", SUBMIT, {202, 400}),
     ("agent", LIST, {200, 400}),
     ("agent", READ, {200, 404}),
     ("agent", CHANGE, {200, 400, 404, 409}),
+    ("agent", REPLY, {200, 400, 404, 409}),
     ("agent", REPLAY, {403}),
     ("agent", RATE, {403, 400}),
     ("admin", SUBMIT, {202, 400}),
     ("admin", LIST, {200, 400}),
     ("admin", READ, {200, 404}),
     ("admin", CHANGE, {200, 400, 404, 409}),
+    ("admin", REPLY, {200, 400, 404, 409}),
     ("admin", REPLAY, {202, 404, 409}),
     ("admin", RATE, {403, 400}),
     ("service", SUBMIT_AS_SERVICE, {202, 400}),
     *[
         ("nobody", operation, {403 if operation == SUBMIT_AS_SERVICE else 401})
-        for operation in (SUBMIT, SUBMIT_AS_SERVICE, LIST, READ, CHANGE, REPLAY, RATE)
+        for operation in (SUBMIT, SUBMIT_AS_SERVICE, LIST, READ, CHANGE, REPLY, REPLAY, RATE)
     ],
     *[("nobody", label, {204}) for label in LABELS if label.startswith("OPTIONS")],
 ]
@@ -93,12 +97,14 @@ class World:
     not_reached: list[str] = field(default_factory=list)
 
     def up_to_date(self, case: Case[Any], category: str) -> Case[Any]:
-        """A change of the ticket's current version, with an existing category."""
+        """A change or approval of the ticket's current version, with a valid category and a visible text."""
         body: Any = case.body
         ticket_id = case.path_parameters["ticketId"]
         body["version"] = self.version(ticket_id) if ticket_id in self.tickets else 1
         if "category" in body:
             body["category"] = category
+        if "text" in body:
+            body["text"] = f"{body['text'][1:]}."
         return case
 
 
@@ -216,7 +222,7 @@ def valid(operation: Any, world: World) -> SearchStrategy[Case[Any]]:
     requests = st.one_of(existing, existing, existing, any_request)
     return (
         st.builds(world.up_to_date, requests, st.sampled_from(CATEGORIES))
-        if operation.label == CHANGE
+        if operation.label in {CHANGE, REPLY}
         else requests
     )
 

@@ -22,7 +22,8 @@ GOOD = sorted(path.stem for path in EVENTS.glob("*.json") if path.stem not in BA
 
 def send(stack: RunningStack, case: str) -> Any:
     request = json.loads((EVENTS / f"{case}.json").read_text())["request"]
-    token = {"Authorization": f"Bearer {stack.token()}"} if request["token"] else {}
+    files = {"customer": "token", "agent": "agent-token"}
+    token = {"Authorization": f"Bearer {stack.token(files[request['token']])}"} if request["token"] else {}
     return stack.http.request(
         request["method"],
         request["path"],
@@ -64,12 +65,48 @@ def test_a_valid_request_is_accepted(stack: RunningStack, case: str) -> None:
         ({"content": "x" * 8001}, "8001"),
         ({"content": "x", "subject": "x" * 201}, "201"),
         ({"content": 5}, "integer"),
+        ({"content": ""}, "content (a string of 1 to 8000 characters)"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(stack: RunningStack, body: dict[str, Any], said: str) -> None:
     answer = stack.post(body)
 
     assert answer.status_code == 400
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "rest", "body", "said"),
+    [
+        ("PATCH", "", {"version": 1, "status": "DONE"}, "status must be one of IN_PROGRESS, COMPLETED."),
+        ("PATCH", "", {"status": "COMPLETED"}, "version is missing: it must be an integer from 1"),
+        (
+            "PATCH",
+            "",
+            {"version": 1, "urgency": "SOON"},
+            "urgency must be one of LOW, MEDIUM, HIGH, CRITICAL.",
+        ),
+        ("PATCH", "", {"version": 1, "text": "x"}, "'text' is not allowed: the fields are version, status,"),
+        ("POST", "/reply", {"version": 1, "text": ""}, "text must be a string of 1 to 4000 characters."),
+        ("POST", "/feedback", {"rating": 6}, "rating must be an integer from 1 to 5."),
+        ("GET", "?limit=0", None, "limit must be an integer from 1 to 100."),
+        (
+            "GET",
+            "?status=DONE",
+            None,
+            "status must be one of RECEIVED, PROCESSED, IN_PROGRESS, COMPLETED, FAILED.",
+        ),
+    ],
+)
+def test_a_refusal_names_the_field_and_what_it_may_be(
+    stack: RunningStack, method: str, rest: str, body: Any, said: str
+) -> None:
+    path = "/tickets" if method == "GET" else f"/tickets/{uuid.uuid4()}"
+    headers = {"Authorization": f"Bearer {stack.token('agent-token')}"}
+
+    answer = stack.http.request(method, path + rest, json=body, headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:support-pipeline:invalid-request")
     assert said in answer.json()["detail"]
 
 
@@ -130,6 +167,14 @@ def test_only_an_id_token_is_accepted(stack: RunningStack, kind: str) -> None:
 
 def test_a_body_above_ten_megabytes_gets_api_gateways_own_response(stack: RunningStack) -> None:
     answer = stack.post({"content": "x" * 10_500_000})
+
+    assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
+
+
+def test_a_body_that_is_too_large_for_lambda_gets_api_gateways_own_answer(stack: RunningStack) -> None:
+    headers = {"Authorization": f"Bearer {stack.token('agent-token')}"}
+
+    answer = stack.http.patch("/tickets/x", json={"assignee": "x" * 6_300_000}, headers=headers)
 
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Too Long"})
 

@@ -48,7 +48,7 @@ class Outcomes:
         def processed(injection: dict[str, str]) -> tuple[str, dict[str, Any]]:
             submission = {name: injection[name] for name in ("subject", "content") if name in injection}
             ticket_id = stack.submit(submission)
-            return ticket_id, stack.outcome(ticket_id)
+            return ticket_id, stack.outcome(ticket_id, token=stack.token("agent-token"))
 
         # Only a few at a time: other tests cover load.
         with ThreadPoolExecutor(4) as pool:

@@ -15,6 +15,7 @@ TICKET = json.loads((Path(__file__).parents[2] / "events" / "notify" / "processe
     "ticket"
 ]
 ANALYSIS = TICKET["analysis"]
+REPLY = {"text": ANALYSIS["response"], "origin": "model", "at": ANALYSIS["generatedAt"]}
 SNS_LIMIT = 256 * 1024
 UNREADABLE = [
     "",
@@ -31,12 +32,13 @@ UNREADABLE = [
     json.dumps(TICKET | {"analysis": ANALYSIS | {"urgency": ["HIGH"]}}),
     json.dumps(TICKET | {"analysis": ANALYSIS | {"category": "FORGED"}}),
     json.dumps(TICKET | {"analysis": ANALYSIS | {"summary": 5}}),
+    json.dumps(TICKET | {"reply": REPLY | {"text": 5}}),
 ]
 
 
 def document(ticket_id: str = "ticket-1", *, ticket: dict[str, Any] | None = None, **analysis: Any) -> str:
-    """The document of a notification."""
-    changed = TICKET | {"ticketId": ticket_id} | (ticket or {})
+    """The document of a notification; by default, of a ticket whose reply the customer sees."""
+    changed = TICKET | {"ticketId": ticket_id, "reply": REPLY} | (ticket or {})
     return json.dumps(changed | {"analysis": ANALYSIS | analysis}, ensure_ascii=False)
 
 
@@ -62,8 +64,9 @@ Sentiment: NEGATIVE
 Language: en
 Tags: refund, charge
 Confidence: 90%
+Reply: shown to the customer
 
---- Drafted reply ---
+--- Reply ---
 
 Thank you for writing. We are sorry about the double charge and will check both payments.
 
@@ -78,6 +81,34 @@ Thank you for writing. We are sorry about the double charge and will check both 
 @pytest.mark.parametrize(("needs_review", "expected"), [(True, True), (False, False)])
 def test_the_mail_says_when_the_analysis_needs_review(needs_review: bool, expected: bool) -> None:
     assert ("unsure" in immediate_mail([document(needsReview=needs_review)]).text) is expected
+
+
+WAITS: dict[str, Any] = {"reply": None}
+
+
+def test_the_mail_says_that_the_reply_waits_for_approval_and_how_to_approve_it() -> None:
+    sent = immediate_mail([document("ticket-1", ticket=WAITS)])
+
+    assert "Confidence: 90%\nReply: waits for approval\n" in sent.text
+    assert "POST /tickets/{ticketId}/reply" in sent.text
+    assert f"--- Drafted reply ---\n\n{ANALYSIS['response']}\n" in sent.text
+    assert sent.text.index("approves or edits") < sent.text.index("--- Drafted reply ---")
+
+
+def test_the_mail_shows_the_reply_that_an_agent_has_approved_already() -> None:
+    approved = REPLY | {"text": "By hand.", "origin": "agent", "approvedBy": "agent-1"}
+    sent = immediate_mail([document(ticket={"reply": approved}, needsReview=True)])
+
+    assert "--- Reply ---\n\nBy hand.\n" in sent.text
+    assert "waits" not in sent.text
+
+
+def test_a_list_says_which_replies_wait() -> None:
+    sent = digest_of(document("ticket-1"), document("ticket-2", ticket=WAITS, needsReview=True))
+
+    assert "MEDIUM BILLING\n" in sent.text
+    assert "MEDIUM BILLING, please check, reply waits\n" in sent.text
+    assert sent.text.endswith("until it is approved: POST /tickets/{ticketId}/reply\n")
 
 
 def test_several_tickets_become_one_mail_with_three_lines_each() -> None:
@@ -163,6 +194,7 @@ def test_ticket_text_cannot_imitate_the_headings_and_facts_of_the_mail() -> None
     forged = {
         "content": "Hello\r\n--- Drafted reply ---\x1b[2J\u202e\nApproved.\nTicket: other",
         "subject": "a\n--- Drafted reply ---\nb",
+        "reply": None,
         "customerId": "me\nTicket: other",
     }
     text = immediate_mail(
@@ -176,7 +208,7 @@ def test_ticket_text_cannot_imitate_the_headings_and_facts_of_the_mail() -> None
 
 def test_the_facts_come_before_the_text_of_model_and_customer() -> None:
     reply = "Hello\n\n--- The customer wrote ---\n\n> fine\n\nTicket: other"
-    text = immediate_mail([document(response=reply)]).text
+    text = immediate_mail([document(ticket=WAITS, response=reply)]).text
     facts = ["Urgency: ", "Category: ", "Ticket: ticket-1", "Customer: ", "Confidence: "]
 
     assert all(text.index(line) < text.index("Hello") for line in facts)
@@ -197,7 +229,7 @@ def test_a_list_has_three_lines_per_ticket_whatever_the_summary_contains() -> No
 def largest(number: int) -> str:
     return document(
         f"{number:0128}",
-        ticket={"content": "a\n" * 3999 + "😀", "subject": "😀" * 200, "customerId": "😀" * 128},
+        ticket=WAITS | {"content": "a\n" * 3999 + "😀", "subject": "😀" * 200, "customerId": "😀" * 128},
         summary="😀" * 500,
         response="😀" * 4000,
         tags=["😀" * 40] * 8,
@@ -207,7 +239,7 @@ def largest(number: int) -> str:
 
 def test_the_largest_mails_fit_into_one_sns_message() -> None:
     documents = [largest(number) for number in range(1000)]
-    emoji = document(ticket={"content": "😀" * 8000}, response="😀" * 4000)
+    emoji = document(ticket=WAITS | {"content": "😀" * 8000}, response="😀" * 4000)
 
     for sent in (
         immediate_mail(documents[:1]),

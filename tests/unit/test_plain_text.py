@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.domain.plain_text import quoted, readable, readable_line
+from support.domain.plain_text import MAX_EXCERPT, excerpt, quoted, readable, readable_line
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,13 @@ def test_visible_text_is_unchanged(text: str) -> None:
 
 def test_a_readable_line_has_no_line_breaks() -> None:
     assert readable_line("one\r\n two\t\x0bthree\n") == "one two three"
+
+
+def test_an_excerpt_is_the_beginning_of_the_text_on_one_line() -> None:
+    assert excerpt(" one\n\u202etwo ") == "one two"
+    assert excerpt("x" * MAX_EXCERPT) == "x" * MAX_EXCERPT
+    assert excerpt("😀" * (MAX_EXCERPT + 1)) == "😀" * (MAX_EXCERPT - 1) + "…"
+    assert excerpt("half \ud83d") == "half \ufffd"
 
 
 def test_every_line_of_a_quotation_is_marked() -> None:

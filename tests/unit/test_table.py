@@ -17,12 +17,13 @@ from support.domain.change import Change
 from support.domain.errors import StoreRejected, TicketNotFound
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
-from support.domain.ticket_types import Analysis, Failure, Feedback, Status
+from support.domain.ticket_types import Analysis, Failure, Feedback, Reply, Status
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
 EVENTS = Path(__file__).parents[2] / "events"
 ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text())["ticket"]["analysis"]
 FAILURE: Failure = {"error": "ModelRejected", "cause": "no access", "failedAt": "2026-01-01T12:00:07.000Z"}
+REPLY: Reply = {"text": "Hello.", "origin": "agent", "at": "2026-01-01T12:00:08.000Z", "approvedBy": "a"}
 FEEDBACK: Feedback = {"rating": 1, "givenAt": "2026-01-01T12:00:08.000Z"}
 
 
@@ -380,6 +381,34 @@ def test_a_success_replaces_the_failure_of_a_parallel_execution(table: TicketTab
 
     assert processed.status is Status.PROCESSED
     assert pending() == [ticket.ticket_id], "the team is not notified yet"
+
+
+def test_neither_a_replay_nor_an_analysis_loses_an_approved_reply(
+    table: TicketTable, changes: TicketChanges, ticket: Ticket
+) -> None:
+    claimed(table, ticket, "first")
+    failed = table.record_failure(
+        ticket.ticket_id, FAILURE, execution_name="first", execution_arn="arn:first", now=NOW
+    )
+    assert failed is not None
+    assert changes.approve_reply(ticket.ticket_id, REPLY, version=failed.version)
+
+    replayed = claimed(table, ticket, "replay", MUCH_LATER)
+    processed = table.record_analysis(ticket.ticket_id, ANALYSIS, execution_name="replay", now=MUCH_LATER)
+    notified = table.mark_notified(ticket.ticket_id, MUCH_LATER)
+
+    assert replayed.reply == processed.reply == notified.reply == REPLY
+
+
+def test_an_approval_of_another_version_or_of_a_deleted_ticket_stores_nothing(
+    table: TicketTable, changes: TicketChanges, ticket: Ticket
+) -> None:
+    table.add(ticket)
+
+    assert changes.approve_reply(ticket.ticket_id, REPLY, version=ticket.version + 1) is None
+    assert changes.approve_reply("gone", REPLY, version=1) is None
+    assert table.get(ticket.ticket_id) == ticket
+    assert table.get("gone") is None
 
 
 def test_the_time_of_the_first_notification_is_kept(table: TicketTable, ticket: Ticket) -> None:

@@ -158,6 +158,7 @@ def test_an_invalid_document_is_rejected(broken: dict[str, Any]) -> None:
         ("attempts", "1"),
         ("version", True),
         ("failure", "ModelRejected"),
+        ("reply", "Hello"),
         ("history", {}),
     ],
 )

@@ -12,10 +12,12 @@ from typing import Any
 import boto3
 import pytest
 
-from support.api import app, problems
+from support.api import app, context, problems
 from support.aws import clients
 from support.aws.changes import TicketChanges
 from support.aws.table import TicketTable
+from support.domain.plain_text import MAX_EXCERPT
+from support.domain.reply import ShowDrafts
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Feedback, Status
 from tests.helpers.lambda_context import lambda_context
@@ -158,22 +160,59 @@ def test_customers_list_their_own_tickets_and_staff_list_all(table: TicketTable,
     assert set(listed(AGENT)) == set(listed(ADMIN)) == {TICKET.ticket_id, "other"}
 
 
-def test_a_customers_list_does_not_contain_the_assignee(processed: Ticket) -> None:
+def test_a_customers_list_contains_neither_the_assignee_nor_the_draft(processed: Ticket) -> None:
     call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "agent@example.com"})
 
     (own,) = call("GET", "/tickets", CUSTOMER).body["tickets"]
     (same,) = call("GET", "/tickets", AGENT).body["tickets"]
 
-    assert own == {name: value for name, value in same.items() if name != "assignee"}
-    assert same["assignee"] == "agent@example.com"
+    assert (same["assignee"], same["analysis"]) == ("agent@example.com", ANALYSIS)
+    del same["assignee"], same["analysis"]["response"]
+    assert own == same
 
 
-def test_a_listed_ticket_does_not_contain_the_content(processed: Ticket) -> None:
+def test_a_listed_ticket_shows_the_beginning_of_the_content_but_not_the_rest(table: TicketTable) -> None:
+    content = "  One\u202e\n\nline. " + "😀" * 200
+    table.add(replace(TICKET, content=content))
+    table.record_analysis(TICKET.ticket_id, ANALYSIS, execution_name="e", now=NOW)
+
     (summary,) = call("GET", "/tickets", AGENT).body["tickets"]
+    (own,) = call("GET", "/tickets", CUSTOMER).body["tickets"]
 
+    assert summary["excerpt"] == own["excerpt"] == "One line. " + "😀" * (MAX_EXCERPT - 11) + "…"
     assert summary["urgency"] == ANALYSIS["urgency"]
     assert summary["analysis"]["summary"] == ANALYSIS["summary"]
     assert not summary.keys() & {"content", "history", "failure", "feedback", "pendingSince"}
+
+
+def test_all_listed_tickets_have_their_own_excerpts(table: TicketTable) -> None:
+    for number in range(100):
+        table.add(replace(TICKET, ticket_id=str(number), content=f"Number {number}"))
+
+    tickets = call("GET", "/tickets", AGENT, query={"limit": "100"}).body["tickets"]
+
+    assert len(tickets) == 100
+    assert {ticket["excerpt"] for ticket in tickets} == {f"Number {ticket['ticketId']}" for ticket in tickets}
+
+
+def test_a_ticket_that_is_deleted_while_it_is_listed_has_no_excerpt(
+    processed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = clients.dynamodb()
+    read_contents = client.batch_get_item
+
+    def delete_first(**arguments: Any) -> Any:
+        client.delete_item(
+            TableName=os.environ["TICKETS_TABLE"], Key={"ticketId": {"S": processed.ticket_id}}
+        )
+        return read_contents(**arguments)
+
+    monkeypatch.setattr(client, "batch_get_item", delete_first)
+
+    (summary,) = call("GET", "/tickets", AGENT).body["tickets"]
+
+    assert summary["ticketId"] == processed.ticket_id
+    assert "excerpt" not in summary
 
 
 @pytest.mark.parametrize(
@@ -323,15 +362,21 @@ BAD_CHANGES: dict[str, tuple[Any, str]] = {
     "deep": ("[" * 100_000, "JSON"),
     "a list": ([], "object"),
     "null": ("null", "object"),
-    "no version": ({"status": "IN_PROGRESS", "assignee": "x"}, "version"),
+    "an empty object": ({}, "version is missing"),
+    "a status without a version": ({"status": "COMPLETED"}, "version is missing"),
+    "no version": ({"status": "IN_PROGRESS", "assignee": "x"}, "version is missing"),
     "only a version": ({"version": 1}, "status"),
     "a version of another kind": ({"version": True, "assignee": "x"}, "version"),
     "a broken version": ({"version": 1.5, "assignee": "x"}, "version"),
     "no number": ('{"version": NaN, "assignee": "x"}', "version"),
     "a huge version": ('{"version": 1' + "0" * 60 + ', "assignee": "x"}', "version"),
     "an unknown field": ({"version": 1, "content": "x"}, "content"),
-    "an unknown status": ({"version": 1, "status": "FAILED"}, "status"),
-    "an unknown urgency": ({"version": 1, "urgency": "SOON"}, "urgency"),
+    "an unknown status": ({"version": 1, "status": "DONE"}, "status must be one of IN_PROGRESS, COMPLETED."),
+    "a status that agents cannot set": ({"version": 1, "status": "FAILED"}, "status"),
+    "an unknown urgency": (
+        {"version": 1, "urgency": "SOON"},
+        "urgency must be one of LOW, MEDIUM, HIGH, CRITICAL.",
+    ),
     "an unknown category": ({"version": 1, "category": "OTHERS"}, "category"),
     "a list for a text": ({"version": 1, "urgency": ["LOW"]}, "urgency"),
     "a long assignee": ({"version": 1, "assignee": "x" * 129}, "assignee"),
@@ -351,6 +396,174 @@ def test_a_lone_surrogate_in_a_change_is_replaced(processed: Ticket) -> None:
     response = call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "a\ud800"})
 
     assert response.body["assignee"] == "a\ufffd"
+
+
+# ---- Replying ----------------------------------------------------------------------------------------------
+
+TO_REVIEW: Analysis = {**ANALYSIS, "needsReview": True}
+DRAFT = {"text": ANALYSIS["response"], "origin": "model", "at": ANALYSIS["generatedAt"]}
+TEXT = "We have refunded one of the payments."
+
+
+@pytest.fixture
+def to_review(table: TicketTable, received: Ticket) -> Ticket:
+    return table.record_analysis(received.ticket_id, TO_REVIEW, execution_name="e", now=NOW)
+
+
+def reply(ticket: Ticket, claims: Mapping[str, str] = AGENT, **fields: Any) -> Response:
+    return call("POST", path(ticket, "/reply"), claims, {"version": ticket.version} | fields)
+
+
+def test_a_customer_sees_a_confident_draft_as_the_reply_and_in_no_other_place(processed: Ticket) -> None:
+    own, same = (call("GET", path(), claims).body for claims in (CUSTOMER, AGENT))
+
+    assert own["reply"] == same["reply"] == DRAFT
+    assert "response" not in own["analysis"]
+    assert same["analysis"] == ANALYSIS
+
+
+@pytest.mark.parametrize(
+    ("show_drafts", "analysis"),
+    [
+        (ShowDrafts.CONFIDENT, TO_REVIEW),
+        (ShowDrafts.APPROVED, ANALYSIS),
+        (ShowDrafts.APPROVED, TO_REVIEW),
+        (ShowDrafts.CONFIDENT, None),
+    ],
+)
+def test_a_customer_sees_no_draft_before_its_approval_if_it_has_to_wait(
+    table: TicketTable,
+    received: Ticket,
+    monkeypatch: pytest.MonkeyPatch,
+    show_drafts: ShowDrafts,
+    analysis: Analysis | None,
+) -> None:
+    monkeypatch.setattr(context, "SHOW_DRAFTS", show_drafts)
+    if analysis:
+        table.record_analysis(received.ticket_id, analysis, execution_name="e", now=NOW)
+
+    own, same = (call("GET", path(), claims).body for claims in (CUSTOMER, AGENT))
+    listed_tickets = call("GET", "/tickets", CUSTOMER).body["tickets"]
+
+    assert not {"reply"} & (own.keys() | same.keys())
+    assert ANALYSIS["response"] not in json.dumps([own, listed_tickets])
+    assert same.get("analysis") == analysis
+
+
+def test_an_agent_approves_the_draft(to_review: Ticket) -> None:
+    approved = reply(to_review)
+    own = call("GET", path(), CUSTOMER).body
+
+    assert approved.status == 200
+    assert approved.body == call("GET", path(), AGENT).body
+    assert approved.body["version"] == to_review.version + 1
+    assert approved.body["status"] == "PROCESSED"
+    assert (
+        approved.body["reply"].items()
+        >= {
+            "text": ANALYSIS["response"],
+            "origin": "model",
+            "approvedBy": AGENT["sub"],
+        }.items()
+    )
+    assert own["reply"] == {n: v for n, v in approved.body["reply"].items() if n != "approvedBy"}
+    assert own["reply"].keys() == {"text", "origin", "at"}
+
+
+def test_an_agents_own_text_is_kept_beside_the_models_draft(to_review: Ticket) -> None:
+    replied = reply(to_review, ADMIN, text=f" {TEXT}\u0000\r\n\u202eBye. ").body
+
+    assert replied["reply"]["text"] == f"{TEXT}\nBye."
+    assert (replied["reply"]["origin"], replied["reply"]["approvedBy"]) == ("agent", ADMIN["sub"])
+    assert replied["analysis"] == TO_REVIEW
+    assert call("GET", path(), CUSTOMER).body["reply"]["text"] == f"{TEXT}\nBye."
+
+
+def test_an_approved_reply_can_be_replaced_but_not_with_an_old_version(to_review: Ticket) -> None:
+    first = reply(to_review)
+    repeated = reply(to_review)
+    corrected = call("POST", path(rest="/reply"), ADMIN, {"version": first.body["version"], "text": TEXT})
+
+    assert (repeated.status, repeated.problem) == (409, "version-conflict")
+    assert corrected.body["reply"]["text"] == call("GET", path(), CUSTOMER).body["reply"]["text"] == TEXT
+    assert corrected.body["reply"]["approvedBy"] == ADMIN["sub"]
+
+
+def test_an_approval_between_read_and_write_is_a_conflict(
+    to_review: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply(to_review, text="quick")
+    monkeypatch.setattr(TicketTable, "get", lambda self, ticket_id: to_review)
+
+    response = reply(to_review, text="late")
+
+    assert (response.status, response.problem) == (409, "version-conflict")
+
+
+def test_a_later_change_and_feedback_do_not_change_the_reply(to_review: Ticket) -> None:
+    approved = reply(to_review).body
+    changed = call(
+        "PATCH", path(), AGENT, {"version": approved["version"], "urgency": "LOW", "status": "IN_PROGRESS"}
+    ).body
+    call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 5})
+
+    assert changed["reply"] == call("GET", path(), AGENT).body["reply"] == approved["reply"]
+
+
+def test_a_correction_of_the_model_does_not_show_a_draft_that_needs_review(to_review: Ticket) -> None:
+    call("PATCH", path(), AGENT, {"version": to_review.version, "urgency": "LOW", "category": "OTHER"})
+
+    assert "reply" not in call("GET", path(), CUSTOMER).body
+
+
+def test_a_ticket_without_a_draft_can_be_replied_to_with_a_text_only(failed: Ticket) -> None:
+    without = reply(failed)
+    replied = reply(failed, text=TEXT)
+
+    assert (without.status, without.problem) == (409, "not-analysed")
+    assert "text" in without.body["detail"]
+    assert replied.status == 200
+    assert (replied.body["status"], replied.body["reply"]["text"]) == ("FAILED", TEXT)
+    assert call("GET", path(), CUSTOMER).body["reply"]["text"] == TEXT
+
+
+@pytest.mark.parametrize(
+    ("claims", "ticket_id", "status"),
+    [
+        (CUSTOMER, TICKET.ticket_id, 403),
+        (CUSTOMER, ABSENT, 403),
+        (STRANGER, TICKET.ticket_id, 403),
+        (AGENT, ABSENT, 404),
+        (ADMIN, ABSENT, 404),
+    ],
+)
+def test_only_staff_approve_replies(
+    to_review: Ticket, claims: dict[str, str], ticket_id: str, status: int
+) -> None:
+    body = {"version": to_review.version}
+
+    assert call("POST", path(ticket_id, "/reply"), claims, body).status == status
+    assert "reply" not in call("GET", path(), CUSTOMER).body
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (None, "JSON"),
+        ({}, "version is missing"),
+        ({"version": 0}, "version"),
+        ({"version": 1, "text": ""}, "text must be a string of 1 to 4000 characters."),
+        ({"version": 1, "text": "x" * 4001}, "text"),
+        ({"version": 1, "text": None}, "text"),
+        ({"version": 1, "text": " \u200b\u0000 "}, "text"),
+        ({"version": 1, "response": "x"}, "'response' is not allowed: the fields are version, text."),
+    ],
+)
+def test_an_invalid_approval_is_explained(to_review: Ticket, body: Any, detail: str) -> None:
+    response = call("POST", path(rest="/reply"), AGENT, body)
+
+    assert (response.status, response.problem) == (400, "invalid-request")
+    assert detail in response.body["detail"]
 
 
 # ---- Feedback ----------------------------------------------------------------------------------------------
@@ -538,12 +751,15 @@ def test_every_response_has_the_security_headers_and_the_allowed_origin(
 
 def test_the_log_says_who_did_what_and_contains_no_text(processed: Ticket, log: io.StringIO) -> None:
     call("PATCH", path(), AGENT, {"version": processed.version, "assignee": "secret-assignee"})
+    reply(replace(processed, version=processed.version + 1), text="secret-reply")
     call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 3, "comment": "secret-comment"})
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     by_message = {line["message"]: line for line in lines}
     assert by_message["ticket changed"]["by"] == AGENT["sub"]
     assert by_message["ticket changed"]["fields"] == ["assignee"]
+    assert by_message["reply approved"]["by"] == AGENT["sub"]
+    assert by_message["reply approved"]["origin"] == "agent"
     assert by_message["feedback given"]["ticketId"] == TICKET.ticket_id
     assert by_message["feedback given"]["by"] == CUSTOMER["sub"]
     assert "secret" not in json.dumps(lines)

@@ -6,13 +6,14 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from support.api import feedback_endpoint, problems, replay_endpoint, ticket_endpoints
+from support.api import feedback_endpoint, problems, replay_endpoint, reply_endpoint, ticket_endpoints
 from support.aws.telemetry import logger
 from support.domain.errors import PipelineError, TicketNotFound
 from support.domain.refusals import NotFound, Refusal
 
 app = APIGatewayRestResolver()
 app.include_router(ticket_endpoints.router)
+app.include_router(reply_endpoint.router)
 app.include_router(replay_endpoint.router)
 app.include_router(feedback_endpoint.router)
 

@@ -1,4 +1,4 @@
-"""Validates the fields of a request: API Gateway does not validate bodies of every content type.
+"""Validates the fields of a request, instead of API Gateway, whose messages do not name the field.
 
 Every function raises InvalidRequest; the message names the field.
 """
@@ -20,13 +20,15 @@ def json_object(body: str | None, allowed: Collection[str]) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest("The body is not a JSON object.")
     if unknown := sorted(set(document) - set(allowed)):
-        raise InvalidRequest(f"{unknown[0][:64]!r} is not one of {', '.join(allowed)}.")
+        raise InvalidRequest(f"{unknown[0][:64]!r} is not allowed: the fields are {', '.join(allowed)}.")
     return document
 
 
 def integer(source: Mapping[str, Any], name: str, minimum: int, maximum: int) -> int:
     """A required integer from `minimum` to `maximum`."""
-    value = source.get(name)
+    if name not in source:
+        raise InvalidRequest(f"{name} is missing: it must be an integer from {minimum} to {maximum}.")
+    value = source[name]
     if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise InvalidRequest(f"{name} must be an integer from {minimum} to {maximum}.")
     return value

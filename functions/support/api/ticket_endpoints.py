@@ -1,17 +1,23 @@
 """The endpoints that list, read and change tickets: staff see all tickets, customers their own."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
-from support.api.context import CHANGES, INDEXES, get_caller, readable_ticket, require_staff, stored_ticket
+from support.api.context import (
+    CHANGES,
+    INDEXES,
+    get_caller,
+    readable_ticket,
+    require_staff,
+    stored_ticket,
+    ticket_for,
+)
 from support.api.request_fields import integer, json_object, one_of, text
 from support.api.search_query import encode_cursor, parse_search
 from support.aws.telemetry import logger
 from support.domain.analysis_schema import CATEGORIES, URGENCIES
-from support.domain.caller import Caller
 from support.domain.change import CHANGEABLE_FIELDS, TRANSITIONS, Change
 from support.domain.plain_text import readable_line
 from support.domain.refusals import InvalidRequest, VersionConflict
@@ -30,7 +36,7 @@ def list_tickets() -> dict[str, Any]:
     caller = get_caller(router)
     query = router.current_event.query_string_parameters or {}
     page = INDEXES.search(parse_search(query, customer_id=None if caller.is_staff else caller.subject))
-    tickets = [_shown_to(caller, summary) for summary in page.summaries]
+    tickets = page.summaries if caller.is_staff else [for_customer(summary) for summary in page.summaries]
     return {"tickets": tickets} | ({"cursor": encode_cursor(page.position)} if page.position else {})
 
 
@@ -38,7 +44,7 @@ def list_tickets() -> dict[str, Any]:
 def get_ticket(ticket_id: str) -> dict[str, Any]:
     """The ticket; 404 if the caller may not read it."""
     caller = get_caller(router)
-    return _shown_to(caller, readable_ticket(ticket_id, caller).to_document())
+    return ticket_for(caller, readable_ticket(ticket_id, caller))
 
 
 @router.patch("/tickets/<ticket_id>")
@@ -52,21 +58,18 @@ def change_ticket(ticket_id: str) -> dict[str, Any]:
     if changed is None:
         raise VersionConflict
     logger.info("ticket changed", by=caller.subject, fields=sorted(change.values), version=changed.version)
-    return changed.to_document()
-
-
-def _shown_to(caller: Caller, document: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(document) if caller.is_staff else for_customer(document)
+    return ticket_for(caller, changed)
 
 
 def _parse_change(body: str | None) -> Change:
     document = json_object(body, ("version", *CHANGEABLE_FIELDS))
+    version = integer(document, "version", 1, MAX_VERSION)
     if len(document) < 2:
         raise InvalidRequest(f"Send the version and at least one of {', '.join(CHANGEABLE_FIELDS)}.")
     status = one_of(document, "status", [status.value for status in TRANSITIONS.values()])
     assignee = text(document, "assignee", 0, MAX_ASSIGNEE)
     return Change(
-        version=integer(document, "version", 1, MAX_VERSION),
+        version=version,
         status=Status(status) if status else None,
         # One line: clients show it in lists.
         assignee=None if assignee is None else readable_line(assignee),

@@ -1,4 +1,4 @@
-"""Writes of people to the tickets table: agents' changes and customers' feedback."""
+"""Writes of people to the tickets table: agents' changes and approvals, and customers' feedback."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from support.aws.ticket_items import ConditionFailedError, TicketItems
 from support.domain.errors import TicketNotFound
 from support.domain.ticket import Ticket, timestamp
-from support.domain.ticket_types import Feedback
+from support.domain.ticket_types import Feedback, Reply
 
 if TYPE_CHECKING:
     from support.domain.change import Change
 
 
+_HAS_VERSION = "attribute_exists(#status) AND version = :expected"
+
+
 class TicketChanges(TicketItems):
-    """Agents' changes and customers' feedback; feedback conflicts with neither agents nor the pipeline."""
+    """What people write to tickets; feedback conflicts with neither agents nor the pipeline."""
 
     def change(self, ticket_id: str, change: Change, now: datetime) -> Ticket | None:
         """Make an agent's change; None when the ticket has a later version than the agent read."""
@@ -29,12 +32,25 @@ class TicketChanges(TicketItems):
                 "".join(f"{names.get(name, name)} = :{name}, " for name in values)
                 + "updatedAt = :now"
                 + (f" REMOVE {', '.join(removed)}" if removed else ""),
-                condition="attribute_exists(#status) AND version = :expected",
+                condition=_HAS_VERSION,
                 values={
                     **{f":{name}": value for name, value in values.items()},
                     ":now": timestamp(now),
                     ":expected": change.version,
                 },
+                is_new_version=True,
+            )
+        except ConditionFailedError:
+            return None
+
+    def approve_reply(self, ticket_id: str, reply: Reply, *, version: int) -> Ticket | None:
+        """Add or replace the approved reply; None when the ticket has a later version than the agent read."""
+        try:
+            return self._update(
+                ticket_id,
+                "reply = :reply, updatedAt = :now",
+                condition=_HAS_VERSION,
+                values={":reply": reply, ":now": reply["at"], ":expected": version},
                 is_new_version=True,
             )
         except ConditionFailedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from support.aws.error_translation import translate_errors
 from support.aws.serialization import to_document, to_item
 from support.aws.telemetry import logger
+from support.aws.ticket_items import key
 from support.domain.errors import InvalidTicket, StoreRejected, StoreUnavailable
+from support.domain.plain_text import excerpt
 from support.domain.search import Page, Position, Search
 from support.domain.ticket_document import require_valid
 from support.domain.ticket_types import Status
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 # The maximum of summaries read per page: takes some tenths of a second, well below the function's timeout.
 MAX_READ = 1_000
-# Ends a page early when DynamoDB is slow; the read that is in progress may take as long as the client allows.
+# Ends a page early, and without excerpts, when DynamoDB is slow; the read in progress may take as long as the
+# client allows.
 MAX_SECONDS = 3.0
 _QUERY_LIMIT = 100
 # Sort before and after every time.
@@ -37,28 +40,56 @@ class TicketIndexes:
         self._name = table_name
 
     def search(self, search: Search) -> Page:
-        """One page of the matching tickets' summaries.
+        """One page of the matching tickets' summaries, with the beginning of each content as `excerpt`.
 
         Reads at most MAX_READ summaries, for about MAX_SECONDS: when few tickets match, a page may be short
         or even empty and still have a position from which to continue. A ticket whose status changes while
-        several statuses are read may be missing.
+        several statuses are read may be missing. Without an excerpt is a ticket that was deleted meanwhile,
+        and every ticket when DynamoDB is slow.
 
         Raises:
             StoreUnavailable: a retry may succeed.
             StoreRejected: a retry cannot succeed.
         """
+        started = time.monotonic()
+        page = self._page(search, started)
+        if page.summaries and not _is_late(started):
+            self._add_excerpts(page.summaries)
+        return page
+
+    def _page(self, search: Search, started: float) -> Page:
         matches: list[dict[str, Any]] = []
         position: Position | None = None
-        started = time.monotonic()
         for read, summary in enumerate(self._newest_first(search)):
-            is_late = position is not None and time.monotonic() - started > MAX_SECONDS
-            if len(matches) == search.limit or read == MAX_READ or is_late:
+            must_end = read == MAX_READ or (position is not None and _is_late(started))
+            if len(matches) == search.limit or must_end:
                 return Page(matches, position)
             # A ticket whose status has just changed may be in two partitions for a moment.
             if search.matches(summary) and position != _position(summary):
                 matches.append(summary)
             position = _position(summary)
         return Page(matches, None)
+
+    def _add_excerpts(self, summaries: Sequence[dict[str, Any]]) -> None:
+        """Add the excerpts in one call.
+
+        The indexes do not contain the content: every write to a ticket would write it twice more, and
+        CloudFormation cannot change what an index contains.
+        """
+        by_id = {summary["ticketId"]: summary for summary in summaries}
+        with translate_errors(unavailable=StoreUnavailable, rejected=StoreRejected):
+            found = self._client.batch_get_item(
+                RequestItems={
+                    self._name: {
+                        "Keys": [key(ticket_id) for ticket_id in by_id],
+                        "ProjectionExpression": "ticketId, content",
+                    }
+                }
+            )
+        for item in found["Responses"].get(self._name, []):
+            # An unreadable ticket may have no content.
+            if "S" in item.get("content", {}):
+                by_id[item["ticketId"]["S"]]["excerpt"] = excerpt(item["content"]["S"])
 
     def _newest_first(self, search: Search) -> Iterator[dict[str, Any]]:
         """The summaries after the search's position, read lazily."""
@@ -101,6 +132,10 @@ class TicketIndexes:
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _is_late(started: float) -> bool:
+    return time.monotonic() - started > MAX_SECONDS
 
 
 def _summary(item: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -20,4 +20,5 @@ def _schema(categories: dict[str, str]) -> dict[str, Any]:
 
 CATEGORIES: dict[str, str] = _load("taxonomy.json")["categories"]
 SCHEMA: dict[str, Any] = _schema(CATEGORIES)
+MAX_RESPONSE: int = SCHEMA["properties"]["response"]["maxLength"]
 URGENCIES: tuple[str, ...] = tuple(SCHEMA["properties"]["urgency"]["enum"])

@@ -23,6 +23,10 @@ _REVIEW = """
 Please check urgency, category and reply: the model was unsure,
 or it used an address that is not in the ticket.
 """
+_APPROVAL = """
+The customer does not see the draft until an agent approves or edits it:
+POST /tickets/{ticketId}/reply
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Entry:
     urgency: str
     category: str
     needs_review: bool
+    reply_waits: bool
     summary: str
     ticket_id: str
 
@@ -49,11 +54,13 @@ class Entry:
         try:
             ticket, analysis = parse_notification(document)
         except InvalidTicket:
-            return cls(UNREADABLE, "OTHER", True, shortened(readable_line(document), MAX_SUMMARY), "unknown")
+            quote = shortened(readable_line(document), MAX_SUMMARY)
+            return cls(UNREADABLE, "OTHER", True, False, quote, "unknown")
         return cls(
             analysis["urgency"],
             analysis["category"],
             analysis["needsReview"],
+            ticket.reply is None,
             shortened(readable_line(analysis["summary"]), MAX_SUMMARY),
             readable_line(ticket.ticket_id),
         )
@@ -62,7 +69,8 @@ class Entry:
     def text(self) -> str:
         """The entry in three lines."""
         review = ", please check" if self.needs_review else ""
-        return f"{self.urgency} {self.category}{review}\n{self.summary}\nTicket: {self.ticket_id}"
+        reply = ", reply waits" if self.reply_waits else ""
+        return f"{self.urgency} {self.category}{review}{reply}\n{self.summary}\nTicket: {self.ticket_id}"
 
 
 def immediate_mail(documents: Sequence[str]) -> Mail:
@@ -98,6 +106,8 @@ def _list(entries: Sequence[Entry]) -> str:
     if len(entries) > MAX_LISTED:
         parts.append(f"… and {len(entries) - MAX_LISTED} more: GET /tickets?status=PROCESSED")
     parts.append("Replies and full texts: GET /tickets/{ticketId}")
+    if any(entry.reply_waits for entry in entries):
+        parts.append("A reply that waits is not shown until it is approved: POST /tickets/{ticketId}/reply")
     return "\n\n".join(parts) + "\n"
 
 
@@ -105,6 +115,7 @@ def _full_mail(ticket: Ticket, analysis: Analysis) -> Mail:
     """The facts come first: below them, the model's and the customer's text cannot imitate them."""
     subject = f"Subject: {readable_line(ticket.subject)}\n" if ticket.subject else ""
     review = _REVIEW if analysis["needsReview"] else ""
+    reply = ticket.reply
     text = f"""\
 {readable_line(analysis["summary"])}
 
@@ -117,10 +128,11 @@ Sentiment: {readable_line(analysis["sentiment"])}
 Language: {readable_line(analysis["language"])}
 Tags: {readable_line(", ".join(map(str, analysis["tags"])))}
 Confidence: {analysis["confidence"]:.0%}
-{review}
---- Drafted reply ---
+Reply: {"shown to the customer" if reply else "waits for approval"}
+{review}{"" if reply else _APPROVAL}
+--- {"Reply" if reply else "Drafted reply"} ---
 
-{readable(analysis["response"])}
+{readable(reply["text"] if reply else analysis["response"])}
 
 --- The customer wrote ---
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
+from support.domain.reply import ShowDrafts, shown_reply
 from support.domain.ticket import Ticket
 from support.domain.ticket_types import Analysis
 
@@ -22,10 +23,17 @@ class Notification:
     attributes: dict[str, str]
 
     @classmethod
-    def of(cls, ticket: Ticket, analysis: Analysis, immediate_urgencies: Collection[str]) -> Self:
-        """The notification about a processed ticket."""
+    def of(
+        cls,
+        ticket: Ticket,
+        analysis: Analysis,
+        *,
+        immediate_urgencies: Collection[str],
+        show_drafts: ShowDrafts,
+    ) -> Self:
+        """The notification about a processed ticket, with the reply that the customer sees."""
         # The lease is internal to the pipeline.
-        published = replace(ticket, leased_by=None, leased_until=None)
+        published = replace(ticket, reply=shown_reply(ticket, show_drafts), leased_by=None, leased_until=None)
         is_immediate = analysis["urgency"] in immediate_urgencies or analysis["needsReview"]
         return cls(
             subject=subject_line(analysis),

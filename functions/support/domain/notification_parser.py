@@ -10,6 +10,7 @@ from support.domain.ticket import Ticket
 from support.domain.ticket_types import Analysis
 
 _TICKET_FIELDS = {"ticketId": str, "customerId": str, "content": str, "createdAt": str, "subject": str | None}
+_REPLY_FIELDS = {"text": str, "origin": str, "at": str}
 _ANALYSIS_FIELDS = {
     "urgency": str,
     "category": str,
@@ -44,6 +45,8 @@ def parse_notification(document: str) -> tuple[Ticket, Analysis]:
         or analysis["category"] not in CATEGORIES
     ):
         raise InvalidTicket("The ticket has no complete analysis.")
+    if ticket.reply is not None and not _has_fields(ticket.reply, _REPLY_FIELDS):
+        raise InvalidTicket("The ticket has no complete reply.")
     return ticket, analysis
 
 

@@ -4,6 +4,7 @@ import re
 
 from support.domain.ticket_fields import replace_lone_surrogates
 
+MAX_EXCERPT = 140
 # Removes an ANSI escape sequence as a whole: without its first character, the rest would be visible.
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)")
 _LINE_END = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
@@ -34,6 +35,11 @@ def readable_line(text: str) -> str:
 def quoted(text: str) -> str:
     """The readable text with `> ` before every line, as in a reply to a mail."""
     return "\n".join(f"> {line}".rstrip() for line in readable(text).split("\n"))
+
+
+def excerpt(text: str) -> str:
+    """The beginning of the text on one line, in at most MAX_EXCERPT characters."""
+    return shortened(readable_line(text), MAX_EXCERPT)
 
 
 def shortened(text: str, limit: int) -> str:

@@ -35,7 +35,7 @@ class TransitionNotAllowed(Refusal):
 
 
 class NotAnalysed(Refusal):
-    """The ticket has no analysis to correct."""
+    """The ticket has no analysis to correct, or no draft to approve."""
 
 
 class NothingToReplay(Refusal):

@@ -16,7 +16,7 @@ from support.domain.caller import Caller
 from support.domain.errors import InvalidTicket
 from support.domain.ticket_document import camel_case, require_valid, snake_case
 from support.domain.ticket_fields import epoch_milliseconds, field, optional_text, text
-from support.domain.ticket_types import Analysis, Attempt, Dismissal, Failure, Feedback, Status
+from support.domain.ticket_types import Analysis, Attempt, Dismissal, Failure, Feedback, Reply, Status
 
 MAX_CONTENT = 8_000
 MAX_SUBJECT = 200
@@ -37,6 +37,7 @@ class Ticket:
     - `version` increases with every change that an agent must see before changing the ticket: another
       agent's change, and the pipeline's changes of status and analysis.
     - `urgency` and `category` are the model's until an agent corrects them; `analysis` keeps the model's.
+    - `reply` is the reply that an agent approved. `analysis` keeps the model's draft.
     - `idempotency_key` is the submitted id of a ticket that is stored under a derived one, because another
       submission's ticket had the submitted id.
     - `priority` is `high` if a service asked for it. It is not part of the submission's identity.
@@ -61,6 +62,7 @@ class Ticket:
     category: str | None = None
     assignee: str | None = None
     analysis: Analysis | None = None
+    reply: Reply | None = None
     feedback: Feedback | None = None
     failure: Failure | None = None
     dismissed: Dismissal | None = None

@@ -22,7 +22,7 @@ _FIELDS_BY_TYPE: Mapping[type, tuple[str, ...]] = {
         "leasedBy",
     ),
     int: ("version", "attempts", "expiresAt"),
-    dict: ("analysis", "feedback", "failure", "dismissed"),
+    dict: ("analysis", "reply", "feedback", "failure", "dismissed"),
     list: ("history",),
 }
 _TIMES = ("createdAt", "updatedAt", "notifiedAt", "pendingSince", "waitingSince", "leasedUntil")
@@ -38,6 +38,9 @@ _INTERNAL = (
     "assignee",
     "dismissed",
 )
+# Hidden parts of fields that customers see: the model's draft (they see `reply`), who approved the reply, and
+# AWS's error message.
+_INTERNAL_PARTS = {"analysis": ("response",), "reply": ("approvedBy",), "failure": ("cause",)}
 
 
 def require_valid(document: Mapping[str, Any]) -> None:
@@ -60,11 +63,16 @@ def require_valid(document: Mapping[str, Any]) -> None:
 
 
 def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A ticket's document or summary without internal fields and without AWS's error message."""
-    shown = {name: value for name, value in document.items() if name not in _INTERNAL}
-    if failure := shown.get("failure"):
-        shown["failure"] = {"error": failure["error"], "failedAt": failure["failedAt"]}
-    return shown
+    """A ticket's document or summary without what only staff may see."""
+    return {
+        name: _without(value, _INTERNAL_PARTS.get(name, ()))
+        for name, value in document.items()
+        if name not in _INTERNAL
+    }
+
+
+def _without(value: Any, hidden: tuple[str, ...]) -> Any:
+    return {name: part for name, part in value.items() if name not in hidden} if hidden else value
 
 
 def snake_case(name: str) -> str:

@@ -1,7 +1,7 @@
 """The types of a ticket's fields."""
 
 from enum import StrEnum
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class Status(StrEnum):
@@ -38,6 +38,18 @@ class Analysis(TypedDict):
     needsReview: bool
     model: ModelCall
     generatedAt: str
+
+
+class Reply(TypedDict):
+    """The reply that the customer sees: who wrote it, and when it was generated or approved.
+
+    `approvedBy` is the `sub` of the agent who approved it; a draft that is shown without approval has none.
+    """
+
+    text: str
+    origin: Literal["model", "agent"]
+    at: str
+    approvedBy: NotRequired[str]
 
 
 class Failure(TypedDict):

@@ -13,12 +13,14 @@ from support.aws.telemetry import logger
 from support.aws.topics import SupportTopic
 from support.domain.errors import InvalidTicket, TicketNotFound
 from support.domain.notification import Notification
+from support.domain.reply import ShowDrafts
 from support.domain.ticket import Ticket
 from support.tasks.task_handler import task_handler
 
 TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 TOPIC = SupportTopic(clients.sns(), os.environ["SUPPORT_TOPIC_ARN"])
 IMMEDIATE_MAIL_URGENCIES = os.environ["IMMEDIATE_MAIL_URGENCIES"].split(",")
+SHOW_DRAFTS = ShowDrafts(os.environ["SHOW_DRAFTS"])
 
 
 @task_handler
@@ -36,7 +38,14 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
         return {"ticket": ticket.to_document()}
     if ticket.analysis is None:
         raise InvalidTicket("The ticket has no analysis.")
-    TOPIC.publish(Notification.of(ticket, ticket.analysis, IMMEDIATE_MAIL_URGENCIES))
+    TOPIC.publish(
+        Notification.of(
+            ticket,
+            ticket.analysis,
+            immediate_urgencies=IMMEDIATE_MAIL_URGENCIES,
+            show_drafts=SHOW_DRAFTS,
+        )
+    )
     notified = TABLE.mark_notified(ticket.ticket_id, datetime.now(UTC))
     logger.info("support notified", urgency=ticket.analysis["urgency"], category=ticket.analysis["category"])
     return {"ticket": notified.to_document()}

@@ -18,8 +18,11 @@ _FILES = (
 
 
 def remove_temporary_files(settings: Settings) -> None:
-    """Remove the addresses, keys, tokens and temporary files of a stack that has stopped."""
+    """Remove the addresses, keys, tokens and temporary files of a stack that has stopped.
+
+    The `aws` command of the shell settings remains: in a shell that has sourced them, another AWS CLI could
+    call AWS itself.
+    """
     for name in _FILES:
         (settings.folder / name).unlink(missing_ok=True)
-    for folder in (settings.temporary, settings.folder / "bin"):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(settings.temporary, ignore_errors=True)

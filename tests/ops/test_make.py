@@ -74,7 +74,9 @@ def test_make_stop_removes_what_a_stack_that_was_killed_left_behind(dead_stack: 
     done = shell(f"make -s stop STACK_DIR={dead_stack}")
 
     assert (done.returncode, done.stdout) == (0, "No local stack is running.\n")
-    assert list(dead_stack.iterdir()) == []
+    assert [path.name for path in dead_stack.iterdir()] == ["bin"], (
+        "the `aws` of a shell that has sourced aws.env"
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@test -d $@ || echo "Installing the packages into .venv: about 650 MB on disk, once …"
 	@# Show the downloads, without uv's list of all packages.
 	@{ $(UV) sync --frozen 2>&1 || echo FAILED; } \
-		| awk '/^ [-+~] / {next} /^FAILED$$/ {failed = 1; next} {print; fflush()} END {exit failed}'
+		| awk '/^ [-+~] / {next} /^FAILED$$/ {failed = 1; next} {print; fflush()} END {exit failed}' >&2
 	@touch .venv
 
 # Lambda's own runtime: its boto3, and nothing of ours.

@@ -1,12 +1,15 @@
 """`make rehearse` shows a failure, and ends it; `make inbox` shows what the team's tools receive."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
-from tests.helpers.running_stack import RunningStack
+from tests.helpers.running_stack import PROJECT, RunningStack
 
-ANSWER = "The fault has ended."
+FAULT_ENDED = "The fault has ended."
 
 
 @pytest.mark.parametrize(("fault", "error"), [("deny", "ModelRejected"), ("malformed", "ModelOutputInvalid")])
@@ -17,7 +20,7 @@ def test_a_fault_that_needs_a_person_fails_the_ticket_and_says_how_to_replay_it(
 
     assert rehearsed.returncode == 0, rehearsed.stderr
     assert f"failed  {error}" in rehearsed.stdout
-    assert rehearsed.stdout.index(f"failed  {error}") < rehearsed.stdout.index(ANSWER)
+    assert rehearsed.stdout.index(f"failed  {error}") < rehearsed.stdout.index(FAULT_ENDED)
     assert "Tickets that failed: 1." in rehearsed.stdout
     assert "1 of 1 processed" in stack.command("ops", "replay").stdout, "the fault has ended"
 
@@ -26,10 +29,30 @@ def test_a_fault_that_passes_defers_the_tickets_which_continue_automatically(sta
     rehearsed = stack.command("local", "rehearse", "throttle", "2")
 
     assert rehearsed.returncode == 0, rehearsed.stderr
-    before, _, after = rehearsed.stdout.partition(ANSWER)
+    before, _, after = rehearsed.stdout.partition(FAULT_ENDED)
     assert before.count("deferred  ModelThrottled") >= 2
     assert after.count("support notified") == 2
     assert "All tickets are processed" in after
+
+
+def test_ctrl_c_ends_the_fault(stack: RunningStack) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "local", "rehearse", "slow", "1"],
+        cwd=PROJECT,
+        env=stack.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        while "stored" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, output, errors) == (130, f"{FAULT_ENDED}\n", "")
+    ticket_id = stack.submit({"content": "I was charged twice."})
+    assert stack.outcome(ticket_id)["status"] == "PROCESSED"
 
 
 def test_an_unknown_fault_is_refused(stack: RunningStack) -> None:

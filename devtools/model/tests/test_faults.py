@@ -255,8 +255,8 @@ def test_all_outcomes_are_counted_and_the_counts_can_be_reset(
 
 @pytest.fixture(scope="module")
 def process(run: Callable[..., subprocess.Popen[str]]) -> subprocess.Popen[str]:
-    """A stand-in whose slow answers take ten minutes, so that it never calls its model."""
-    return run("-m", "devtools.model", "--port", "0", MODEL="http://127.0.0.1:9", MODEL_SLOW_SECONDS="600")
+    """A stand-in whose slow answers take ten minutes."""
+    return run("-m", "devtools.model", "--port", "0", MODEL_SLOW_SECONDS="600")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """`make rehearse` shows a failure, and ends it; `make inbox` shows what the team's tools receive."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,9 @@ def test_a_fault_that_needs_a_person_fails_the_ticket_and_says_how_to_replay_it(
     assert f"failed  {error}" in rehearsed.stdout
     assert rehearsed.stdout.index(f"failed  {error}") < rehearsed.stdout.index(FAULT_ENDED)
     assert "Tickets that failed: 1." in rehearsed.stdout
-    assert "1 of 1 processed" in stack.command("ops", "replay").stdout, "the fault has ended"
+    (ticket_id,) = set(re.findall(r"[0-9a-f-]{36}", rehearsed.stdout))
+    replayed = stack.command("ops", "replay", TICKET=ticket_id)
+    assert "1 of 1 processed" in replayed.stdout, "the fault has ended"
 
 
 def test_a_fault_that_passes_defers_the_tickets_which_continue_automatically(stack: RunningStack) -> None:

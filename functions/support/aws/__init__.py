@@ -1,1 +1,1 @@
-"""The adapters to AWS; no other package uses boto3."""
+"""The adapters to AWS; no other package uses botocore."""

@@ -5,6 +5,7 @@ the execution. tests/statemachine runs the same scenarios with the real function
 """
 
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -126,7 +127,14 @@ SCENARIOS = {
 @pytest.fixture(scope="module")
 def stepfunctions(endpoint: str) -> Iterator[Any]:
     """A client of the endpoint, when it responds."""
-    client = boto3.client("stepfunctions", endpoint_url=endpoint, region_name="us-east-1")
+    client = boto3.client(
+        "stepfunctions",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        # The key with which the emulator was started. boto3's default session may have another one: moto's.
+        aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+    )
 
     def answers() -> bool:
         try:

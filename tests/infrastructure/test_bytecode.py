@@ -9,15 +9,23 @@ import pytest
 
 from infra.bytecode import add_bytecode
 
+SOURCE = "NAME = 'first'\n"
+
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     """A module of a built function, with bytecode."""
-    module = tmp_path / "build" / "StoreFunction" / "package" / "module.py"
-    module.parent.mkdir(parents=True)
+    module = written(tmp_path / "build", "StoreFunction", SOURCE)
     (tmp_path / "build" / "template.yaml").touch()
-    module.write_text("NAME = 'first'\n")
     add_bytecode(tmp_path / "build")
+    return module
+
+
+def written(build: Path, function: str, source: str) -> Path:
+    """A module of a function in a folder that `sam build` has written."""
+    module = build / function / "package" / "module.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(source)
     return module
 
 
@@ -54,9 +62,15 @@ def test_bytecode_of_another_source_is_not_used(module: Path) -> None:
 def test_the_bytecode_does_not_depend_on_the_folder_the_function_or_the_time(
     module: Path, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "elsewhere" / "build" / "UpdateFunction" / "package" / "module.py"
-    copy.parent.mkdir(parents=True)
-    copy.write_text(module.read_text())
+    copy = written(tmp_path / "elsewhere" / "build", "UpdateFunction", SOURCE)
     add_bytecode(tmp_path / "elsewhere" / "build")
 
     assert bytecode(copy).read_bytes() == bytecode(module).read_bytes()
+
+
+def test_every_function_has_the_bytecode(tmp_path: Path) -> None:
+    modules = [written(tmp_path, function, SOURCE) for function in ("NotifyFunction", "StoreFunction")]
+
+    add_bytecode(tmp_path)
+
+    assert bytecode(modules[0]).read_bytes() == bytecode(modules[1]).read_bytes()

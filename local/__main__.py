@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from local.cleanup import remove_temporary_files
 from local.console import echo
@@ -14,17 +15,12 @@ from local.settings import Settings, StackError
 from local.stack import Stack
 from local.users import renew_tokens
 
-# The commands that need no running stack.
-_WITHOUT_STACK = {"run", "stop", "running"}
-
 
 def main() -> int:
     """Run the command that the arguments name; return the exit code."""
     arguments = _parser().parse_args()
     try:
         settings = Settings.from_environment()
-        if arguments.command not in _WITHOUT_STACK:
-            Stack.load(settings.folder).require_running()
         match arguments.command:
             case "run":
                 run(settings)
@@ -32,22 +28,36 @@ def main() -> int:
                 _stop(settings)
             case "running":
                 return _report_running(settings)
-            case "token":
-                renew_tokens(Stack.load(settings.folder), settings.folder)
-                echo(f"New tokens are in {settings.folder}: token, agent-token and admin-token.")
-            case "mail":
-                print_mail(Stack.load(settings.folder))
-            case "inbox":
-                print_notifications(Stack.load(settings.folder))
-            case "rehearse":
-                rehearse(Stack.load(settings.folder), settings.folder, arguments.fault, arguments.tickets)
-            case "invoke":
-                return invoke(Stack.load(settings.folder), arguments.task, arguments.event)
+            case _:
+                return _run_on_stack(arguments, settings.folder)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
+    return 0
+
+
+def _run_on_stack(arguments: argparse.Namespace, folder: Path) -> int:
+    """Run a command that needs a running stack.
+
+    Raises:
+        StackError: no stack is running, or the command failed.
+    """
+    stack = Stack.load(folder)
+    stack.require_running()
+    match arguments.command:
+        case "token":
+            renew_tokens(stack, folder)
+            echo(f"New tokens are in {folder}: token, agent-token and admin-token.")
+        case "mail":
+            print_mail(stack)
+        case "inbox":
+            print_notifications(stack)
+        case "rehearse":
+            rehearse(stack, folder, arguments.fault, arguments.tickets)
+        case "invoke":
+            return invoke(stack, arguments.task, arguments.event)
     return 0
 
 

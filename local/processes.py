@@ -165,13 +165,13 @@ def terminate(processes: Sequence[psutil.Process]) -> None:
     psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
     """Wait until the condition is true; return False if it is not within so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(interval)
     return True
 
 

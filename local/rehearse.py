@@ -3,7 +3,6 @@
 The model stand-in injects the fault into every call of the stack, so that other tickets fail, too.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx
 
 from local.console import echo
 from local.log_tail import LogTail
+from local.processes import wait_for
 from local.settings import StackError
 from local.stack import Stack
 from local.users import renew_tokens
@@ -35,7 +35,7 @@ def rehearse(stack: Stack, folder: Path, fault: str, tickets: int) -> None:
     """Send tickets while the model fails, print their events, end the fault, and say what to do next.
 
     Raises:
-        StackError: there is no such fault, or a ticket got no result in time.
+        StackError: the fault is unknown, or a ticket got no result in time.
     """
     if fault not in _FAULTS:
         raise StackError(f"FAULT must be one of {', '.join(_FAULTS)}, not {fault!r}.")
@@ -101,15 +101,17 @@ class _Rehearsal:
         self, ticket_ids: list[str], condition: Callable[[dict[str, Any]], bool], seconds: float
     ) -> list[dict[str, Any]]:
         """Print the tickets' events until each of them meets the condition; return them."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        found: list[dict[str, Any]] = []
+
+        def all_meet_it() -> bool:
             tickets = [self._read(ticket_id) for ticket_id in ticket_ids]
             self._print_events(ticket_ids)
-            found = [ticket for ticket in tickets if ticket and condition(ticket)]
-            if len(found) == len(ticket_ids):
-                return found
-            time.sleep(_POLL_SECONDS)
-        raise StackError(f"A ticket has no result after {seconds:.0f} s: see `make replay DRY_RUN=1`.")
+            found[:] = [ticket for ticket in tickets if ticket and condition(ticket)]
+            return len(found) == len(ticket_ids)
+
+        if not wait_for(all_meet_it, seconds, _POLL_SECONDS):
+            raise StackError(f"A ticket has no result after {seconds:.0f} s: see `make replay DRY_RUN=1`.")
+        return found
 
     def _read(self, ticket_id: str) -> dict[str, Any] | None:
         """A ticket as agents see it; None if it is not stored yet."""

@@ -16,7 +16,7 @@ def sweep(stack: DeployedStack, report: Report) -> int:
     """Sweep once; return the exit code: 1 when the function failed or could not sweep every stuck ticket.
 
     Raises:
-        UsageError: the stack has no such function.
+        UsageError: the stack does not have the function.
         ClientError, BotoCoreError: the function could not be invoked.
     """
     counts = _run("SweepFunction", stack, report)

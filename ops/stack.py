@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,9 @@ class DeployedStack:
                 )
 
     def physical_id(self, logical_id: str) -> str:
-        """The name or ARN of a resource. Raises UsageError: the stack has no such resource."""
-        for resource in self.resources():
-            if resource.logical_id == logical_id:
-                return resource.physical_id
+        """The name or ARN of a resource. Raises UsageError: the stack does not have the resource."""
+        if found := find_physical_id(self.resources(), logical_id):
+            return found
         raise UsageError(f"Stack {self.name} has no resource {logical_id}: is it a support pipeline?")
 
     def output(self, key: str) -> str:
@@ -80,6 +79,11 @@ class DeployedStack:
         if key not in self.outputs:
             raise UsageError(f"Stack {self.name} has no output {key!r}: is it a support pipeline?")
         return self.outputs[key]
+
+
+def find_physical_id(resources: Iterable[Resource], logical_id: str) -> str | None:
+    """The name or ARN of the resource with this logical id; None if it is not among the resources."""
+    return next((one.physical_id for one in resources if one.logical_id == logical_id), None)
 
 
 def local_stack(environment: Mapping[str, str]) -> DeployedStack:
@@ -129,7 +133,7 @@ def aws_session(profile: str | None, region: str | None = None) -> boto3.Session
     """A session for an AWS account; without a region, in the region of the environment or the profile.
 
     Raises:
-        UsageError: there is no such profile, no region or no credentials.
+        UsageError: the profile does not exist, or the region or the credentials are missing.
     """
     try:
         session = boto3.Session(profile_name=profile, region_name=region)
@@ -139,7 +143,7 @@ def aws_session(profile: str | None, region: str | None = None) -> boto3.Session
     if not session.region_name:
         raise UsageError("No AWS region is set: set AWS_DEFAULT_REGION, or a region in your AWS profile.")
     if not has_credentials:
-        raise UsageError("There are no AWS credentials: sign in (aws sso login) or set AWS_PROFILE.")
+        raise UsageError("AWS credentials are missing: sign in (aws sso login) or set AWS_PROFILE.")
     return session
 
 

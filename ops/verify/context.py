@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from ops.stack import DeployedStack, Resource
+from ops.stack import DeployedStack, Resource, find_physical_id
 from ops.target import Target
 from ops.verify.api_client import ApiClient
 from ops.verify.check_result import CheckError
@@ -115,8 +115,7 @@ class CheckContext:
         return [resource.physical_id for resource in self.resources if resource.type == resource_type]
 
     def physical_id(self, logical_id: str) -> str:
-        """The physical id of a resource. Raises CheckError: the stack has no such resource."""
-        for resource in self.resources:
-            if resource.logical_id == logical_id:
-                return resource.physical_id
+        """The physical id of a resource. Raises CheckError: the stack does not have the resource."""
+        if found := find_physical_id(self.resources, logical_id):
+            return found
         raise CheckError(f"The stack has no resource {logical_id}.")

@@ -193,7 +193,7 @@ def test_a_missing_region_credentials_or_permission_is_reported(
     assert "bedrock:ListFoundationModels" in check.fail(exit_code=1)
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "no AWS credentials" in check.fail()
+    assert "AWS credentials are missing" in check.fail()
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert "No AWS region is set" in check.fail()
     assert "no section staging" in check.fail("--config-env", "staging")

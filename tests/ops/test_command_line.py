@@ -236,7 +236,7 @@ def test_a_missing_region_or_missing_credentials_are_reported(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     assert main(["replay"], {"STACK": "pipeline"}) == 2
-    assert error_message(capsys).startswith("There are no AWS credentials: ")
+    assert error_message(capsys).startswith("AWS credentials are missing: ")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert main(["replay"], {"STACK": "pipeline"}) == 2
     assert error_message(capsys).startswith("No AWS region is set: ")

@@ -111,7 +111,7 @@ def test_make_deploy_without_a_region_or_credentials_prints_one_sentence() -> No
     without_credentials = shell("make -s deploy", **nothing, AWS_DEFAULT_REGION="eu-west-1")
 
     assert without_region.stderr.startswith("No AWS region is set: set AWS_DEFAULT_REGION, ")
-    assert without_credentials.stderr.startswith("There are no AWS credentials: ")
+    assert without_credentials.stderr.startswith("AWS credentials are missing: ")
     for done in (without_region, without_credentials):
         assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2)
 

@@ -34,11 +34,11 @@ def _evaluate_all_alarms(original: Callable[[], None]) -> None:
 
 def _measure(queue: Json) -> None:
     now = time.time()
-    messages = [message for message in queue["messages"] if message["visible_at"] <= now]
+    visible = [message for message in queue["messages"] if message["visible_at"] <= now]
     sent = [message["sent_at"] for message in queue["messages"] if message["receive_count"] <= _MAX_RECEIVES]
     dimensions = {"QueueName": queue["name"]}
     for name, value, unit in (
-        ("ApproximateNumberOfMessagesVisible", len(messages), "Count"),
+        ("ApproximateNumberOfMessagesVisible", len(visible), "Count"),
         ("ApproximateAgeOfOldestMessage", max(0.0, now - min(sent, default=now)), "Seconds"),
     ):
         cloudwatch.record_metric("AWS/SQS", name, value, unit, dimensions)

@@ -44,8 +44,8 @@ class TicketIndexes:
 
         Reads at most MAX_READ summaries, for about MAX_SECONDS: when few tickets match, a page may be short
         or even empty and still have a position from which to continue. A ticket whose status changes while
-        several statuses are read may be missing. Without an excerpt is a ticket that was deleted meanwhile,
-        and every ticket when DynamoDB is slow.
+        several statuses are read may be missing. A ticket that was deleted in the meantime has no excerpt;
+        when DynamoDB is slow, no ticket has one.
 
         Raises:
             StoreUnavailable: a retry may succeed.

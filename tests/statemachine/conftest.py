@@ -1,7 +1,8 @@
 """The real definition with the real handlers, run by moto's interpreter.
 
-Replaces two private names of moto (which is pinned exactly): the client with which a task invokes functions,
-so that the handlers run in this process, and the clock of the retries, so that waits are recorded only.
+Replaces three private names of moto (which is pinned exactly): the client with which a task invokes functions,
+so that the handlers run in this process; the clock of the retries, so that waits are recorded only; and the
+parser, which takes longer than an execution and would read the same definition twice in each test.
 """
 
 import importlib
@@ -11,6 +12,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ import yaml
 from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from local.processes import wait_for
 from support.aws import clients
@@ -30,6 +33,9 @@ from tests.helpers.queues import receive_all
 DEFINITION = Path(__file__).parents[2] / "statemachine" / "ticket_pipeline.asl.yaml"
 FAILURE_TOPIC = "arn:aws:sns:us-east-1:123456789012:failures"
 TASKS = ("store", "classify", "update", "notify")
+
+# What the parser returns holds no state of an execution.
+_parse = cache(AmazonStateLanguageParser.parse)
 
 
 class LambdaService:
@@ -167,6 +173,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, fallback_model: str) -> Pipeline:
     waits: list[float] = []
     monkeypatch.setattr(lambda_eval_utils, "boto_client_for", lambda **_: service)
     monkeypatch.setattr(retrier_decl, "time", _RecordingClock(waits))
+    monkeypatch.setattr(AmazonStateLanguageParser, "parse", _parse)
     queue_url = _failure_topic_with_queue()
     waiting_room_urls = (
         aws_client("sqs").create_queue(QueueName="waiting-room")["QueueUrl"],
@@ -203,9 +210,9 @@ def _failure_topic_with_queue() -> str:
 
 
 def _definition(failed_queue_url: str, waiting_room_urls: tuple[str, str], fallback_model: str) -> str:
-    text = DEFINITION.read_text().replace("${Partition}", "aws")
+    text = _template().replace("${Partition}", "aws")
     # No delays: moto hides a delayed message until its delay is over.
-    text = text.replace("DelaySeconds.$: States.MathRandom(1, 21)", "DelaySeconds: 0")
+    text = text.replace('"DelaySeconds.$": "States.MathRandom(1, 21)"', '"DelaySeconds": 0')
     for queue, url in zip(("WaitingRoom", "PriorityWaitingRoom"), waiting_room_urls, strict=True):
         text = text.replace(f"${{{queue}QueueUrl}}", url)
     text = text.replace("${FallbackModelId}", fallback_model)
@@ -215,7 +222,12 @@ def _definition(failed_queue_url: str, waiting_room_urls: tuple[str, str], fallb
     text = text.replace("${FailureTopicArn}", FAILURE_TOPIC).replace(
         "${FailedTicketsQueueUrl}", failed_queue_url
     )
-    return json.dumps(yaml.safe_load(text))
+    return text
+
+
+@cache
+def _template() -> str:
+    return json.dumps(yaml.safe_load(DEFINITION.read_text()))
 
 
 class AwsFaults:

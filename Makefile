@@ -90,7 +90,10 @@ test: lint ## Run everything
 	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
 	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term $(STACK_TESTS)
 
-lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint, sam validate
+lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint
+	@$(MAKE) --no-print-directory -j 2 lint-template lint-code
+
+lint-code: .venv
 	@$(UV) lock --check --offline --quiet && $(UV) $(EXPORT) | diff functions/requirements.txt - \
 		|| { echo "Dependencies have changed: run make requirements."; exit 1; }
 	@$(PY) -m api.build --check
@@ -98,9 +101,10 @@ lint: .venv ## Run the linters: locked requirements, generated contract, ruff, m
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+
+lint-template: .venv
 	$(PY) -m infra.assemble
 	.venv/bin/cfn-lint
-	.venv/bin/sam validate --lint --region us-east-1 --template-file .template.yaml
 
 format: .venv ## Format the code, and fix what ruff can fix
 	$(PY) -m ruff check --fix .
@@ -167,5 +171,5 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
 .PHONY: help run stop token invoke mail inbox rehearse ticket replay recover dismiss rollback sweep digest verify-aws \
-	deploy unit check integration test lint format openapi docs requirements clean storm chaos fuzz test-sfn-local \
+	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos fuzz test-sfn-local \
 	test-second-opinion

@@ -156,7 +156,7 @@ def test_a_mass_replay_polls_more_slowly_but_not_past_its_deadline(
     context: ContextFactory, pipeline: Pipeline
 ) -> None:
     for number in range(120):
-        pipeline.fail(f"t-{number}")
+        pipeline.queue_failure(f"t-{number}")
     pipeline.is_stopped = True
     pauses: list[float] = []
 

@@ -1,8 +1,8 @@
 """The real definition with the real handlers, run by moto's interpreter.
 
 Replaces three private names of moto (which is pinned exactly): the client with which a task invokes
-functions, so that the handlers run in this process; the clock of the retries, so that waits are recorded only;
-and the parser, which takes longer than an execution and would read the same definition twice in each test.
+functions, so that the handlers run in this process; the clock of the retries, so that waits are recorded
+only; and the parser, which takes longer than an execution and would read the definition twice in each test.
 """
 
 import importlib

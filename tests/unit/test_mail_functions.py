@@ -74,8 +74,8 @@ def failing_topic() -> MailTopic:
 
 @pytest.fixture(autouse=True)
 def topic(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The mail topic; the functions publish to it without a pause."""
-    sns, events = aws_client("sns"), clients.sns().meta.events
+    """The mail topic. The functions publish to it without a pause, and do not wait at an empty queue."""
+    sns, events, sqs_events = aws_client("sns"), clients.sns().meta.events, clients.sqs().meta.events
     sns.create_topic(Name="mail")
 
     def count_subscriptions(parsed: dict[str, Any], **_: object) -> None:
@@ -85,11 +85,16 @@ def topic(aws: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ]
         parsed["Attributes"]["SubscriptionsConfirmed"] = str(len(subscriptions))
 
+    def poll_once(params: dict[str, Any], **_: object) -> None:
+        params["WaitTimeSeconds"] = 0
+
     quick = MailTopic(clients.sns(), os.environ["MAIL_TOPIC_ARN"], min_subscriptions=1, sleep=lambda _: None)
     monkeypatch.setattr(mail, "TOPIC", quick)
     monkeypatch.setattr(digest, "TOPIC", quick)
     events.register("after-call.sns.GetTopicAttributes", count_subscriptions)
+    sqs_events.register("provide-client-params.sqs.ReceiveMessage", poll_once)
     yield
+    sqs_events.unregister("provide-client-params.sqs.ReceiveMessage", poll_once)
     events.unregister("after-call.sns.GetTopicAttributes", count_subscriptions)
 
 

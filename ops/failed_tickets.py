@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from ops.queue import Message
+from support.aws.index_keys import status_shards
 from support.aws.table import TicketTable
 from support.domain.errors import InvalidTicket
 from support.domain.ticket import Ticket, timestamp
@@ -205,14 +206,15 @@ def find_stored(table: TicketTable, tickets: Iterable[FailedTicket]) -> dict[Ide
 
 def failed_ticket_ids(client: DynamoDBClient, table: str) -> Iterator[str]:
     """The ids of the FAILED tickets in the index, which is eventually consistent."""
-    pages = client.get_paginator("query").paginate(
-        TableName=table,
-        IndexName="ByStatus",
-        KeyConditionExpression="#status = :failed",
-        ExpressionAttributeNames={"#status": "status"},
-        ExpressionAttributeValues={":failed": {"S": Status.FAILED}},
-    )
-    return (item["ticketId"]["S"] for page in pages for item in page["Items"])
+    query = client.get_paginator("query")
+    for key in status_shards(Status.FAILED):
+        pages = query.paginate(
+            TableName=table,
+            IndexName="ByStatus",
+            KeyConditionExpression="statusShard = :failed",
+            ExpressionAttributeValues={":failed": {"S": key}},
+        )
+        yield from (item["ticketId"]["S"] for page in pages for item in page["Items"])
 
 
 def map_parallel[A, B](function: Callable[[A], B], values: Iterable[A]) -> list[B]:

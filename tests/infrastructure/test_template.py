@@ -407,6 +407,7 @@ def test_the_table_is_on_demand_encrypted_recoverable_and_indexed(template: Docu
     assert table["SSESpecification"]["SSEEnabled"]
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == [
+        "ByTime",
         "ByStatus",
         "ByCustomer",
         "Pending",

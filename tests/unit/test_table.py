@@ -12,6 +12,7 @@ import pytest
 
 from support.aws import clients
 from support.aws.changes import TicketChanges
+from support.aws.index_keys import shard, status_shard
 from support.aws.table import TicketTable
 from support.domain.change import Change
 from support.domain.errors import StoreRejected, TicketNotFound
@@ -460,5 +461,6 @@ def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket
             )["Count"]
         )
 
-    assert count("ByStatus", "status", "RECEIVED") == 1
+    assert count("ByTime", "shard", shard(ticket.ticket_id)) == 1
+    assert count("ByStatus", "statusShard", status_shard(Status.RECEIVED, ticket.ticket_id)) == 1
     assert count("ByCustomer", "customerId", ticket.customer_id) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from support.aws.ticket_items import ConditionFailedError, TicketItems
+from support.aws.ticket_items import SET_STATUS, ConditionFailedError, TicketItems, new_status
 from support.domain.errors import TicketNotFound
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Feedback, Reply
@@ -22,18 +22,19 @@ class TicketChanges(TicketItems):
 
     def change(self, ticket_id: str, change: Change, now: datetime) -> Ticket | None:
         """Make an agent's change; None when the ticket has a later version than the agent read."""
-        values = {name: value for name, value in change.values.items() if value != ""}
-        removed = [name for name, value in change.values.items() if value == ""]
-        # STATUS is a reserved word of DynamoDB.
-        names = {"status": "#status"}
+        fields = {name: value for name, value in change.values.items() if name != "status"}
+        values = {name: value for name, value in fields.items() if value != ""}
+        removed = [name for name, value in fields.items() if value == ""]
         try:
             return self._update(
                 ticket_id,
-                "".join(f"{names.get(name, name)} = :{name}, " for name in values)
+                (f"{SET_STATUS}, " if change.status else "")
+                + "".join(f"{name} = :{name}, " for name in values)
                 + "updatedAt = :now"
                 + (f" REMOVE {', '.join(removed)}" if removed else ""),
                 condition=_HAS_VERSION,
                 values={
+                    **(new_status(ticket_id, change.status) if change.status else {}),
                     **{f":{name}": value for name, value in values.items()},
                     ":now": timestamp(now),
                     ":expected": change.version,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from support.aws.ticket_items import ConditionFailedError, TicketItems
+from support.aws.ticket_items import SET_STATUS, ConditionFailedError, TicketItems, new_status
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Attempt, Dismissal, Failure, Status
@@ -65,18 +65,20 @@ class TicketTable(TicketItems):
         try:
             return self._update(
                 ticket_id,
-                "#status = :processed, analysis = :analysis, urgency = :urgency, category = :category, "
+                f"{SET_STATUS}, "
+                "analysis = :analysis, urgency = :urgency, category = :category, needsReview = :needsReview, "
                 "updatedAt = :now, pendingSince = if_not_exists(pendingSince, :now), "
                 + _APPEND_TO_HISTORY
                 + " REMOVE dismissed",
                 condition="#status IN (:received, :failed)",
                 values={
-                    ":processed": Status.PROCESSED,
+                    **new_status(ticket_id, Status.PROCESSED),
                     ":received": Status.RECEIVED,
                     ":failed": Status.FAILED,
                     ":analysis": analysis,
                     ":urgency": analysis["urgency"],
                     ":category": analysis["category"],
+                    ":needsReview": analysis["needsReview"],
                     ":now": timestamp(now),
                     **_attempt(execution_name, Status.PROCESSED, timestamp(now)),
                 },
@@ -100,12 +102,12 @@ class TicketTable(TicketItems):
         try:
             return self._update(
                 ticket_id,
-                "#status = :status, failure = :failure, updatedAt = :failedAt, "
+                f"{SET_STATUS}, failure = :failure, updatedAt = :failedAt, "
                 + _APPEND_TO_HISTORY
                 + f" REMOVE pendingSince, {_LEASE_AND_WAIT}",
                 condition=f"{_IS_UNCHANGED} AND {_IS_FREE_OR_OWN}",
                 values={
-                    ":status": Status.FAILED if is_received else ticket.status,
+                    **new_status(ticket_id, Status.FAILED if is_received else ticket.status),
                     ":failure": failure,
                     ":failedAt": failure["failedAt"],
                     **_attempt(execution_name, failure["error"], failure["failedAt"]),
@@ -191,13 +193,13 @@ class TicketTable(TicketItems):
         try:
             leased = self._update(
                 ticket.ticket_id,
-                "#status = :status, attempts = attempts + :increment, leasedBy = :holder, "
+                f"{SET_STATUS}, attempts = attempts + :increment, leasedBy = :holder, "
                 "leasedUntil = :until, pendingSince = if_not_exists(pendingSince, :now), updatedAt = :now "
                 "REMOVE waitingSince, waitingFor, dismissed",
                 condition=f"{_IS_UNCHANGED} AND ({_IS_FREE} OR leasedBy = :holder "
                 "OR begins_with(leasedBy, :predecessor))",
                 values={
-                    ":status": Status.RECEIVED if is_failed else ticket.status,
+                    **new_status(ticket.ticket_id, Status.RECEIVED if is_failed else ticket.status),
                     ":increment": 0 if ticket.leased_by == holder else 1,
                     ":holder": holder,
                     ":predecessor": f"{execution.predecessor or holder} ",

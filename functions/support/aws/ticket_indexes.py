@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from support.aws.error_translation import translate_errors
+from support.aws.index_keys import shards, status_shards
 from support.aws.serialization import to_document, to_item
 from support.aws.telemetry import logger
 from support.aws.ticket_items import key
@@ -17,23 +18,42 @@ from support.domain.errors import InvalidTicket, StoreRejected, StoreUnavailable
 from support.domain.plain_text import excerpt
 from support.domain.search import Page, Position, Search
 from support.domain.ticket_document import require_valid
-from support.domain.ticket_types import Status
+from support.domain.ticket_fields import is_time
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# The maximum of summaries read per page: takes some tenths of a second, well below the function's timeout.
+# The maximum of entries read per page: takes some tenths of a second, well below the function's timeout.
 MAX_READ = 1_000
-# Ends a page early, and without excerpts, when DynamoDB is slow; the read in progress may take as long as the
-# client allows.
+# Ends a page early when DynamoDB is slow; the read in progress may take as long as the client allows.
 MAX_SECONDS = 3.0
 _QUERY_LIMIT = 100
 # Sort before and after every time.
 _MIN_TIME, _MAX_TIME = "0", "9"
+SUMMARY_FIELDS = (
+    "ticketId",
+    "customerId",
+    "subject",
+    "content",
+    "channel",
+    "status",
+    "createdAt",
+    "updatedAt",
+    "version",
+    "urgency",
+    "category",
+    "assignee",
+    "analysis",
+    "idempotencyKey",
+)
 
 
 class TicketIndexes:
-    """The indexes by status and by customer, which contain a summary of each ticket."""
+    """The indexes by time, by status and by customer.
+
+    An entry holds what the filters need, no more: most writes to a ticket then change no index, and those
+    that do cost one write unit each. The page's summaries come from the table.
+    """
 
     def __init__(self, client: DynamoDBClient, table_name: str) -> None:
         self._client = client
@@ -42,71 +62,51 @@ class TicketIndexes:
     def search(self, search: Search) -> Page:
         """One page of the matching tickets' summaries, with the beginning of each content as `excerpt`.
 
-        Reads at most MAX_READ summaries, for about MAX_SECONDS: when few tickets match, a page may be short
-        or even empty and still have a position from which to continue. A ticket whose status changes while
-        several statuses are read may be missing. A ticket that was deleted in the meantime has no excerpt;
-        when DynamoDB is slow, no ticket has one.
+        Reads at most MAX_READ entries, for about MAX_SECONDS: when few tickets match, a page may be short
+        or even empty and still have a position from which to continue. The indexes are eventually
+        consistent: for a moment, a ticket that has just changed is found by its former status.
 
         Raises:
             StoreUnavailable: a retry may succeed.
             StoreRejected: a retry cannot succeed.
         """
+        found, position = self._find(search)
+        return Page(self._summaries([entry.ticket_id for entry in found]), position)
+
+    def _find(self, search: Search) -> tuple[list[Position], Position | None]:
+        """The positions of a page's tickets, and where the next page starts."""
         started = time.monotonic()
-        page = self._page(search, started)
-        if page.summaries and not _is_late(started):
-            self._add_excerpts(page.summaries)
-        return page
-
-    def _page(self, search: Search, started: float) -> Page:
-        matches: list[dict[str, Any]] = []
+        found: list[Position] = []
         position: Position | None = None
-        for read, summary in enumerate(self._newest_first(search)):
-            must_end = read == MAX_READ or (position is not None and _is_late(started))
-            if len(matches) == search.limit or must_end:
-                return Page(matches, position)
-            # A ticket whose status has just changed may be in two partitions for a moment.
-            if search.matches(summary) and position != _position(summary):
-                matches.append(summary)
-            position = _position(summary)
-        return Page(matches, None)
-
-    def _add_excerpts(self, summaries: Sequence[dict[str, Any]]) -> None:
-        """Add the excerpts in one call.
-
-        The indexes do not contain the content: every write to a ticket would write it twice more, and
-        CloudFormation cannot change what an index contains.
-        """
-        by_id = {summary["ticketId"]: summary for summary in summaries}
-        with translate_errors(unavailable=StoreUnavailable, rejected=StoreRejected):
-            found = self._client.batch_get_item(
-                RequestItems={
-                    self._name: {
-                        "Keys": [key(ticket_id) for ticket_id in by_id],
-                        "ProjectionExpression": "ticketId, content",
-                    }
-                }
-            )
-        for item in found["Responses"].get(self._name, []):
-            # An unreadable ticket may have no content.
-            if "S" in item.get("content", {}):
-                by_id[item["ticketId"]["S"]]["excerpt"] = excerpt(item["content"]["S"])
+        for read, entry in enumerate(self._newest_first(search)):
+            is_late = time.monotonic() - started > MAX_SECONDS
+            if len(found) == search.limit or read == MAX_READ or (position and is_late):
+                return found, position
+            position = _position(entry)
+            if search.matches(entry):
+                found.append(position)
+        return found, None
 
     def _newest_first(self, search: Search) -> Iterator[dict[str, Any]]:
-        """The summaries after the search's position, read lazily."""
+        """The entries after the search's position, read lazily."""
         if search.customer_id is not None:
             return self._partition("ByCustomer", "customerId", search.customer_id, search)
-        statuses = [search.status] if search.status else list(Status)
-        partitions = [self._partition("ByStatus", "status", status, search) for status in statuses]
+        if search.status:
+            index, key_name, keys = "ByStatus", "statusShard", status_shards(search.status)
+        else:
+            index, key_name, keys = "ByTime", "shard", shards()
+        partitions = [self._partition(index, key_name, key, search) for key in keys]
         return heapq.merge(*partitions, key=_position, reverse=True)
 
-    def _partition(self, index: str, key: str, value: str, search: Search) -> Iterator[dict[str, Any]]:
+    def _partition(self, index: str, key_name: str, key: str, search: Search) -> Iterator[dict[str, Any]]:
         """One partition of an index. DynamoDB does not sort equal times, so this does."""
-        for _, simultaneous in groupby(self._query(index, key, value, search), itemgetter("createdAt")):
-            for summary in sorted(simultaneous, key=_position, reverse=True):
-                if search.after is None or _position(summary) < search.after:
-                    yield summary
+        entries = self._query(index, key_name, key, search)
+        for _, simultaneous in groupby(entries, itemgetter("createdAt")):
+            for entry in sorted(simultaneous, key=_position, reverse=True):
+                if search.after is None or _position(entry) < search.after:
+                    yield entry
 
-    def _query(self, index: str, key: str, value: str, search: Search) -> Iterator[dict[str, Any]]:
+    def _query(self, index: str, key_name: str, key: str, search: Search) -> Iterator[dict[str, Any]]:
         newest = min(
             search.created_before or _MAX_TIME, search.after.created_at if search.after else _MAX_TIME
         )
@@ -114,11 +114,11 @@ class TicketIndexes:
         arguments: dict[str, Any] = {
             "TableName": self._name,
             "IndexName": index,
-            "KeyConditionExpression": "#key = :value AND createdAt BETWEEN :oldest AND :newest",
-            "ExpressionAttributeNames": {"#key": key},
-            "ExpressionAttributeValues": to_item({":value": value, ":oldest": oldest, ":newest": newest}),
+            "KeyConditionExpression": "#key = :key AND createdAt BETWEEN :oldest AND :newest",
+            "ExpressionAttributeNames": {"#key": key_name},
+            "ExpressionAttributeValues": to_item({":key": key, ":oldest": oldest, ":newest": newest}),
             "ScanIndexForward": False,
-            # Every item that is read costs money, and an analysis may be long: read only what the page needs.
+            # Every entry that is read costs money: read only what the page needs.
             "Limit": _QUERY_LIMIT if search.filters_partitions else search.limit + 1,
         }
         if oldest > newest:
@@ -126,16 +126,46 @@ class TicketIndexes:
         while True:
             with translate_errors(unavailable=StoreUnavailable, rejected=StoreRejected):
                 page = self._client.query(**arguments)
-            for summary in filter(None, map(_summary, page["Items"])):
-                if summary["createdAt"] != search.created_before:
-                    yield summary
+            for entry in filter(None, map(_entry, page["Items"])):
+                if entry["createdAt"] != search.created_before:
+                    yield entry
             if "LastEvaluatedKey" not in page:
                 return
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def _summaries(self, ticket_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The summaries of these tickets, without deleted and unreadable tickets."""
+        items = {item["ticketId"]["S"]: item for item in self._read(ticket_ids)}
+        found = (items[ticket_id] for ticket_id in ticket_ids if ticket_id in items)
+        return list(filter(None, map(_summary, found)))
 
-def _is_late(started: float) -> bool:
-    return time.monotonic() - started > MAX_SECONDS
+    def _read(self, ticket_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        keys: Any = [key(ticket_id) for ticket_id in ticket_ids]
+        names = {f"#{name}": name for name in SUMMARY_FIELDS}
+        # DynamoDB returns at least one item per call, or fails.
+        while keys:
+            with translate_errors(unavailable=StoreUnavailable, rejected=StoreRejected):
+                page = self._client.batch_get_item(
+                    RequestItems={
+                        self._name: {
+                            "Keys": keys,
+                            "ProjectionExpression": ", ".join(names),
+                            "ExpressionAttributeNames": names,
+                        }
+                    }
+                )
+            yield from page["Responses"][self._name]
+            unprocessed = page["UnprocessedKeys"].get(self._name)
+            keys = unprocessed["Keys"] if unprocessed else []
+
+
+def _entry(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    """An index's entry; logs an unreadable one and returns None."""
+    entry = to_document(item)
+    if not is_time(entry["createdAt"]):
+        _log_unreadable(entry["ticketId"], "createdAt is not a time.")
+        return None
+    return entry
 
 
 def _summary(item: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -144,10 +174,17 @@ def _summary(item: Mapping[str, Any]) -> dict[str, Any] | None:
         summary = to_document(item)
         require_valid(summary)
     except InvalidTicket as error:
-        logger.error("ticket unreadable", ticketId=item["ticketId"]["S"], reason=str(error))
+        _log_unreadable(item["ticketId"]["S"], str(error))
         return None
+    # An unreadable ticket may have no content.
+    if content := summary.pop("content", None):
+        summary["excerpt"] = excerpt(content)
     return summary
 
 
-def _position(summary: Mapping[str, Any]) -> Position:
-    return Position(summary["createdAt"], summary["ticketId"])
+def _log_unreadable(ticket_id: str, reason: str) -> None:
+    logger.error("ticket unreadable", ticketId=ticket_id, reason=reason)
+
+
+def _position(entry: Mapping[str, Any]) -> Position:
+    return Position(entry["createdAt"], entry["ticketId"])

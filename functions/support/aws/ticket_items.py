@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from support.aws.error_translation import translate_errors
+from support.aws.index_keys import shard, status_shard
 from support.aws.serialization import to_document, to_item
 from support.domain.errors import StoreRejected, StoreUnavailable, TicketNotFound
 from support.domain.ticket import Ticket
+from support.domain.ticket_types import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+# Sets the values of `new_status`.
+SET_STATUS = "#status = :status, statusShard = :statusShard"
 
 
 class TicketItems:
@@ -40,7 +45,7 @@ class TicketItems:
             with translate_store_errors():
                 self._client.put_item(
                     TableName=self._name,
-                    Item=to_item(ticket.to_document()),
+                    Item=as_item(ticket),
                     ConditionExpression="attribute_not_exists(ticketId)",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -101,9 +106,24 @@ def translate_store_errors() -> Iterator[None]:
             raise ConditionFailedError(cast(Any, error.response).get("Item")) from error
 
 
+def new_status(ticket_id: str, status: Status) -> dict[str, str]:
+    """The values of SET_STATUS."""
+    return {":status": status, ":statusShard": status_shard(status, ticket_id)}
+
+
 def key(ticket_id: str) -> dict[str, Any]:
     """The primary key of a ticket's item."""
     return {"ticketId": {"S": ticket_id}}
+
+
+def as_item(ticket: Ticket) -> dict[str, Any]:
+    """The item of a ticket: its document, and the attributes that only the indexes need."""
+    document = ticket.to_document()
+    document["shard"] = shard(ticket.ticket_id)
+    document["statusShard"] = status_shard(ticket.status, ticket.ticket_id)
+    if ticket.analysis:
+        document["needsReview"] = ticket.analysis["needsReview"]
+    return to_item(document)
 
 
 def as_ticket(item: Mapping[str, Any]) -> Ticket:

@@ -38,16 +38,15 @@ class Search:
         filters_by_status = self.customer_id is not None and self.status is not None
         return filters_by_status or any(value is not None for value in filters)
 
-    def matches(self, summary: Mapping[str, Any]) -> bool:
-        """Whether a ticket's summary passes the filters, except those on customer and time."""
+    def matches(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a ticket's entry in an index passes the filters, except those on customer and time."""
         expected = {
             "status": self.status,
             "urgency": self.urgency,
             "category": self.category,
             "needsReview": self.needs_review,
         }
-        actual = {**summary, "needsReview": summary.get("analysis", {}).get("needsReview")}
-        return all(value is None or actual.get(name) == value for name, value in expected.items())
+        return all(value is None or entry.get(name) == value for name, value in expected.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ deploy: .venv ## Deploy to AWS with your own profile, if the model can be called
 	@$(PY) -m ops.check_model --config-env $(or $(STAGE),default) $(ARGS)
 	@$(PY) -m infra.assemble
 	.venv/bin/sam build --template-file .template.yaml --config-env $(or $(STAGE),default)
-	@$(PY) -m infra.bytecode .aws-sam/build
+	@$(PY) -m infra.artifact .aws-sam/build
 	.venv/bin/sam deploy --config-env $(or $(STAGE),default) $(ARGS)
 
 ##@ Change it

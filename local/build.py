@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+from infra import artifact
 from infra.assemble import write_whole_template
-from infra.bytecode import add_bytecode
 from local.emulator import Emulator
 from local.sam import sam
 from local.settings import PROJECT, Settings
@@ -32,7 +32,7 @@ def build(settings: Settings, emulator: Emulator) -> None:
         stamp.unlink(missing_ok=True)
         template = str(write_whole_template())
         sam(settings, emulator, "build", "--template-file", template, "--build-dir", str(BUILD))
-        add_bytecode(BUILD)
+        artifact.complete(BUILD)
         stamp.write_text(fingerprint)
 
 

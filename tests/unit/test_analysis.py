@@ -97,6 +97,13 @@ def test_the_top_level_of_the_schema_has_only_the_keys_that_nova_accepts() -> No
     assert set(analysis_schema.SCHEMA["required"]) == set(analysis_schema.SCHEMA["properties"])
 
 
+def test_the_model_does_not_get_the_limits_that_only_the_validator_needs() -> None:
+    fields = analysis_schema.TOOL_SCHEMA["properties"]
+    assert list(fields) == list(analysis_schema.SCHEMA["properties"])
+    assert fields["summary"] == {"type": "string", "description": "one English sentence"}
+    assert fields["tags"] == {"type": "array", "items": {"type": "string"}, "description": "2-4 keywords"}
+
+
 def test_the_categories_come_from_the_taxonomy_and_include_other() -> None:
     assert analysis_schema.SCHEMA["properties"]["category"]["enum"] == list(analysis_schema.CATEGORIES)
     assert "OTHER" in analysis_schema.CATEGORIES

@@ -61,7 +61,7 @@ def test_the_tool_call_is_forced_and_the_output_limited() -> None:
 
     tools = bedrock.request["toolConfig"]
     assert tools["toolChoice"] == {"tool": {"name": tools["tools"][0]["toolSpec"]["name"]}}
-    assert tools["tools"][0]["toolSpec"]["inputSchema"]["json"] == analysis_schema.SCHEMA
+    assert tools["tools"][0]["toolSpec"]["inputSchema"]["json"] == analysis_schema.TOOL_SCHEMA
     assert bedrock.request["inferenceConfig"]["maxTokens"] == MAX_TOKENS
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from support.aws.error_translation import describe, is_transient, translate_errors
 from support.aws.model_families import family_of
 from support.domain.analysis import clean
-from support.domain.analysis_schema import SCHEMA
+from support.domain.analysis_schema import SCHEMA, TOOL_SCHEMA
 from support.domain.errors import (
     ModelOutputInvalid,
     ModelRefused,
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 TOOL = "record_analysis"
 _TOOL_SPECIFICATION = {
     "name": TOOL,
-    "description": "Record the analysis.",
-    "inputSchema": {"json": SCHEMA},
+    "inputSchema": {"json": TOOL_SCHEMA},
 }
 
 # Bedrock reserves quota for all of it. An analysis needs about 200 tokens; some languages need more.

@@ -1,8 +1,11 @@
-"""The JSON Schema of an analysis: the model's tool schema and the validator of its answer."""
+"""The JSON Schema of an analysis: it validates the model's answer, and describes the tool to the model."""
 
 import json
 from importlib.resources import files
 from typing import Any, cast
+
+# Keywords that only the validator needs. The model pays for every character, and follows the descriptions.
+_LIMITS = {"minLength", "maxLength", "maxItems", "pattern", "minimum", "maximum"}
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -13,12 +16,19 @@ def _schema(categories: dict[str, str]) -> dict[str, Any]:
     schema = _load("analysis.schema.json")
     schema["properties"]["category"] |= {
         "enum": list(categories),
-        "description": "; ".join(f"{name}: {meaning}" for name, meaning in categories.items()),
+        "description": "; ".join(f"{name}: {meaning}" for name, meaning in categories.items() if meaning),
     }
     return schema
 
 
+def _without_limits(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    return {name: _without_limits(value) for name, value in schema.items() if name not in _LIMITS}
+
+
 CATEGORIES: dict[str, str] = _load("taxonomy.json")["categories"]
 SCHEMA: dict[str, Any] = _schema(CATEGORIES)
+TOOL_SCHEMA: dict[str, Any] = _without_limits(SCHEMA)
 MAX_RESPONSE: int = SCHEMA["properties"]["response"]["maxLength"]
 URGENCIES: tuple[str, ...] = tuple(SCHEMA["properties"]["urgency"]["enum"])

@@ -5,13 +5,13 @@ import secrets
 from hashlib import sha256
 from importlib.resources import files
 
-from support.domain.analysis_schema import SCHEMA
+from support.domain.analysis_schema import TOOL_SCHEMA
 from support.domain.ticket import Ticket
 
 INSTRUCTIONS = files("support.domain").joinpath("prompt.txt").read_text("utf-8").strip()
 
 # Stored with every analysis, to compare answers across versions. A hash cannot be forgotten in an edit.
-VERSION = sha256((INSTRUCTIONS + json.dumps(SCHEMA)).encode()).hexdigest()[:12]
+VERSION = sha256((INSTRUCTIONS + json.dumps(TOOL_SCHEMA)).encode()).hexdigest()[:12]
 
 
 def ticket_block(ticket: Ticket) -> str:

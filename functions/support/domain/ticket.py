@@ -8,13 +8,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from support.domain.caller import Caller
 from support.domain.errors import InvalidTicket
-from support.domain.ticket_document import camel_case, require_valid, snake_case
+from support.domain.ticket_document import camel_case, require_valid
 from support.domain.ticket_fields import epoch_milliseconds, field, optional_text, text
 from support.domain.ticket_types import Analysis, Attempt, Dismissal, Failure, Feedback, Reply, Status
 
@@ -111,13 +111,14 @@ class Ticket:
         """
         require_valid(document)
         field(document, "content", str)
-        known = {attribute.name for attribute in fields(cls)}
-        values = {name: value for key, value in document.items() if (name := snake_case(key)) in known}
+        values = {name: document[key] for name, key in _FIELD_NAMES.items() if key in document}
         return cls(**values | {"status": Status(values["status"])})
 
     def to_document(self) -> dict[str, Any]:
         """The ticket as a JSON object."""
-        return {camel_case(name): value for name, value in asdict(self).items() if value is not None}
+        # asdict would copy every value deeply.
+        values = ((field_name, getattr(self, name)) for name, field_name in _FIELD_NAMES.items())
+        return {field_name: value for field_name, value in values if value is not None}
 
     @property
     def needs_replay(self) -> bool:
@@ -175,6 +176,10 @@ class Ticket:
     def identity(self) -> tuple[str | None, ...]:
         """The values that identify a submission, whatever id its ticket has."""
         return (self._submitted_id, self.customer_id, self.channel, self.subject, self.content)
+
+
+# The field of the document for each attribute.
+_FIELD_NAMES = {attribute.name: camel_case(attribute.name) for attribute in fields(Ticket)}
 
 
 def timestamp(moment: datetime) -> str:

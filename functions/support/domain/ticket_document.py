@@ -1,6 +1,5 @@
 """The document of a ticket: its fields in JSON, and who may see them."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,11 +72,6 @@ def for_customer(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without(value: Any, hidden: tuple[str, ...]) -> Any:
     return {name: part for name, part in value.items() if name not in hidden} if hidden else value
-
-
-def snake_case(name: str) -> str:
-    """The attribute name of a document's field."""
-    return re.sub(r"[A-Z]", lambda capital: "_" + capital[0].lower(), name)
 
 
 def camel_case(name: str) -> str:

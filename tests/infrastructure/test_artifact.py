@@ -1,4 +1,4 @@
-"""The bytecode of built functions: Lambda uses it, and the same sources always give the same bytecode."""
+"""Built functions: Lambda uses their bytecode, which depends on the sources only; unused parts are gone."""
 
 import importlib.util
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.bytecode import add_bytecode
+from infra.artifact import complete
 
 SOURCE = "NAME = 'first'\n"
 
@@ -17,7 +17,7 @@ def module(tmp_path: Path) -> Path:
     """A module of a built function, with bytecode."""
     module = written(tmp_path / "build", "StoreFunction", SOURCE)
     (tmp_path / "build" / "template.yaml").touch()
-    add_bytecode(tmp_path / "build")
+    complete(tmp_path / "build")
     return module
 
 
@@ -63,7 +63,7 @@ def test_the_bytecode_does_not_depend_on_the_folder_the_function_or_the_time(
     module: Path, tmp_path: Path
 ) -> None:
     copy = written(tmp_path / "elsewhere" / "build", "UpdateFunction", SOURCE)
-    add_bytecode(tmp_path / "elsewhere" / "build")
+    complete(tmp_path / "elsewhere" / "build")
 
     assert bytecode(copy).read_bytes() == bytecode(module).read_bytes()
 
@@ -71,6 +71,17 @@ def test_the_bytecode_does_not_depend_on_the_folder_the_function_or_the_time(
 def test_every_function_has_the_bytecode(tmp_path: Path) -> None:
     modules = [written(tmp_path, function, SOURCE) for function in ("NotifyFunction", "StoreFunction")]
 
-    add_bytecode(tmp_path)
+    complete(tmp_path)
 
     assert bytecode(modules[0]).read_bytes() == bytecode(modules[1]).read_bytes()
+
+
+def test_unused_parts_of_packages_are_removed(tmp_path: Path) -> None:
+    module = written(tmp_path, "StoreFunction", SOURCE)
+    unused = module.parents[1] / "aws_lambda_powertools" / "utilities" / "auth_alpha"
+    unused.mkdir(parents=True)
+
+    complete(tmp_path)
+
+    assert not unused.exists()
+    assert unused.parent.exists()

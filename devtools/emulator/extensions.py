@@ -12,6 +12,7 @@ from devtools.emulator import (
     function_runtime,
     gateway_responses,
     handler_errors,
+    index_queries,
     log_filter,
     log_queries,
     log_redaction,
@@ -67,6 +68,7 @@ def install() -> None:
     # Other services
     alarms.install()
     cloudformation.install()
+    index_queries.install()
     log_filter.install()
     log_queries.install()
     log_redaction.install()

@@ -38,6 +38,8 @@ _TASK_SECONDS = 99_999_999  # AWS's default
 # How often to check a timer, which may be paused.
 _POLL_SECONDS = 0.05
 
+# A call that timed out keeps its thread until it ends, so there are more threads than a burst needs.
+_threads = ThreadPoolExecutor(max_workers=10_000)
 _execution_timer: ContextVar[Timer] = ContextVar("execution_timer")
 _invocation: ContextVar[StateInvocation | None] = ContextVar("invocation", default=None)
 
@@ -135,10 +137,7 @@ def _submit(invocation: StateInvocation, resource: str, input_data: Any) -> Futu
     # A thread does not inherit the execution's account and region by itself.
     context = copy_context()
     context.run(_invocation.set, invocation)
-    pool = ThreadPoolExecutor(max_workers=1)
-    future: Future[Any] = pool.submit(context.run, stepfunctions._invoke_resource, resource, input_data)
-    pool.shutdown(wait=False)
-    return future
+    return _threads.submit(context.run, stepfunctions._invoke_resource, resource, input_data)
 
 
 def _call_lambda(original: Callable[..., Any], func_ref: str, event: Any) -> Any:

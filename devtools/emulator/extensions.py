@@ -12,6 +12,7 @@ from devtools.emulator import (
     function_runtime,
     gateway_responses,
     handler_errors,
+    identifiers,
     index_queries,
     log_filter,
     log_queries,
@@ -75,6 +76,9 @@ def install() -> None:
     queue_metrics.install()
     queues.install()
     user_names.install()
+
+    # All services
+    identifiers.install()
 
     # The HTTP server
     control_plane.install()

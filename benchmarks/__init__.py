@@ -1,0 +1,1 @@
+"""What the pipeline takes: time, memory, tokens and money, measured by `make bench`."""

@@ -10,6 +10,15 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from local.stack import Stack
 
+# The API's own limits must not slow down the load, which tests what is behind the API.
+OPEN_LIMITS = {
+    "RequestRateLimit": "10000",
+    "RequestBurstLimit": "5000",
+    "SubmitRateLimit": "10000",
+    "SubmitBurstLimit": "5000",
+}
+"""Template parameters."""
+
 # The operators' commands must work on all tickets of this stack, whatever options the user has set.
 _NO_OPTIONS = dict.fromkeys(("STACK", "PROFILE", "TICKET", "ERROR", "SINCE", "DRY_RUN"), "")
 

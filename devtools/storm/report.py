@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from devtools.load.latency import Tickets, latencies, notified_at
 from devtools.load.pipeline import is_notified
 from devtools.load.report import Report, number_of_tickets
-from devtools.storm.latency import Tickets, latencies, notified_at
 
 # A fresh ticket is slow if it takes more than three times as long as on an idle stack.
 _SLOW_FACTOR = 3

@@ -4,28 +4,20 @@ import asyncio
 from pathlib import Path
 
 from devtools.load.model import Model
-from devtools.load.pipeline import Pipeline
+from devtools.load.pipeline import OPEN_LIMITS, Pipeline
 from devtools.load.report import Report
+from devtools.load.tickets import submissions
 from devtools.storm.customers import StormCustomers
 from devtools.storm.plan import StormPlan
 from devtools.storm.report import Observations, evaluate
 from devtools.storm.scenario_run import ScenarioRun
 from devtools.storm.scenarios import Scenario
-from devtools.storm.tickets import submissions
 from local.console import echo
 from local.emulator import Emulator
 from local.processes import free_port
 from local.settings import Settings
 from local.stack import Stack
 from local.start import process_group, start
-
-# The API's own limits must not slow down the load, which tests what is behind the API.
-_OPEN_LIMITS = {
-    "RequestRateLimit": "10000",
-    "RequestBurstLimit": "5000",
-    "SubmitRateLimit": "10000",
-    "SubmitBurstLimit": "5000",
-}
 
 
 def run(scenario: Scenario, plan: StormPlan, folder: Path) -> Report:
@@ -34,7 +26,7 @@ def run(scenario: Scenario, plan: StormPlan, folder: Path) -> Report:
     Raises:
         StackError: the stack could not be started.
     """
-    settings = Settings(port=free_port(), emulator_port=free_port(), folder=folder, parameters=_OPEN_LIMITS)
+    settings = Settings(port=free_port(), emulator_port=free_port(), folder=folder, parameters=OPEN_LIMITS)
     with process_group(settings) as group:
         stack = start(settings, group, Emulator.with_random_key(settings.endpoint_url))
         echo("Sending tickets.")

@@ -5,11 +5,11 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from devtools.load import latency
+from devtools.load.latency import Tickets
 from devtools.load.model import Model
 from devtools.load.pipeline import Pipeline
-from devtools.storm import latency
 from devtools.storm.customers import StormCustomers
-from devtools.storm.latency import Tickets
 from devtools.storm.plan import StormPlan
 from local.console import echo
 

@@ -7,7 +7,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import ClassVar, override
 
-from devtools.storm.memory import PeakMemory
+from devtools.load.memory import PeakMemory
 from devtools.storm.plan import StormPlan
 from devtools.storm.replay import replay
 from devtools.storm.report import Limits

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import median
 
-from devtools.storm.latency import latencies
+from devtools.load.latency import latencies
 from devtools.storm.scenario_run import ScenarioRun
 
 _IDLE_TICKETS = 5

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from devtools.load.tickets import submissions
 from devtools.storm.plan import StormPlan
-from devtools.storm.tickets import submissions
 from local.settings import PROJECT
 
 

@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
 STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
-TOOL_TESTS := tests/local tests/sfn_local devtools
+TOOL_TESTS := tests/local tests/sfn_local devtools benchmarks
 CHECK_TESTS := tests/unit tests/ops tests/statemachine tests/infrastructure
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
@@ -123,7 +123,7 @@ requirements: | $(UV) ## After a change of dependencies: write uv.lock and funct
 # The check passes if no stack is running, or if .venv is missing or broken.
 clean: ## Remove what the targets made
 	@! $(PY) -m local running 2>/dev/null
-	rm -rf .venv .venv-lambda .venv-second-opinion .uv .local .aws-sam .template.yaml .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lambda .venv-bench .venv-second-opinion .uv .local .aws-sam .template.yaml .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 ##@ Prove it
 
@@ -132,6 +132,12 @@ storm: .venv ## Show that overload is latency (SCENARIO=quota|open|outage|replay
 
 chaos: .venv ## Show that faults lose no accepted ticket (N=500 SEED=)
 	@$(PY) -m devtools.chaos
+
+bench: .venv-bench ## Measure speed, memory, size and cost: results.json, docs/performance.md (PARTS=load,single,…)
+	@.venv-bench/bin/python -m benchmarks
+
+profile: .venv-bench ## Show where the time of a ticket goes, as a table and a picture (N=20 CLIENTS=1)
+	@.venv-bench/bin/python -m benchmarks.profile
 
 fuzz: .venv ## Send what api/openapi.yaml allows, and what it does not, to a local stack (EXAMPLES=2000 SEED=)
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
@@ -161,6 +167,11 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@UV_PROJECT_ENVIRONMENT=.venv-lambda $(UV) sync --frozen --quiet --only-group lambda-runtime --compile-bytecode
 	@touch .venv-lambda
 
+# All of .venv, and what draws the plots.
+.venv-bench: pyproject.toml uv.lock .python-version | $(UV) .venv
+	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --frozen --quiet --group bench
+	@touch $@
+
 .venv-second-opinion: tests/second_opinion/localstack.txt .python-version | $(UV)
 	@$(UV) venv --quiet --clear $@ && $(UV) pip sync --quiet --require-hashes --python $@ $< || { rm -rf $@; exit 1; }
 	@touch $@
@@ -171,5 +182,5 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
 .PHONY: help run stop token invoke mail inbox rehearse ticket replay recover dismiss rollback sweep digest verify-aws \
-	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos fuzz test-sfn-local \
-	test-second-opinion
+	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos bench profile \
+	fuzz test-sfn-local test-second-opinion

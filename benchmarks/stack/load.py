@@ -1,0 +1,39 @@
+"""The load: many tickets at once, with our functions and with functions that do nothing."""
+
+from collections.abc import Sequence
+from statistics import quantiles
+
+from benchmarks.stack.bench import Bench, Run
+from benchmarks.stack.releases import noop_code
+
+_TICKETS = 200
+_CLIENTS = 8
+
+
+def measure_load(bench: Bench) -> dict[str, float]:
+    """Send 200 tickets from 8 clients to each of the two releases."""
+    ours = _send(bench)
+    announced = bench.announced_seconds(ours)
+    with bench.releases.live(noop_code()):
+        noop = _send(bench)
+    return {
+        "load.ticketsPerSecond": ours.tickets_per_second,
+        "load.noopTicketsPerSecond": noop.tickets_per_second,
+        "load.ratioToNoop": ours.tickets_per_second / noop.tickets_per_second,
+        "load.postP50Ms": percentile(ours.post_seconds, 50) * 1000,
+        "load.postP95Ms": percentile(ours.post_seconds, 95) * 1000,
+        "load.announcedP50s": percentile(announced, 50),
+        "load.announcedP95s": percentile(announced, 95),
+        "load.peakMemoryMb": ours.peak_memory_bytes / 1e6,
+    }
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value that this percentage of the values does not exceed, interpolated."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _send(bench: Bench) -> Run:
+    bench.warm_up()
+    bench.stored.set_number(0)
+    return bench.send(_TICKETS, clients=_CLIENTS)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from statistics import quantiles
 
-from benchmarks.stack.bench import Bench, Run
+from benchmarks.stack.bench import Bench
 from benchmarks.stack.releases import noop_code
+from benchmarks.stack.run import Run
 
 _TICKETS = 200
 _CLIENTS = 8
@@ -13,13 +14,15 @@ _CLIENTS = 8
 def measure_load(bench: Bench) -> dict[str, float]:
     """Send 200 tickets from 8 clients to each of the two releases."""
     ours = _send(bench)
-    announced = bench.announced_seconds(ours)
+    notified = bench.notified_at(ours)
+    announced, rate = ours.seconds_until(notified), ours.tickets_per_second(max(notified.values()))
     with bench.releases.live(noop_code()):
         noop = _send(bench)
+        noop_rate = noop.tickets_per_second(noop.ended)
     return {
-        "load.ticketsPerSecond": ours.tickets_per_second,
-        "load.noopTicketsPerSecond": noop.tickets_per_second,
-        "load.ratioToNoop": ours.tickets_per_second / noop.tickets_per_second,
+        "load.ticketsPerSecond": rate,
+        "load.noopTicketsPerSecond": noop_rate,
+        "load.ratioToNoop": rate / noop_rate,
         "load.postP50Ms": percentile(ours.post_seconds, 50) * 1000,
         "load.postP95Ms": percentile(ours.post_seconds, 95) * 1000,
         "load.announcedP50s": percentile(announced, 50),

@@ -24,7 +24,7 @@ class StoredTickets:
         database = session.resource("dynamodb", endpoint_url=stack.endpoint_url)
         self._table = database.Table(stack.tickets_table)
         self._templates: list[dict[str, Any]] = []
-        self._random = Random(1)  # noqa: S311 (no secret)
+        self._random = Random("stored tickets")  # noqa: S311 (no secret)
 
     def set_number(self, number: int) -> None:
         """Add or delete tickets until so many are stored. The first call needs processed ones to copy."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 from benchmarks.stack.releases import Releases
@@ -41,6 +42,7 @@ class Bench:
     stored: StoredTickets
     token: str
     agent_token: str
+    functions_log: Path
     submissions: Iterator[Submission]
 
     def send(self, tickets: int, *, clients: int) -> Run:
@@ -139,6 +141,7 @@ def started(name: str) -> Iterator[Bench]:
             stored=StoredTickets(stack),
             token=(folder / "token").read_text(),
             agent_token=(folder / "agent-token").read_text(),
+            functions_log=folder / "functions.log",
             submissions=submissions(Random("submissions")),  # noqa: S311 (no secret)
         )
         bench.warm_up()

@@ -1,0 +1,34 @@
+"""The picture of a ticket's timeline."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import pyplot
+
+from benchmarks.timeline import KINDS, Span
+
+_COLORS = dict(zip(KINDS, ("#9e9e9e", "#4477aa", "#ddcc77", "#cc6677", "#44aa99", "#882255"), strict=True))
+
+
+def draw(spans: Sequence[Span], title: str, path: Path) -> None:
+    """Draw one bar for each part of the way, coloured by what the time went into, as SVG."""
+    rows = list(dict.fromkeys(span.row for span in spans))
+    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(rows) + 1.6), layout="constrained")
+    for kind in KINDS:
+        of_kind = [span for span in spans if span.kind == kind]
+        axes.barh(
+            [rows.index(span.row) for span in of_kind],
+            [span.seconds * 1000 for span in of_kind],
+            left=[span.start * 1000 for span in of_kind],
+            color=_COLORS[kind],
+            label=kind,
+        )
+    axes.set_yticks(range(len(rows)), rows)
+    axes.invert_yaxis()
+    axes.set_xlabel("milliseconds since the request was sent")
+    axes.set_title(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=len(KINDS), frameon=False, fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

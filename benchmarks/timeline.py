@@ -30,7 +30,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """An invocation of a function, and its AWS calls: (URL, start, end). Times are seconds since the epoch."""
+    """An invocation of a function, and its AWS calls (URL, start, end). Times are seconds since the epoch."""
 
     start: float
     end: float

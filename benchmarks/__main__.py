@@ -25,7 +25,7 @@ _PARTS = tuple(stack.PARTS)
 
 def main() -> bool:
     """Measure the chosen parts, write the document, and print the goals."""
-    parts = _chosen_parts(os.environ)
+    parts = chosen_parts(os.environ)
     with redirect_stdout(sys.stderr):
         measurements = stack.measure(parts)
     document = to_document(measurements, {} if set(parts) == set(_PARTS) else _earlier())
@@ -34,7 +34,8 @@ def main() -> bool:
     return True
 
 
-def _chosen_parts(environment: Mapping[str, str]) -> Collection[str]:
+def chosen_parts(environment: Mapping[str, str]) -> Collection[str]:
+    """Read PARTS. Raises ValueError: it names an unknown part."""
     parts = (environment.get("PARTS") or ",".join(_PARTS)).split(",")
     if unknown := set(parts) - set(_PARTS):
         raise ValueError(f"PARTS must name some of {', '.join(_PARTS)}, not {', '.join(sorted(unknown))}.")

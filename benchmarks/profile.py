@@ -39,7 +39,7 @@ def main() -> bool:
         run = bench.send(tickets, clients=clients) if clients > 1 else bench.send_one_at_a_time(tickets)
         timelines = _timelines(bench, run)
     by_length = sorted(timelines, key=lambda spans: spans[-1].end)
-    title = f"A ticket on the local stack, {clients} at a time; the model answers after {MODEL_SECONDS * 1000:.0f} ms"
+    title = f"A ticket on the local stack ({clients} at a time; model: {MODEL_SECONDS * 1000:.0f} ms)"
     draw(by_length[len(by_length) // 2], title, _PICTURE)
     echo(to_text(mean_milliseconds(timelines)))
     echo(f"The timeline of a typical ticket: {_PICTURE.relative_to(PROJECT)}")

@@ -1,0 +1,1 @@
+"""What needs only the built functions: cold starts, warm calls, the artifact's size, the model's tokens."""

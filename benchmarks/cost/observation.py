@@ -1,0 +1,91 @@
+"""What one ticket writes on a running stack: to the table and its indexes, and to two logs."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.cost.dynamodb import item_bytes, write_units
+from benchmarks.results import Measurements
+from local.settings import StackError
+from local.stack import Stack
+
+_DEADLINE_SECONDS = 30
+
+
+def measure(stack: Stack, send: Callable[[], str]) -> Measurements:
+    """Measure `ticket.*`: the writes and the item of a ticket, and its lines in the logs.
+
+    `send` sends a ticket, waits until the team is notified, and returns the ticket's id.
+
+    Raises:
+        StackError: the log of the ticket's execution does not end.
+    """
+    table = stack.client("dynamodb").update_table(
+        TableName=stack.tickets_table,
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )["TableDescription"]
+    ticket_id = send()
+    events = _execution_log(stack, ticket_id)
+    execution_name = json.loads(events[0])["execution_arn"].split(":")[-2]
+    writes = list(_writes(stack, table["LatestStreamArn"], ticket_id))
+    indexes = table["GlobalSecondaryIndexes"]
+    units = [write_units(write.get("OldImage"), write["NewImage"], indexes) for write in writes]
+    return {
+        "ticket.writes": [len(writes)],
+        "ticket.writeUnits": [sum(units)],
+        "ticket.itemBytes": [item_bytes(writes[-1]["NewImage"])],
+        "ticket.states": [sum(_type(event).endswith("StateEntered") for event in events)],
+        "ticket.stateMachineLogLines": [len(events)],
+        "ticket.stateMachineLogBytes": [_bytes(events)],
+        "ticket.accessLogBytes": [_bytes(_access_log(stack, execution_name))],
+    }
+
+
+def _writes(stack: Stack, stream: str, ticket_id: str) -> Iterator[dict[str, Any]]:
+    """The ticket's item before and after each write, oldest first."""
+    streams = stack.client("dynamodbstreams")
+    for shard in streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]:
+        iterator = streams.get_shard_iterator(
+            StreamArn=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        for record in streams.get_records(ShardIterator=iterator)["Records"]:
+            if record["dynamodb"]["Keys"]["ticketId"]["S"] == ticket_id:
+                yield record["dynamodb"]
+
+
+def _execution_log(stack: Stack, ticket_id: str) -> list[str]:
+    """The log lines of the ticket's execution, the first one first. They may arrive late."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        started = [line for line in _log(stack, stack.state_machine_log_group, ticket_id) if _starts(line)]
+        for line in started:
+            lines = _log(stack, stack.state_machine_log_group, json.loads(line)["execution_arn"])
+            if any(_type(line) == "ExecutionSucceeded" for line in lines):
+                return sorted(lines, key=lambda line: int(json.loads(line)["id"]))
+        time.sleep(1)
+    raise StackError(f"The log of the execution of ticket {ticket_id} does not end.")
+
+
+def _starts(line: str) -> bool:
+    return _type(line) == "ExecutionStarted"
+
+
+def _type(line: str) -> str:
+    return str(json.loads(line)["type"])
+
+
+def _access_log(stack: Stack, execution_name: str) -> list[str]:
+    # The name of an execution is the id of the request that started it.
+    return _log(stack, stack.physical_id("ApiAccessLogGroup"), execution_name)
+
+
+def _log(stack: Stack, group: str, text: str) -> list[str]:
+    """The lines of a log group that contain a text."""
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    messages = (event["message"] for page in pages for event in page["events"])
+    return [message for message in messages if text in message]
+
+
+def _bytes(messages: list[str]) -> int:
+    return sum(len(message.encode()) for message in messages)

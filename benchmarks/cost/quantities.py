@@ -76,7 +76,8 @@ class Quantities:
             output_tokens=output_tokens,
             calls=tuple(_call(document, task, memory[task], output_tokens) for task in TASKS),
             states=_figure(document, "ticket.states"),
-            state_machine_log_bytes=_figure(document, "ticket.stateMachineLogBytes"),
+            state_machine_log_bytes=_figure(document, "ticket.stateMachineLogBytes")
+            + len(TASKS) * ASSUMPTIONS["state_machine"]["unlogged_bytes_per_task"],
             access_log_bytes=_figure(document, "ticket.accessLogBytes"),
             write_units=_figure(document, "ticket.writeUnits"),
             read_units=reads * read_units(_figure(document, "ticket.itemBytes")),

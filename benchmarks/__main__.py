@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure the pipeline, and write results.json.
+"""`python -m benchmarks`: measure the pipeline; write results.json, docs/performance.md and its pictures.
 
 PARTS names some of the parts, separated by commas (all by default): the figures of the others are kept.
 Progress goes to the standard error output. Exit codes: 0 measured, 1 the stack did not start or a part is
@@ -13,23 +13,30 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from benchmarks import stack
+from benchmarks import functions, stack, table
+from benchmarks.cost import estimate
 from benchmarks.goals import GOALS
 from benchmarks.results import figure, to_document
 from devtools.load.program import exit_code
 from local.console import echo
 
 _RESULTS = Path(__file__).with_name("results.json")
-_PARTS = tuple(stack.PARTS)
+_PARTS = (*stack.PARTS, *functions.PARTS, "cost")
 
 
 def main() -> bool:
     """Measure the chosen parts, write the document, and print the goals."""
+    from benchmarks import plots  # noqa: PLC0415 - the tests of this module run without matplotlib
+
     parts = chosen_parts(os.environ)
     with redirect_stdout(sys.stderr):
-        measurements = stack.measure(parts)
+        measurements = functions.measure(parts) | stack.measure(parts)
     document = to_document(measurements, {} if set(parts) == set(_PARTS) else _earlier())
+    if "cost" in parts:
+        document = to_document(estimate.measure(document), document)
     _RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    table.write(document)
+    plots.write(document)
     echo(_goals(document))
     return True
 

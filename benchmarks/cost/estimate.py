@@ -23,7 +23,7 @@ def measure(document: Mapping[str, Any]) -> Measurements:
     - `cost.<architecture>.…`: the same for other architectures.
 
     Raises:
-        KeyError: a figure was not measured.
+        ValueError: a figure was not measured.
     """
     quantities = Quantities.from_document(document)
     measurements = _measurements("cost", express_parts(quantities))

@@ -15,6 +15,7 @@ TASKS = ("store", "classify", "update", "notify")
 ASSUMPTIONS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("assumptions.toml").read_text())
 _MODEL_CALL = "Converse"
 _TICKETS_PER_MONTH = 1_000_000
+_NOT_MEASURED = "{} was not measured: run `make bench` without PARTS."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class Quantities:
         """The quantities of a results document; the team gets digests.
 
         Raises:
-            KeyError: a figure was not measured.
+            ValueError: a figure was not measured.
         """
         output_tokens = _figure(document, "tokens.output")
         memory = {function.key: function.memory_mb for function in functions()}
@@ -109,7 +110,9 @@ def _waiting_ms(operations: Mapping[str, float], output_tokens: float) -> Iterat
 
 def _operations(document: Mapping[str, Any], task: str) -> Mapping[str, float]:
     """The number of AWS calls of a task, by name."""
-    operations: Mapping[str, float] = document["warm"][task]["calls"]
+    operations: Mapping[str, float] = document.get("warm", {}).get(task, {}).get("calls")
+    if not operations:
+        raise ValueError(_NOT_MEASURED.format(f"warm.{task}.calls"))
     return operations
 
 
@@ -122,5 +125,5 @@ def _traced_share(per_second: float) -> float:
 def _figure(document: Mapping[str, Any], key: str) -> float:
     value = figure(document, key)
     if value is None:
-        raise KeyError(f"{key} was not measured: run `make bench` without PARTS.")
+        raise ValueError(_NOT_MEASURED.format(key))
     return value

@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.functions.artifact import artifact
 from benchmarks.functions.environment import Function, functions, run_python
 from benchmarks.results import Measurements
-from local.console import echo
 
 # The clients that a function has not created at import, but that its first event needs.
 _FIRST_EVENT = {
@@ -52,8 +51,7 @@ def measure(rounds: int = 11) -> Measurements:
     handlers = {function: _program(function) for function in functions()}
     bare = {function: _bare(folder, function, program) for function, program in handlers.items()}
     measurements = defaultdict[str, list[float]](list)
-    for number in range(rounds):
-        echo(f"  cold starts: round {number + 1} of {rounds}")
+    for _ in range(rounds):
         # Several functions have the same clients.
         references = {program: _cpu_ms(folder, {}, program) for program in sorted(set(bare.values()))}
         for function, program in handlers.items():

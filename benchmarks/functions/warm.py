@@ -16,7 +16,6 @@ from boto3.dynamodb.types import TypeSerializer
 from benchmarks.functions.artifact import artifact
 from benchmarks.functions.environment import Function, functions, run_python
 from benchmarks.results import Measurements
-from local.console import echo
 from local.settings import PROJECT
 
 _WORKER = Path(__file__).with_name("warm_worker.py")
@@ -38,8 +37,7 @@ def measure(rounds: int = 5) -> Measurements:
     with tempfile.TemporaryDirectory() as temporary:
         answers = Path(temporary) / "answers.json"
         answers.write_text(json.dumps(_answers()))
-        for number in range(rounds):
-            echo(f"  warm calls: round {number + 1} of {rounds}")
+        for _ in range(rounds):
             for task in tasks:
                 result = _run(folder, task, answers)
                 key = f"warm.{task.key}"

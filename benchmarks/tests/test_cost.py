@@ -93,5 +93,5 @@ def test_a_read_costs_by_the_size_of_the_item() -> None:
 
 
 def test_a_missing_figure_is_named() -> None:
-    with pytest.raises(KeyError, match=r"ticket\.states"):
+    with pytest.raises(ValueError, match=r"ticket\.states was not measured"):
         measure(DOCUMENT | {"ticket": {}})

@@ -2,44 +2,49 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from benchmarks.cost.dynamodb import item_bytes, write_units
-from benchmarks.results import Measurements
+from benchmarks.stack.bench import Bench
 from local.settings import StackError
 from local.stack import Stack
 
 _DEADLINE_SECONDS = 30
 
 
-def measure(stack: Stack, send: Callable[[], str]) -> Measurements:
-    """Measure `ticket.*`: the writes and the item of a ticket, and its lines in the logs.
-
-    `send` sends a ticket, waits until the team is notified, and returns the ticket's id.
+def measure_ticket(bench: Bench) -> dict[str, float]:
+    """Send one ticket, and measure its writes, its item, and its lines in the logs.
 
     Raises:
         StackError: the log of the ticket's execution does not end.
     """
-    table = stack.client("dynamodb").update_table(
-        TableName=stack.tickets_table,
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )["TableDescription"]
-    ticket_id = send()
-    events = _execution_log(stack, ticket_id)
-    execution_name = json.loads(events[0])["execution_arn"].split(":")[-2]
-    writes = list(_writes(stack, table["LatestStreamArn"], ticket_id))
+    with _stream(bench.stack) as table:
+        (ticket_id,) = bench.send_one_at_a_time(1).sent
+        writes = list(_writes(bench.stack, table["LatestStreamArn"], ticket_id))
+    events = _execution_log(bench.stack, ticket_id)
     indexes = table["GlobalSecondaryIndexes"]
     units = [write_units(write.get("OldImage"), write["NewImage"], indexes) for write in writes]
+    execution_name = json.loads(events[0])["execution_arn"].split(":")[-2]
     return {
-        "ticket.writes": [len(writes)],
-        "ticket.writeUnits": [sum(units)],
-        "ticket.itemBytes": [item_bytes(writes[-1]["NewImage"])],
-        "ticket.states": [sum(_type(event).endswith("StateEntered") for event in events)],
-        "ticket.stateMachineLogLines": [len(events)],
-        "ticket.stateMachineLogBytes": [_bytes(events)],
-        "ticket.accessLogBytes": [_bytes(_access_log(stack, execution_name))],
+        "ticket.writes": len(writes),
+        "ticket.writeUnits": sum(units),
+        "ticket.itemBytes": item_bytes(writes[-1]["NewImage"]),
+        "ticket.states": sum(_type(event).endswith("StateEntered") for event in events),
+        "ticket.stateMachineLogLines": len(events),
+        "ticket.stateMachineLogBytes": _bytes(events),
+        "ticket.accessLogBytes": _bytes(_access_log(bench.stack, execution_name)),
     }
+
+
+@contextmanager
+def _stream(stack: Stack) -> Iterator[dict[str, Any]]:
+    """The table's description while it has a stream, which slows down its writes."""
+    dynamodb, name = stack.client("dynamodb"), stack.tickets_table
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    yield dynamodb.update_table(TableName=name, StreamSpecification=stream)["TableDescription"]
+    dynamodb.update_table(TableName=name, StreamSpecification={"StreamEnabled": False})
 
 
 def _writes(stack: Stack, stream: str, ticket_id: str) -> Iterator[dict[str, Any]]:

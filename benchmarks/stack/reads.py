@@ -11,7 +11,7 @@ from local.settings import StackError
 
 _SIZES = (100, 2_000, 5_000)
 _PAGE = 25
-_READS = 20
+_READS = 10
 _TICKETS = 10
 
 
@@ -25,7 +25,8 @@ def measure_reads(bench: Bench) -> dict[str, float]:
             listed[size] = _milliseconds(lambda: _list(client))
             run = bench.send_one_at_a_time(_TICKETS)
             announced[size] = median(run.seconds_until(bench.notified_at(run)))
-        ticket = _milliseconds(lambda: _get(client, f"/tickets/{bench.stored.any_id()}"))
+        path = f"/tickets/{bench.stored.any_id()}"
+        ticket = _milliseconds(lambda: _get(client, path))
     bench.stored.set_number(0)
     smallest, *_, largest = _SIZES
     return {

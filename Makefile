@@ -136,7 +136,7 @@ chaos: .venv ## Show that faults lose no accepted ticket (N=500 SEED=)
 bench: .venv-bench ## Measure speed, memory, size and cost: results.json, docs/performance.md (PARTS=load,single,…)
 	@.venv-bench/bin/python -m benchmarks
 
-profile: .venv-bench ## Show where the time of a ticket goes, as a table and a picture (N=20 CLIENTS=1)
+profile: .venv-bench ## Show where the time of a ticket goes, as a table and a picture (N=20 CONCURRENCY=1)
 	@.venv-bench/bin/python -m benchmarks.profile
 
 fuzz: .venv ## Send what api/openapi.yaml allows, and what it does not, to a local stack (EXAMPLES=2000 SEED=)

@@ -1,8 +1,8 @@
 """`python -m benchmarks.profile`: show where the time of a ticket goes.
 
-Sends N tickets (20) from CLIENTS (1) to a local stack whose functions log their times; one client sends each
-ticket when the one before is finished. Prints the mean times, and draws the timeline of a typical ticket in
-docs/performance/profile.svg.
+Sends N tickets (20) from CONCURRENCY clients (1) to a local stack whose functions log their times; a single
+client sends each ticket when the one before is finished. Prints the mean times, and draws the timeline of a
+typical ticket in docs/performance/profile.svg.
 """
 
 import json
@@ -29,10 +29,10 @@ _PICTURE = PROJECT / "docs" / "performance" / "profile.svg"
 _TIMED_HANDLER = Path(__file__).parent / "stack" / "timed_handler.py"
 
 
-def main() -> bool:
+def main(environment: Mapping[str, str] = os.environ) -> bool:
     """Send the tickets, and show their times."""
-    tickets = whole_number(os.environ, "N", 20, 1, 400)
-    clients = whole_number(os.environ, "CLIENTS", 1, 1, 32)
+    tickets = whole_number(environment, "N", 20, 1, 400)
+    clients = whole_number(environment, "CONCURRENCY", 1, 1, 32)
     with redirect_stdout(sys.stderr), started("profile") as bench:
         _publish_timed_release(bench)
         bench.warm_up()

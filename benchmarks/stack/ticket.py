@@ -21,9 +21,9 @@ def measure_ticket(bench: Bench) -> dict[str, float]:
         StackError: the log of the ticket's execution does not end.
     """
     with _stream(bench.stack) as table:
-        (ticket_id,) = bench.send_one_at_a_time(1).sent
+        ((ticket_id, sent),) = bench.send_one_at_a_time(1).sent.items()
         writes = list(_writes(bench.stack, table["LatestStreamArn"], ticket_id))
-    events = _execution_log(bench.stack, ticket_id)
+    events = _execution_log(bench.stack, ticket_id, sent)
     indexes = table["GlobalSecondaryIndexes"]
     units = [write_units(write.get("OldImage"), write["NewImage"], indexes) for write in writes]
     execution_name = json.loads(events[0])["execution_arn"].split(":")[-2]
@@ -34,7 +34,7 @@ def measure_ticket(bench: Bench) -> dict[str, float]:
         "ticket.states": sum(_type(event).endswith("StateEntered") for event in events),
         "ticket.stateMachineLogLines": len(events),
         "ticket.stateMachineLogBytes": _bytes(events),
-        "ticket.accessLogBytes": _bytes(_access_log(bench.stack, execution_name)),
+        "ticket.accessLogBytes": _bytes(_access_log(bench.stack, execution_name, sent)),
     }
 
 
@@ -59,13 +59,13 @@ def _writes(stack: Stack, stream: str, ticket_id: str) -> Iterator[dict[str, Any
                 yield record["dynamodb"]
 
 
-def _execution_log(stack: Stack, ticket_id: str) -> list[str]:
+def _execution_log(stack: Stack, ticket_id: str, since: float) -> list[str]:
     """The log lines of the ticket's execution, the first one first. They may arrive late."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        started = [line for line in _log(stack, stack.state_machine_log_group, ticket_id) if _starts(line)]
-        for line in started:
-            lines = _log(stack, stack.state_machine_log_group, json.loads(line)["execution_arn"])
+        group = stack.state_machine_log_group
+        for line in filter(_starts, _log(stack, group, ticket_id, since)):
+            lines = _log(stack, group, json.loads(line)["execution_arn"], since)
             if any(_type(line) == "ExecutionSucceeded" for line in lines):
                 return sorted(lines, key=lambda line: int(json.loads(line)["id"]))
         time.sleep(1)
@@ -80,15 +80,16 @@ def _type(line: str) -> str:
     return str(json.loads(line)["type"])
 
 
-def _access_log(stack: Stack, execution_name: str) -> list[str]:
+def _access_log(stack: Stack, execution_name: str, since: float) -> list[str]:
     # The name of an execution is the id of the request that started it.
-    return _log(stack, stack.physical_id("ApiAccessLogGroup"), execution_name)
+    return _log(stack, stack.physical_id("ApiAccessLogGroup"), execution_name, since)
 
 
-def _log(stack: Stack, group: str, text: str) -> list[str]:
-    """The lines of a log group that contain a text."""
-    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
-    messages = (event["message"] for page in pages for event in page["events"])
+def _log(stack: Stack, group: str, text: str, since: float) -> list[str]:
+    """The lines of a log group since a time (in seconds since the epoch) that contain a text."""
+    pages = stack.client("logs").get_paginator("filter_log_events")
+    events = pages.paginate(logGroupName=group, startTime=int(since * 1000)).search("events")
+    messages = (event["message"] for event in events)
     return [message for message in messages if text in message]
 
 

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2]
 GUIDE = (PROJECT / "docs" / "configuration.md").read_text()
 BY_MAKE = {"EXAMPLES", "STAGE", "ARGS", "FAULT", "TASK", "EVENT"}
 # Variables that users do not set.
-INTERNAL = {"AWS_ENDPOINT_URL", "TMPDIR", "STATE_DIR"}
+INTERNAL = {"AWS_ENDPOINT_URL", "TMPDIR", "STATE_DIR", "TIMED_HANDLER"}
 
 
 def table(heading: str) -> list[list[str]]:
@@ -81,8 +81,8 @@ def test_the_table_lists_every_ssm_parameter(template: Document) -> None:
 
 
 def read_by_commands() -> set[str]:
-    """The variables that the source code of the local stack, the operators' commands and devtools reads."""
-    rooms = [PROJECT / "local", PROJECT / "ops", PROJECT / "devtools"]
+    """The variables that the source code of the local stack, the operators' commands and the tools reads."""
+    rooms = [PROJECT / "local", PROJECT / "ops", PROJECT / "devtools", PROJECT / "benchmarks"]
     files = [path for room in rooms for path in room.rglob("*.py")]
     files = [path for path in files if "tests" not in path.relative_to(PROJECT).parts]
     files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")

@@ -23,6 +23,7 @@ EXAMPLE_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 ELSEWHERE = {
     "make run": "the stack runs already",
     "make check": "it would run the tests within the tests",
+    "make bench": "it takes a quarter of an hour",
     "make deploy": "needs an AWS account",
     "USERNAME=$AGENT": "needs an agent's password; test_ops.py types it",
     "make rollback": "needs an earlier deployment; test_rollback.py types it",

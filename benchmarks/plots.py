@@ -48,8 +48,7 @@ def _cold_starts(figures: Mapping[str, Any]) -> Figure:
         axes.barh([row + offset for row in rows], values, height=0.38, color=color, label=label)
     axes.set_yticks(rows, names)
     axes.invert_yaxis()
-    axes.legend(frameon=False)
-    return picture
+    return _with_legend(picture, columns=2)
 
 
 def _warm_calls(figures: Mapping[str, Any]) -> Figure:
@@ -60,8 +59,7 @@ def _warm_calls(figures: Mapping[str, Any]) -> Figure:
     axes.barh(names, own, color=_OURS, label="our own")
     axes.barh(names, botocore, left=own, color=_REFERENCE, label="botocore")
     axes.invert_yaxis()
-    axes.legend(frameon=False)
-    return picture
+    return _with_legend(picture, columns=2)
 
 
 def _cost(figures: Mapping[str, Any]) -> Figure:
@@ -82,7 +80,11 @@ def _cost(figures: Mapping[str, Any]) -> Figure:
             )
             lefts[label] += cost
     axes.invert_yaxis()
-    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.45, -0.2))
+    return _with_legend(picture, columns=4)
+
+
+def _with_legend(picture: Figure, *, columns: int) -> Figure:
+    picture.legend(loc="outside lower center", ncols=columns, frameon=False)
     return picture
 
 

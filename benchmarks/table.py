@@ -33,36 +33,38 @@ def with_tables(guide: str, document: Mapping[str, Any]) -> str:
 
 
 def _tables(document: Mapping[str, Any]) -> Iterator[str]:
-    yield _table(
+    yield from _table(
         "Goals",
         ("figure", "median", "lowest to highest", "goal", "met"),
         [_goal_row(document, key, goal) for key, goal in GOALS.items()],
     )
-    yield _table(
+    yield from _table(
         "Cold starts: CPU time in ms",
         ("function", "function", "bare boto3", "ratio"),
         _rows(document, "coldStart", ("cpuMs", "bareCpuMs", "ratio")),
     )
-    yield _table(
+    yield from _table(
         "Warm calls: CPU time in ms, and bytes of log",
         ("task", "our own", "with botocore", "log"),
         _rows(document, "warm", ("cpuMs", "totalCpuMs", "logBytes")),
     )
-    yield _table(
+    yield from _table(
         "Artifact: MB by package, with bytecode",
         ("package", "MB"),
         [[name, f"{size:g}"] for name, size in document.get("artifact", {}).get("packagesMb", {}).items()],
     )
-    yield _table(
+    yield from _table(
         "Cost of a million tickets in USD",
         ("part", "this pipeline", "Standard workflow", "queue and two functions"),
         list(_cost_rows(document)),
     )
 
 
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return f"### {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The table, if it has rows: some parts may not have been measured yet."""
+    if rows:
+        lines = [head, ["---"] * len(head), *rows]
+        yield f"### {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _goal_row(document: Mapping[str, Any], key: str, goal: Goal) -> list[str]:

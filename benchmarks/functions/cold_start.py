@@ -14,7 +14,7 @@ from benchmarks.functions.environment import Function, functions, run_python
 from benchmarks.results import Measurements
 
 # The clients that a function has not created at import, but that its first event needs.
-_FIRST_EVENT = {
+FIRST_EVENT_CLIENTS = {
     "store": ["dynamodb"],
     "classify": ["ssm", "bedrock_runtime"],
     "update": ["dynamodb"],
@@ -52,10 +52,10 @@ def measure(rounds: int = 11) -> Measurements:
     bare = {function: _bare(folder, function, program) for function, program in handlers.items()}
     measurements = defaultdict[str, list[float]](list)
     for _ in range(rounds):
-        # Several functions have the same clients.
-        references = {program: _cpu_ms(folder, {}, program) for program in sorted(set(bare.values()))}
         for function, program in handlers.items():
-            cpu, reference = _cpu_ms(folder, function.variables, program), references[bare[function]]
+            # One right after the other, so that both find the machine in the same state.
+            reference = _cpu_ms(folder, {}, bare[function])
+            cpu = _cpu_ms(folder, function.variables, program)
             measurements[f"coldStart.{function.key}.ratio"].append(cpu / reference)
             measurements[f"coldStart.{function.key}.cpuMs"].append(cpu)
             measurements[f"coldStart.{function.key}.bareCpuMs"].append(reference)
@@ -63,7 +63,7 @@ def measure(rounds: int = 11) -> Measurements:
 
 
 def _program(function: Function) -> str:
-    return _FUNCTION.format(module=function.module, names=_FIRST_EVENT[function.key])
+    return _FUNCTION.format(module=function.module, names=FIRST_EVENT_CLIENTS[function.key])
 
 
 def _bare(folder: Path, function: Function, program: str) -> str:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from local.settings import PROJECT
 
 _FOLDER = PROJECT / "docs" / "performance"
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "support-pipeline",
     # Text stays text, which is smaller than its outlines.
     "svg.fonttype": "none",
@@ -29,7 +29,7 @@ def write(document: Mapping[str, Any]) -> None:
     """Draw what the results document has figures for."""
     drawings = {"coldStart": _cold_starts, "warm": _warm_calls, "cost": _cost}
     _FOLDER.mkdir(parents=True, exist_ok=True)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         for part, draw in drawings.items():
             if part in document:
                 picture = draw(document[part])

@@ -18,7 +18,7 @@ PARTS: Mapping[str, Callable[[Bench], dict[str, float]]] = {
     "reads": measure_reads,
     "ticket": measure_ticket,
 }
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 def measure(parts: Collection[str]) -> Measurements:

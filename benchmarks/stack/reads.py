@@ -11,8 +11,8 @@ from local.settings import StackError
 
 _SIZES = (100, 2_000, 5_000)
 _PAGE = 25
-_READS = 10
-_TICKETS = 10
+_READS = 5
+_TICKETS = 6
 
 
 def measure_reads(bench: Bench) -> dict[str, float]:

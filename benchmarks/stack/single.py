@@ -4,11 +4,11 @@ from statistics import median
 
 from benchmarks.stack.bench import Bench
 
-_TICKETS = 20
+_TICKETS = 12
 
 
 def measure_single(bench: Bench) -> dict[str, float]:
-    """Send 20 tickets, each when the one before is finished."""
+    """Send 12 tickets, each when the one before is finished."""
     bench.stored.set_number(0)
     run = bench.send_one_at_a_time(_TICKETS)
     return {

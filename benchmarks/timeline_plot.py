@@ -21,7 +21,7 @@ def draw(spans: Sequence[Span], title: str, path: Path) -> None:
 
 def _figure(spans: Sequence[Span], title: str) -> Figure:
     rows = list(dict.fromkeys(span.row for span in spans))
-    figure = Figure(figsize=(7, 0.35 * len(rows) + 1.4), layout="constrained")
+    figure = Figure(figsize=(7, 0.35 * len(rows) + 1.6), layout="constrained")
     axes = figure.add_subplot()
     for kind in KINDS:
         of_kind = [span for span in spans if span.kind == kind]
@@ -36,5 +36,5 @@ def _figure(spans: Sequence[Span], title: str) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("milliseconds since the request was sent")
     axes.set_title(title, loc="left")
-    figure.legend(loc="outside lower center", ncols=len(KINDS), frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -83,6 +83,8 @@ def _counts(observed: Observations, offending: Mapping[str, Sequence[str]]) -> d
     elapsed = max(times.values(), default=observed.started) - observed.started
     sent = [at - observed.started for key, at in observed.accepted.items() if key not in observed.fresh]
     during_load = sum(at >= observed.started for at in times.values())
+    new = [key for key, at in observed.accepted.items() if at >= observed.started]
+    seconds = sorted(latencies(observed.stored, observed.accepted, new))
     tickets = max(1, len(observed.accepted))
     counts: dict[str, Any] = {
         "accepted": len(observed.accepted),
@@ -94,6 +96,8 @@ def _counts(observed: Observations, offending: Mapping[str, Sequence[str]]) -> d
         "sentSeconds": round(max([0.0, *sent]), 1),
         "elapsedSeconds": round(elapsed, 1),
         "ticketsPerSecond": round(during_load / elapsed, 2) if elapsed else 0,
+        "p50Seconds": _percentile(seconds, 0.5),
+        "p95Seconds": _percentile(seconds, 0.95),
     }
     if observed.peak_memory_bytes is not None:
         counts["peakMemoryMegabytes"] = round(observed.peak_memory_bytes / 1_000_000)

@@ -47,6 +47,8 @@ def test_when_every_ticket_has_one_notification_the_promise_is_kept() -> None:
         "sentSeconds": 2.0,
         "elapsedSeconds": 10.0,
         "ticketsPerSecond": 0.2,
+        "p50Seconds": 8.0,
+        "p95Seconds": 9.0,
         "kept": True,
         "broken": [],
         "offending": {},

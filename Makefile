@@ -139,6 +139,9 @@ bench: .venv-bench ## Measure speed, memory, size and cost: results.json, docs/p
 profile: .venv-bench ## Show where the time of a ticket goes, as a table and a picture (N=20 CONCURRENCY=1)
 	@.venv-bench/bin/python -m benchmarks.profile
 
+simulate: .venv-bench ## Simulate a load with an outage of the model (RATE=100 OUTAGE=600 QUOTA=125 RESUME=100 SEED=1)
+	@.venv-bench/bin/python -m benchmarks.simulation
+
 fuzz: .venv ## Send what api/openapi.yaml allows, and what it does not, to a local stack (EXAMPLES=2000 SEED=)
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
 		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
@@ -182,5 +185,5 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
 .PHONY: help run stop token invoke mail inbox rehearse ticket replay recover dismiss rollback sweep digest verify-aws \
-	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos bench profile \
-	fuzz test-sfn-local test-second-opinion
+	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos \
+	bench profile simulate fuzz test-sfn-local test-second-opinion

@@ -1,6 +1,5 @@
 """The model: it answers, refuses calls above its quota, or is down."""
 
-import math
 from collections.abc import Callable
 
 from benchmarks.simulation.scenario import Scenario
@@ -13,7 +12,7 @@ class Model:
     def __init__(self, scenario: Scenario, clock: Callable[[], float]) -> None:
         self._scenario = scenario
         self._clock = clock
-        self._quota = Quota(scenario.quota, math.ceil(scenario.quota), clock)
+        self._quota = Quota(scenario.quota, scenario.quota, clock)
 
     def error(self) -> str | None:
         """Call the model: the error of the call, or None if it is answered."""

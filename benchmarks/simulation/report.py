@@ -2,8 +2,9 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from benchmarks.simulation.records import Finished, Records
 from benchmarks.simulation.scenario import Scenario
@@ -24,11 +25,8 @@ class Figures:
     failed_calls_per_ticket: float
 
     @classmethod
-    def of(cls, tickets: Iterable[Finished]) -> "Figures | None":
-        """The figures of these tickets; None if there are none."""
-        group = list(tickets)
-        if not group:
-            return None
+    def of(cls, group: Sequence[Finished]) -> Self:
+        """The figures of at least one ticket."""
         seconds = sorted(ticket.seconds for ticket in group)
         return cls(
             tickets=len(group),
@@ -71,7 +69,8 @@ def _table(records: Records, scenario: Scenario) -> Iterator[str]:
     yield f"{'tickets that arrived':26}" + "".join(f"{column:>11}" for column in columns)
     groups = by_phase(records, scenario)
     for name, group in zip((*PHASES, "all"), (*groups, list(records)), strict=True):
-        if figures := Figures.of(group):
+        if group:
+            figures = Figures.of(group)
             yield (
                 f"{name:26}{figures.tickets:11,}{figures.p50_seconds:9.1f} s{figures.p95_seconds:9.1f} s"
                 f"{figures.longest_seconds:9.1f} s{figures.deferred_share:11.1%}"

@@ -48,7 +48,7 @@ def read_template(path: Path) -> Template:
         return dict(yaml.load(file, _Loader))  # noqa: S506 - it is a SafeLoader
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads CloudFormation's short forms; refuses duplicate keys, of which YAML keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -69,7 +69,7 @@ class _Pipeline:
     def _consumer(self) -> Process[None]:
         """One execution environment of Resume."""
         pauses: list[float] = []
-        pace = Pace(clock=self._clock, sleep=pauses.append)
+        pace = Pace(clock=self._clock, sleep=pauses.append, uniform=random.uniform)
         while True:
             ticket = yield self._waiting_room.get()
             pace.wait()

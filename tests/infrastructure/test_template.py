@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from support.aws import clients
+from support.aws.index_keys import shards
 from support.aws.mail_topic import SECONDS_PER_MAIL
 from support.background import digest, pace
 from support.domain.execution import Execution
 from support.domain.mail_text import MAX_LISTED
 from support.domain.ticket import timestamp
-from support.domain.ticket_types import Status
 from tests.infrastructure.rendering import render
 
 type Document = dict[str, Any]
@@ -185,7 +185,7 @@ def test_each_timeout_is_longer_than_the_one_inside_it(template: Document, defin
     assert seconds(publish) < functions["NotifyFunction"].get("Timeout", default)
     parameter = clients.ssm().meta.config
     assert seconds(model) + seconds(parameter) < functions["ClassifyFunction"]["Timeout"]
-    assert (len(Status) + 1) * seconds(quick) < functions["TicketsFunction"]["Timeout"] < 29
+    assert (len(shards()) + 1) * seconds(quick) < functions["TicketsFunction"]["Timeout"] < 29
     for function, state in TASKS.items():
         assert functions[function].get("Timeout", default) <= definition["States"][state]["TimeoutSeconds"], (
             function

@@ -16,6 +16,9 @@ _SHORTEST_PAUSE = 0.05
 _SPEED_UP_FACTOR = 0.95
 _SLOW_DOWN_FACTOR = 3.0
 
+# The operating system's: with SnapStart, all environments start with the same state of the default generator.
+_uniform = random.SystemRandom().uniform
+
 
 class Pace:
     """The pause between the end of one ticket and the start of the next."""
@@ -24,15 +27,17 @@ class Pace:
         self,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[float, float], float] = _uniform,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
+        self._uniform = uniform
         self._pause = 0.0
         self._ended = clock()
 
     def wait(self) -> None:
         """Wait for the rest of the pause, with a jitter of ±50 % that keeps environments out of step."""
-        pause = self._pause * random.uniform(0.5, 1.5)  # noqa: S311 (no secret)
+        pause = self._pause * self._uniform(0.5, 1.5)
         self._sleep(max(0.0, self._ended + pause - self._clock()))
 
     def speed_up(self) -> None:

@@ -35,6 +35,8 @@ MAX_DEATHS = 3
 # Seconds before a deferred ticket is received again, as in the state machine's Defer Ticket.
 DELAY = (1, 20)
 PACE = Pace()
+# The operating system's: see Pace.
+RANDOM = random.SystemRandom()
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -82,7 +84,7 @@ def _run(waiting: WaitingTicket, name: str) -> None:
         again = waiting.deferred_again(
             execution=result.execution, error=result.uncaught_error, cause=result.cause
         )
-        WAITING_ROOM.send(again, datetime.now(UTC), delay=random.randint(*DELAY))  # noqa: S311 (no secret)
+        WAITING_ROOM.send(again, datetime.now(UTC), delay=RANDOM.randint(*DELAY))
     if result.deferral_error or result.uncaught_error:
         PACE.slow_down()
     else:

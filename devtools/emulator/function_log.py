@@ -113,12 +113,12 @@ class _LogFile:
     """A file to which threads append whole lines."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        self._path = path
         self._lock = Lock()
 
     def append(self, text: str) -> None:
-        with self._lock:
-            self._file.write(text + "\n")
+        with self._lock, self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text + "\n")
 
 
 def _execute(log_file: _LogFile, original: Callable[..., Any], func: Any, event: Any, request_id: str) -> Any:

@@ -347,6 +347,7 @@ def test_a_lost_mail_subscription_and_a_digest_that_does_not_run_raise_an_alarm(
     assert (alarm["Namespace"], alarm["MetricName"]) == ("SupportPipeline", "MailSubscriptions")
     assert alarm["Dimensions"] == [
         {"Name": "service", "Value": "support-pipeline"},
+        {"Name": "Stage", "Value": {"Ref": "Stage"}},
         {"Name": "Topic", "Value": {"Fn::GetAtt": ["MailTopic", "TopicName"]}},
     ]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)

@@ -26,6 +26,7 @@ from support.domain.errors import (
     StoreRejected,
     StoreUnavailable,
 )
+from support.domain.token_prices import TokenPrices
 
 # Common errors, which AWS documents for every service, in addition to those in botocore's service models.
 COMMON = {
@@ -130,7 +131,7 @@ def notify(error: Exception) -> None:
 
 
 def ask(error: Exception) -> None:
-    TriageModel(FailingModel(error), "m", Guardrail("", "")).ask("<ticket>")  # type: ignore[arg-type]
+    TriageModel(FailingModel(error), "m", Guardrail("", ""), TokenPrices(0, 0)).ask("<ticket>")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "UpdateItem", "GetItem"])

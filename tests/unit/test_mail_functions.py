@@ -249,7 +249,7 @@ def test_each_run_measures_the_confirmed_subscriptions(
     (metric,) = [line for line in metrics if "MailSubscriptions" in line]
     (directive,) = metric["_aws"]["CloudWatchMetrics"]
     assert metric["MailSubscriptions"] == [1.0]
-    assert sorted(directive["Dimensions"][0]) == ["Topic", "service"]
+    assert sorted(directive["Dimensions"][0]) == ["Stage", "Topic", "service"]
     assert (directive["Namespace"], metric["Topic"], metric["service"]) == (
         "SupportPipeline",
         "mail",

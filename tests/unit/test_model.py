@@ -12,6 +12,7 @@ from support.aws.model import MAX_TOKENS, Guardrail, TriageModel
 from support.domain import analysis_schema
 from support.domain.errors import ModelOutputInvalid, ModelRefused, ModelRejected
 from support.domain.prompt import INSTRUCTIONS
+from support.domain.token_prices import TokenPrices
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
 ANSWER = {name: UPDATE["ticket"]["analysis"][name] for name in analysis_schema.SCHEMA["properties"]}
@@ -44,7 +45,7 @@ class FakeBedrock:
 def model(
     bedrock: Any, model_id: str = "amazon.nova-lite-v1:0", guardrail: Guardrail = NO_GUARDRAIL
 ) -> TriageModel:
-    return TriageModel(bedrock, model_id, guardrail)
+    return TriageModel(bedrock, model_id, guardrail, TokenPrices(0.06, 0.24))
 
 
 def test_a_tool_call_is_the_answer() -> None:

@@ -211,7 +211,5 @@ def test_every_call_is_counted_as_a_success_or_a_failure(
     outcome("store/missing-content")
 
     metrics = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]
-    assert [set(line) & {"TaskSucceeded", "TaskFailed"} for line in metrics] == [
-        {"TaskSucceeded"},
-        {"TaskFailed"},
-    ]
+    outcomes = [set(line) & {"TaskSucceeded", "TaskFailed"} for line in metrics]
+    assert [outcome for outcome in outcomes if outcome] == [{"TaskSucceeded"}, {"TaskFailed"}]

@@ -21,6 +21,7 @@ from support.domain.reply import ShowDrafts
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Feedback, Status
 from tests.helpers.lambda_context import lambda_context
+from tests.helpers.metrics import recorded
 
 UPDATE = json.loads((Path(__file__).parents[2] / "events" / "update" / "analysis.json").read_text())
 ANALYSIS: Analysis = UPDATE["ticket"]["analysis"]
@@ -139,8 +140,11 @@ def test_for_other_callers_a_ticket_looks_like_one_that_does_not_exist(
 
 
 @pytest.mark.parametrize("ticket_id", ["x" * 65, "x" * 5000, "%00", "ü", "a/b", " ", "\ud800"])
-def test_an_invalid_id_is_not_found(processed: Ticket, ticket_id: str) -> None:
+def test_an_invalid_id_is_not_found(
+    processed: Ticket, ticket_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call("GET", path(ticket_id), AGENT).problem == "not-found"
+    assert recorded(capsys.readouterr().out) == {"RequestsRefused Reason=NotFound": [1]}
 
 
 # ---- Listing -----------------------------------------------------------------------------------------------
@@ -563,10 +567,21 @@ def test_an_invalid_approval_is_explained(to_review: Ticket, body: Any, detail: 
     assert detail in response.body["detail"]
 
 
+def test_only_corrections_of_the_models_values_are_counted(
+    processed: Ticket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version, urgency in enumerate((ANALYSIS["urgency"], "CRITICAL"), processed.version):
+        assert call("PATCH", path(), AGENT, {"version": version, "urgency": urgency}).status == 200
+
+    assert recorded(capsys.readouterr().out) == {"Corrections Field=urgency": [1]}
+
+
 # ---- Feedback ----------------------------------------------------------------------------------------------
 
 
-def test_a_customer_gives_feedback_and_changes_it(processed: Ticket) -> None:
+def test_a_customer_gives_feedback_and_changes_it(
+    processed: Ticket, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 2, "comment": "Slow."})
     changed = call("POST", path(rest="/feedback"), CUSTOMER, {"rating": 5})
 
@@ -575,6 +590,7 @@ def test_a_customer_gives_feedback_and_changes_it(processed: Ticket) -> None:
     assert changed.body.keys() == {"rating", "givenAt", "changedAt"}
     assert changed.body["givenAt"] == given.body["givenAt"]
     assert call("GET", path(), AGENT).body["feedback"] == changed.body
+    assert recorded(capsys.readouterr().out) == {"FeedbackRating": [2, 5]}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.api import feedback_endpoint, problems, replay_endpoint, reply_endpoint, ticket_endpoints
-from support.aws.telemetry import logger
+from support.aws.telemetry import logger, record
 from support.domain.errors import PipelineError, TicketNotFound
+from support.domain.metrics import REQUESTS_REFUSED
 from support.domain.refusals import NotFound, Refusal
 
 app = APIGatewayRestResolver()
@@ -29,13 +30,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.exception_handler(Refusal)  # type: ignore[untyped-decorator]
 def refused(refusal: Refusal) -> Response[str]:
     """The request is refused."""
-    logger.info("request refused", refusal=type(refusal).__name__)
+    reason = type(refusal).__name__
+    logger.info("request refused", refusal=reason)
+    record({REQUESTS_REFUSED: 1}, Reason=reason)
     return problems.refusal_response(refusal)
 
 
 @app.exception_handler([NotFoundError, TicketNotFound])  # type: ignore[untyped-decorator]
 def not_found(_error: Exception) -> Response[str]:
     """The ticket was deleted during the request, or its id has characters that no route matches."""
+    record({REQUESTS_REFUSED: 1}, Reason=NotFound.__name__)
     return problems.refusal_response(NotFound())
 
 

@@ -8,8 +8,9 @@ from aws_lambda_powertools.event_handler.router import APIGatewayRouter
 
 from support.api.context import CHANGES, get_caller, readable_ticket
 from support.api.request_fields import integer, json_object, text
-from support.aws.telemetry import logger
+from support.aws.telemetry import logger, record
 from support.domain.feedback import replacement
+from support.domain.metrics import FEEDBACK_RATING
 from support.domain.plain_text import readable
 from support.domain.refusals import Forbidden
 from support.domain.ticket import timestamp
@@ -31,10 +32,12 @@ def give_feedback(ticket_id: str) -> Response[Feedback]:
     previous = ticket.feedback or CHANGES.add_feedback(ticket_id, new)
     if previous is None:
         logger.info("feedback given", by=caller.subject, rating=new["rating"])
+        record({FEEDBACK_RATING: new["rating"]})
         return _response(HTTPStatus.CREATED, new)
     changed = replacement(previous, new)
     CHANGES.replace_feedback(ticket_id, changed)
     logger.info("feedback changed", by=caller.subject, rating=new["rating"])
+    record({FEEDBACK_RATING: new["rating"]})
     return _response(HTTPStatus.OK, changed)
 
 

@@ -16,9 +16,10 @@ from support.api.context import (
 )
 from support.api.request_fields import integer, json_object, one_of, text
 from support.api.search_query import encode_cursor, parse_search
-from support.aws.telemetry import logger
+from support.aws.telemetry import logger, record
 from support.domain.analysis_schema import CATEGORIES, URGENCIES
 from support.domain.change import CHANGEABLE_FIELDS, TRANSITIONS, Change
+from support.domain.metrics import CORRECTIONS
 from support.domain.plain_text import readable_line
 from support.domain.refusals import InvalidRequest, VersionConflict
 from support.domain.ticket import MAX_VERSION
@@ -57,6 +58,8 @@ def change_ticket(ticket_id: str) -> dict[str, Any]:
     changed = CHANGES.change(ticket_id, change, datetime.now(UTC))
     if changed is None:
         raise VersionConflict
+    for name in change.corrections(changed):
+        record({CORRECTIONS: 1}, Field=name)
     logger.info("ticket changed", by=caller.subject, fields=sorted(change.values), version=changed.version)
     return ticket_for(caller, changed)
 

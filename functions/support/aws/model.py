@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from support.aws.error_translation import describe, is_transient, translate_errors
 from support.aws.model_families import family_of
+from support.aws.telemetry import record
 from support.domain.analysis import clean
 from support.domain.analysis_schema import SCHEMA, TOOL_SCHEMA
 from support.domain.errors import (
@@ -21,11 +22,14 @@ from support.domain.errors import (
     ModelUnavailable,
     PipelineError,
 )
+from support.domain.metrics import INPUT_TOKENS, MODEL_CALLS, MODEL_COST, MODEL_LATENCY, OUTPUT_TOKENS, Metric
 from support.domain.prompt import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_bedrock_runtime.type_defs import ContentBlockTypeDef, ConverseResponseTypeDef
+
+    from support.domain.token_prices import TokenPrices
 
 TOOL = "record_analysis"
 _TOOL_SPECIFICATION = {
@@ -70,13 +74,16 @@ class Guardrail:
 class TriageModel:
     """A Bedrock model that analyses one ticket per call."""
 
-    def __init__(self, client: BedrockRuntimeClient, model_id: str, guardrail: Guardrail) -> None:
+    def __init__(
+        self, client: BedrockRuntimeClient, model_id: str, guardrail: Guardrail, prices: TokenPrices
+    ) -> None:
         self._client = client
         self._model_id = model_id
         self._guardrail = guardrail
+        self._prices = prices
 
     def ask(self, ticket_block: str) -> ModelAnswer:
-        """Analyse a ticket, given as a delimited block of text.
+        """Analyse a ticket, given as a delimited block of text; count the call and what it used.
 
         Raises:
             ModelThrottled, ModelUnavailable: a retry may succeed.
@@ -84,21 +91,36 @@ class TriageModel:
             ModelRejected: Bedrock rejects the call; an operator must act.
             ModelRefused: a content filter or a guardrail stopped the answer.
         """
-        with translate_errors(unavailable=ModelUnavailable, rejected=ModelRejected):
-            try:
+        usage: dict[Metric, float] = {}
+        try:
+            with translate_errors(unavailable=ModelUnavailable, rejected=ModelRejected):
                 response = self._converse(ticket_block)
-            except ClientError as error:
-                raise _translate(error) from error
+            usage = self._usage(response)
+        finally:
+            record({MODEL_CALLS: 1, **usage})
         return _parse(response, self._model_id)
 
+    def _usage(self, response: ConverseResponseTypeDef) -> dict[Metric, float]:
+        # An answer that turns out to be invalid costs as much as any other.
+        input_tokens, output_tokens = response["usage"]["inputTokens"], response["usage"]["outputTokens"]
+        return {
+            MODEL_LATENCY: response["metrics"]["latencyMs"],
+            INPUT_TOKENS: input_tokens,
+            OUTPUT_TOKENS: output_tokens,
+            MODEL_COST: self._prices.cost(input_tokens=input_tokens, output_tokens=output_tokens),
+        }
+
     def _converse(self, ticket_block: str) -> ConverseResponseTypeDef:
-        return self._client.converse(
-            modelId=self._model_id,
-            system=[{"text": INSTRUCTIONS}],
-            messages=[{"role": "user", "content": [self._content(ticket_block)]}],
-            **family_of(self._model_id).request(max_tokens=MAX_TOKENS, tool=_TOOL_SPECIFICATION),
-            **self._guardrail_config(),
-        )
+        try:
+            return self._client.converse(
+                modelId=self._model_id,
+                system=[{"text": INSTRUCTIONS}],
+                messages=[{"role": "user", "content": [self._content(ticket_block)]}],
+                **family_of(self._model_id).request(max_tokens=MAX_TOKENS, tool=_TOOL_SPECIFICATION),
+                **self._guardrail_config(),
+            )
+        except ClientError as error:
+            raise _translate(error) from error
 
     def _content(self, ticket_block: str) -> ContentBlockTypeDef:
         # The guardrail checks only guarded content: our own instructions are not a prompt attack.

@@ -4,14 +4,14 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.mail_topic import MailTopic
 from support.aws.queues import DigestQueue
-from support.aws.telemetry import logger
+from support.aws.telemetry import logger, record
 from support.domain.mail_text import Entry, digest_mail
+from support.domain.metrics import MAIL_SUBSCRIPTIONS
 
 QUEUE = DigestQueue(clients.sqs(), os.environ["DIGEST_QUEUE_URL"])
 TOPIC = MailTopic(
@@ -29,8 +29,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
     Raises: NotifyUnavailable, NotifyRejected, QueueUnavailable, QueueRejected.
     """
-    with single_metric("MailSubscriptions", MetricUnit.Count, TOPIC.confirmed_subscriptions()) as metric:
-        metric.add_dimension("Topic", TOPIC.name)
+    record({MAIL_SUBSCRIPTIONS: TOPIC.confirmed_subscriptions()}, Topic=TOPIC.name)
     received = list(_receive(context))
     if received:
         TOPIC.publish(digest_mail(entry for entry, _ in received))

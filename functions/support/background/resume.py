@@ -4,7 +4,6 @@ import os
 import random
 from datetime import UTC, datetime, timedelta
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import SQSEvent, event_source
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -13,11 +12,12 @@ from support.aws import clients
 from support.aws.queues import FailedTicketsQueue
 from support.aws.state_machine import ExecutionResult, StateMachine
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger, metrics
+from support.aws.telemetry import logger, record
 from support.aws.topics import FailureTopic
 from support.aws.waiting_room import WaitingRoom
 from support.background.pace import Pace
 from support.domain.errors import InvalidTicket, StartUnavailable
+from support.domain.metrics import TICKETS_FAILED, TICKETS_GIVEN_UP, TICKETS_REPLAYED, TICKETS_RESUMED
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Failure
 from support.domain.waiting import WaitingTicket
@@ -40,7 +40,6 @@ RANDOM = random.SystemRandom()
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 @event_source(data_class=SQSEvent)
 def handler(event: SQSEvent, _context: LambdaContext) -> None:
     """Resume the ticket in the batch, which has one message; Lambda then deletes the message.
@@ -51,20 +50,22 @@ def handler(event: SQSEvent, _context: LambdaContext) -> None:
     Raises: QueueUnavailable, QueueRejected, NotifyUnavailable, NotifyRejected, StoreUnavailable,
     StoreRejected, StartRejected. SQS then delivers the message again.
     """
-    for record in event.records:
-        metrics.add_metric("TicketsResumed", MetricUnit.Count, 1)
+    for message in event.records:
+        record({TICKETS_RESUMED: 1})
         try:
-            _resume(record, datetime.now(UTC))
+            _resume(message, datetime.now(UTC))
         except InvalidTicket as error:
-            FAILED_TICKETS.send(record.body)
-            logger.error("message set aside", reason=str(error), messageId=record.message_id)
+            FAILED_TICKETS.send(message.body)
+            logger.error("message set aside", reason=str(error), messageId=message.message_id)
 
 
-def _resume(record: SQSRecord, now: datetime) -> None:
-    waiting = WaitingTicket.from_message(record.body, now)
+def _resume(message: SQSRecord, now: datetime) -> None:
+    waiting = WaitingTicket.from_message(message.body, now)
+    if waiting.is_replay:
+        record({TICKETS_REPLAYED: 1})
     ticket = Ticket.from_submission(waiting.submission, now=now, retention_days=0)
     # Derived from the message, so that a message that is delivered twice has one execution name.
-    name = f"{ticket.ticket_id}-r{record.message_id[:8]}"
+    name = f"{ticket.ticket_id}-r{message.message_id[:8]}"
     logger.append_keys(ticketId=ticket.ticket_id, execution=name)
     if failure := _failure(waiting, now):
         _give_up(ticket, waiting, failure, name)
@@ -115,5 +116,5 @@ def _give_up(ticket: Ticket, waiting: WaitingTicket, failure: Failure, name: str
             execution_arn=waiting.execution,
             now=datetime.now(UTC),
         )
-    metrics.add_metric("TicketsGivenUp", MetricUnit.Count, 1)
+    record({TICKETS_GIVEN_UP: 1, TICKETS_FAILED: 1})
     logger.error("ticket given up", error=failure["error"])

@@ -5,14 +5,21 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.parameters import NumberParameter
 from support.aws.pending import PendingTickets, WaitingEntry
-from support.aws.telemetry import logger, metrics
+from support.aws.telemetry import logger, record
 from support.background.stuck_ticket import Outcome, sweep_ticket
+from support.domain.metrics import (
+    OLDEST_TICKET_WAITING,
+    SWEEP_FAULTS,
+    SWEEPS_UNAVAILABLE,
+    TICKETS_SET_ASIDE,
+    TICKETS_SWEPT,
+    TICKETS_WAITING,
+)
 
 PENDING = PendingTickets(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 # Longer than an execution may last, so that no ticket that is being processed is swept.
@@ -27,15 +34,14 @@ OVERDUE = MAX_WAIT + timedelta(hours=1)
 MAX_UNAVAILABLE = 10
 MIN_MILLISECONDS = 15_000
 METRICS = {
-    Outcome.SWEPT: "TicketsSwept",
-    Outcome.SET_ASIDE: "TicketsSetAside",
-    Outcome.FAULT: "SweepFaults",
-    Outcome.UNAVAILABLE: "SweepsUnavailable",
+    Outcome.SWEPT: TICKETS_SWEPT,
+    Outcome.SET_ASIDE: TICKETS_SET_ASIDE,
+    Outcome.FAULT: SWEEP_FAULTS,
+    Outcome.UNAVAILABLE: SWEEPS_UNAVAILABLE,
 }
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Sweep once; return the number of tickets by outcome, e.g. `{"swept": 2, "set_aside": 0, …}`.
 
@@ -54,8 +60,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         logger.remove_keys(["ticketId"])
     counts = {outcome.value: outcomes.count(outcome) for outcome in Outcome}
     logger.info("swept", outcomes=counts)
-    for outcome, metric in METRICS.items():
-        metrics.add_metric(metric, MetricUnit.Count, counts[outcome])
+    record({metric: counts[outcome] for outcome, metric in METRICS.items()})
     return counts
 
 
@@ -71,8 +76,7 @@ def _stuck(waiting: list[WaitingEntry], now: datetime) -> Iterator[str]:
 
 def _measure(waiting: list[WaitingEntry], now: datetime) -> None:
     oldest = min((entry.since for entry in waiting), default=now)
-    metrics.add_metric("TicketsWaiting", MetricUnit.Count, len(waiting))
-    metrics.add_metric("OldestTicketWaiting", MetricUnit.Seconds, (now - oldest).total_seconds())
+    record({TICKETS_WAITING: len(waiting), OLDEST_TICKET_WAITING: (now - oldest).total_seconds()})
 
 
 def _is_over(outcomes: list[Outcome], context: LambdaContext) -> bool:

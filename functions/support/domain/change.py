@@ -28,6 +28,11 @@ class Change:
         """The new values by field name."""
         return {name: value for name in CHANGEABLE_FIELDS if (value := getattr(self, name)) is not None}
 
+    def corrections(self, ticket: Ticket) -> list[str]:
+        """The fields that get another value than the model's."""
+        model: Mapping[str, Any] = ticket.analysis or {}
+        return [name for name in model.keys() & self.values.keys() if self.values[name] != model[name]]
+
     def require_allowed_for(self, ticket: Ticket) -> None:
         """Check that the ticket may be changed in this way.
 

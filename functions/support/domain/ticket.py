@@ -128,6 +128,10 @@ class Ticket:
         was_given_up = self.notified_at is None and self.pending_since is None
         return self.status is Status.FAILED or (self.status is Status.PROCESSED and was_given_up)
 
+    def age_in_milliseconds(self, now: datetime) -> int:
+        """The time since the ticket was received; 0 if the clocks of two machines disagree."""
+        return max(0, round((now - datetime.fromisoformat(self.created_at)).total_seconds() * 1000))
+
     def is_leased(self, now: datetime) -> bool:
         """Whether an execution may be processing the ticket."""
         return self.leased_until is not None and self.leased_until > timestamp(now)

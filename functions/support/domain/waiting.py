@@ -33,7 +33,8 @@ class WaitingTicket:
     """A ticket in the waiting room; `error` is the reason, an error's name.
 
     `execution` is the ARN of the execution that deferred the ticket; the next execution takes over its lease.
-    `deaths` counts the consecutive executions in which a function crashed or timed out.
+    `deaths` counts the consecutive executions in which a function crashed or timed out. `is_replay` says that
+    an operator or an admin put the ticket there.
     """
 
     submission: Mapping[str, Any]
@@ -42,6 +43,7 @@ class WaitingTicket:
     execution: str = ""
     cause: str = ""
     deaths: int = 0
+    is_replay: bool = False
 
     @classmethod
     def from_message(cls, body: str, now: datetime) -> Self:
@@ -54,7 +56,7 @@ class WaitingTicket:
             message = json.loads(body)
             submission = dict(message["input"])
             previous = dict(submission.pop(_WAITING, {}))
-            is_replay = "failedAt" in message
+            is_failure = "failedAt" in message
             deaths = int(previous.get("deaths", 0)) + 1
             ticket = cls(
                 submission=submission,
@@ -63,8 +65,9 @@ class WaitingTicket:
                 execution=str(message["execution"]),
                 cause=str(message.get("cause", "")),
                 deaths=deaths if message["error"] in _DEATHS else 0,
+                is_replay=is_failure or message["error"] == REPLAY,
             )
-            return replace(ticket, since=now, deaths=0) if is_replay else ticket
+            return replace(ticket, since=now, deaths=0) if is_failure else ticket
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidTicket(
                 "The message is neither a deferral nor a failure: see support.domain.waiting."

@@ -5,28 +5,39 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.model import Guardrail, ModelAnswer, TriageModel
 from support.aws.parameters import NumberParameter
-from support.aws.telemetry import logger, metrics
+from support.aws.telemetry import logger, record
 from support.domain import analysis, prompt
 from support.domain.errors import ModelRejected
+from support.domain.metrics import FALLBACK_ANSWERS, FALLBACK_REJECTED
 from support.domain.ticket import Ticket
 from support.domain.ticket_types import ModelCall
+from support.domain.token_prices import TokenPrices
 from support.tasks.task_handler import task_handler
 
 GUARDRAIL = Guardrail(id=os.environ["GUARDRAIL_ID"], version=os.environ["GUARDRAIL_VERSION"])
-MODEL = TriageModel(clients.bedrock_runtime(), os.environ["MODEL_ID"], GUARDRAIL)
-FALLBACK_MODEL = TriageModel(clients.bedrock_runtime(), os.environ["FALLBACK_MODEL_ID"], GUARDRAIL)
+MODEL = TriageModel(
+    clients.bedrock_runtime(),
+    os.environ["MODEL_ID"],
+    GUARDRAIL,
+    TokenPrices.parse(os.environ["TOKEN_PRICES"]),
+)
+FALLBACK_MODEL = TriageModel(
+    clients.bedrock_runtime(),
+    os.environ["FALLBACK_MODEL_ID"],
+    GUARDRAIL,
+    TokenPrices.parse(os.environ["FALLBACK_TOKEN_PRICES"]),
+)
 REVIEW_THRESHOLD = NumberParameter(
     clients.ssm(), os.environ["REVIEW_THRESHOLD_PARAMETER"], minimum=0, maximum=1
 )
 
 
-@task_handler
+@task_handler("Classify Ticket", model="Ask Fallback Model")
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Analyse the ticket with the model, or with the fallback model if the event has `"model": "fallback"`.
 
@@ -47,9 +58,6 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
         model=_model_call(answer),
         now=datetime.now(UTC),
     )
-    metrics.add_metric("InputTokens", MetricUnit.Count, answer.input_tokens)
-    metrics.add_metric("OutputTokens", MetricUnit.Count, answer.output_tokens)
-    metrics.add_metric("NeedsReview", MetricUnit.Count, int(result["needsReview"]))
     logger.info("ticket classified", urgency=result["urgency"], category=result["category"])
     return {"ticket": {**event["ticket"], "analysis": result}}
 
@@ -60,9 +68,9 @@ def _ask_fallback_model(ticket_block: str) -> ModelAnswer:
         answer = FALLBACK_MODEL.ask(ticket_block)
     except ModelRejected:
         # The ticket waits for the first model and does not fail, so the metric's alarm must report this.
-        metrics.add_metric("FallbackRejected", MetricUnit.Count, 1)
+        record({FALLBACK_REJECTED: 1})
         raise
-    metrics.add_metric("FallbackAnswers", MetricUnit.Count, 1)
+    record({FALLBACK_ANSWERS: 1})
     return answer
 
 

@@ -9,9 +9,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger
+from support.aws.telemetry import logger, record
 from support.aws.topics import SupportTopic
 from support.domain.errors import InvalidTicket, TicketNotFound
+from support.domain.metrics import TICKETS_NOTIFIED, TIME_TO_NOTIFIED
 from support.domain.notification import Notification
 from support.domain.reply import ShowDrafts
 from support.domain.ticket import Ticket
@@ -23,7 +24,7 @@ IMMEDIATE_MAIL_URGENCIES = os.environ["IMMEDIATE_MAIL_URGENCIES"].split(",")
 SHOW_DRAFTS = ShowDrafts(os.environ["SHOW_DRAFTS"])
 
 
-@task_handler
+@task_handler("Notify Support")
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Publish a notification, unless the table says that the team was notified.
 
@@ -46,7 +47,9 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
             show_drafts=SHOW_DRAFTS,
         )
     )
-    notified = TABLE.mark_notified(ticket.ticket_id, datetime.now(UTC))
+    now = datetime.now(UTC)
+    notified = TABLE.mark_notified(ticket.ticket_id, now)
+    record({TICKETS_NOTIFIED: 1, TIME_TO_NOTIFIED: ticket.age_in_milliseconds(now)})
     logger.info("support notified", urgency=ticket.analysis["urgency"], category=ticket.analysis["category"])
     return {"ticket": notified.to_document()}
 

@@ -9,8 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger
+from support.aws.telemetry import logger, record
 from support.domain.execution import Execution
+from support.domain.metrics import TICKETS_DUPLICATED, TICKETS_RECEIVED
 from support.domain.ticket import Ticket
 from support.tasks.task_handler import task_handler
 
@@ -18,7 +19,7 @@ TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 RETENTION_DAYS = int(os.environ["TICKET_RETENTION_DAYS"])
 
 
-@task_handler
+@task_handler("Store Ticket")
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Store the submission's ticket, or find it, and claim it for this execution.
 
@@ -36,4 +37,8 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     logger.info(
         "ticket stored" if is_claimed else "duplicate ignored", status=ticket.status, attempts=ticket.attempts
     )
+    if not is_claimed:
+        record({TICKETS_DUPLICATED: 1})
+    elif ticket.attempts == 1:
+        record({TICKETS_RECEIVED: 1})
     return {"ticket": ticket.to_document(), "isDuplicate": not is_claimed}

@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from support.aws import clients
 from support.aws.table import TicketTable
-from support.aws.telemetry import logger, metrics
+from support.aws.telemetry import logger, record
 from support.domain.errors import InvalidTicket
+from support.domain.metrics import (
+    NEEDS_REVIEW,
+    TICKETS_DEFERRED,
+    TICKETS_FAILED,
+    TICKETS_PROCESSED,
+    TIME_TO_PROCESSED,
+    language_value,
+)
 from support.domain.ticket import Ticket, timestamp
-from support.domain.ticket_types import Failure
+from support.domain.ticket_types import Analysis, Failure
 from support.domain.waiting import waiting_since
 from support.tasks.task_handler import task_handler
 
@@ -23,7 +30,7 @@ TABLE = TicketTable(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 MAX_CAUSE = 1_000
 
 
-@task_handler
+@task_handler("Update Ticket", failure="Record Failure", deferral="Record Deferral")
 def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Record the failure or the deferral in the event, otherwise the analysis.
 
@@ -45,11 +52,23 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
     classified = Ticket.from_document(event["ticket"])
     if classified.analysis is None:
         raise InvalidTicket("The ticket has no analysis.")
+    now = datetime.now(UTC)
     ticket = TABLE.record_analysis(
-        classified.ticket_id, classified.analysis, execution_name=event["execution"], now=datetime.now(UTC)
+        classified.ticket_id, classified.analysis, execution_name=event["execution"], now=now
     )
     logger.info("ticket updated", status=ticket.status)
+    _count_analysis(classified, classified.analysis, now)
     return ticket
+
+
+def _count_analysis(ticket: Ticket, analysis: Analysis, now: datetime) -> None:
+    record(
+        {TICKETS_PROCESSED: 1},
+        Urgency=analysis["urgency"],
+        Category=analysis["category"],
+        Language=language_value(analysis["language"]),
+    )
+    record({TIME_TO_PROCESSED: ticket.age_in_milliseconds(now), NEEDS_REVIEW: int(analysis["needsReview"])})
 
 
 def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
@@ -61,6 +80,7 @@ def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
     )
     # The cause is not logged: the message of an unexpected error may contain ticket content.
     logger.error("ticket failed", status=ticket.status if ticket else "NOT STORED", error=failure["error"])
+    record({TICKETS_FAILED: 1})
     return ticket
 
 
@@ -72,7 +92,7 @@ def _record_deferral(event: Mapping[str, Any]) -> Ticket | None:
         stored.ticket_id, error=error, since=since, execution_arn=event["run"], now=now
     )
     logger.info("ticket deferred", status=ticket.status if ticket else "NOT STORED", error=error, since=since)
-    metrics.add_metric("TicketsDeferred", MetricUnit.Count, 1)
+    record({TICKETS_DEFERRED: 1})
     return ticket
 
 

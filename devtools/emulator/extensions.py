@@ -3,8 +3,10 @@
 from devtools.emulator import (
     access_log,
     alarms,
+    api_metrics,
     cloudformation,
     control_plane,
+    embedded_metrics,
     execution_log,
     execution_metrics,
     execution_start,
@@ -45,6 +47,7 @@ def install() -> None:
     shutdown.install()
     worker_limit.install()  # around shutdown: an invocation that waited for a worker must not start one then
     function_log.install()  # around handler_errors: it logs the errors
+    embedded_metrics.install()
 
     # REST APIs
     openapi_import.install()
@@ -54,6 +57,7 @@ def install() -> None:
     gateway_responses.install()  # around request_validation, which fills in the chosen template
     request_context.install()  # around gateway_responses: they have request ids, too
     access_log.install()  # around request_context: it logs the ids of the response
+    api_metrics.install()
     step_functions_integration.install()
     mock_integration.install()
 

@@ -1,10 +1,13 @@
 """Alarms evaluate the metric with their dimensions; executions and queues have metrics."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
-from devtools.emulator.tests.harness import Emulator, eventually, unique
+from devtools.emulator.tests.harness import ROLE, Emulator, eventually, unique
+from devtools.emulator.tests.test_access_log import FORMAT, resources, set_role
 
 FAILS = {"StartAt": "Lost", "States": {"Lost": {"Type": "Fail", "Error": "Lost"}}}
 SUCCEEDS = {"StartAt": "Found", "States": {"Found": {"Type": "Succeed"}}}
@@ -104,3 +107,137 @@ def test_an_alarm_on_a_queue_goes_off_for_messages_in_that_queue(emulator: Emula
     sqs.send_message(QueueUrl=own, MessageBody="{}")
 
     assert eventually(lambda: [state(emulator, name) for name in alarms] == ["ALARM", "ALARM", "OK", "OK"])
+
+
+def test_metrics_in_a_functions_log_have_exactly_their_dimensions(emulator: Emulator) -> None:
+    function = emulator.create_function(
+        "import json\n"
+        "def handler(event, context):\n"
+        "    print(json.dumps({'_aws': {'Timestamp': 1, 'CloudWatchMetrics': [{'Namespace': event['namespace'], "
+        "'Dimensions': [['Stage'], ['Stage', 'Step']], 'Metrics': [{'Name': 'Done', 'Unit': 'Count'}]}]}, "
+        "'Stage': 'test', 'Step': 'one', 'Done': [1, 2]}))\n"
+    )
+    namespace = unique("Namespace")
+
+    emulator.invoke(function, {"namespace": namespace})
+
+    cloudwatch = emulator.client("cloudwatch")
+    assert {
+        tuple(sorted(dimension["Value"] for dimension in metric["Dimensions"]))
+        for metric in cloudwatch.list_metrics(Namespace=namespace)["Metrics"]
+    } == {("test",), ("one", "test")}
+
+
+def put(emulator: Emulator, namespace: str, minutes_ago: float, **values: float) -> None:
+    """Put data points of metrics without dimensions."""
+    at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    emulator.client("cloudwatch").put_metric_data(
+        Namespace=namespace,
+        MetricData=[{"MetricName": name, "Value": value, "Timestamp": at} for name, value in values.items()],
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [([], "OK"), ([0.5], "OK"), ([0.5, 2.5], "ALARM"), ([0.5, 0.6], "OK"), ([4, 5], "OK")],
+)
+def test_an_alarm_counts_the_periods_that_breach(
+    emulator: Emulator, minutes: list[float], expected: str
+) -> None:
+    namespace = unique("Namespace")
+    for minutes_ago in minutes:
+        put(emulator, namespace, minutes_ago, Done=2)
+
+    name = alarm(
+        emulator, "", "Done", Namespace=namespace, Dimensions=[], Statistic="Average",
+        EvaluationPeriods=3, DatapointsToAlarm=2,
+    )  # fmt: skip
+
+    assert state(emulator, name) == expected
+
+
+def math_alarm(emulator: Emulator, namespace: str, *expressions: str) -> str:
+    """An alarm on the last of the expressions `e0`, `e1` … over the metrics `failed` and `started`, above 10."""
+    metrics = [
+        {
+            "Id": name,
+            "ReturnData": False,
+            "MetricStat": {
+                "Metric": {"Namespace": namespace, "MetricName": name},
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+        for name in ("failed", "started")
+    ]
+    computed = [
+        {"Id": f"e{number}", "Expression": expression, "ReturnData": expression == expressions[-1]}
+        for number, expression in enumerate(expressions)
+    ]
+    properties = {
+        "Metrics": metrics + computed,
+        "EvaluationPeriods": 1,
+        "Threshold": 10,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+    return emulator.deploy(unique("alarms"), {"Alarm": alarm})["Alarm"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"failed": 1, "started": 20}, "OK"),
+        ({"failed": 3, "started": 20}, "ALARM"),
+        ({"failed": 3}, "OK"),
+        ({"failed": 3, "started": 0}, "OK"),
+    ],
+)
+def test_an_alarm_on_a_rate_goes_off_above_its_share(
+    emulator: Emulator, values: dict[str, float], expected: str
+) -> None:
+    namespace = unique("Namespace")
+    name = math_alarm(emulator, namespace, "100 * failed / started")
+
+    put(emulator, namespace, 0, **values)
+
+    assert state(emulator, name) == expected
+
+
+def test_sums_and_maxima_ignore_missing_data(emulator: Emulator) -> None:
+    namespace = unique("Namespace")
+    names = [
+        math_alarm(emulator, namespace, "SUM([failed, started])", "e0 * 1"),
+        math_alarm(emulator, namespace, "MAX([failed, started])"),
+        math_alarm(emulator, namespace, "failed + started"),
+    ]
+
+    put(emulator, namespace, 0, failed=11)
+
+    assert [state(emulator, name) for name in names] == ["ALARM", "ALARM", "OK"]
+
+
+def test_an_expression_that_is_not_supported_makes_the_deployment_fail(emulator: Emulator) -> None:
+    with pytest.raises(AssertionError, match="is not supported"):
+        math_alarm(emulator, "Namespace", "RATE(failed)")
+
+
+def test_the_average_of_an_apis_errors_is_their_rate(emulator: Emulator) -> None:
+    set_role(emulator, ROLE)
+    api = emulator.deploy(unique("api"), resources(unique("/aws/apigateway/access"), FORMAT))["Api"]
+    url = f"{emulator.url}/_aws/execute-api/{api}/test"
+
+    statuses = [httpx.get(url + path).status_code for path in ("/items/1", "/signed", "/items/2", "/items/3")]
+
+    assert statuses == [200, 403, 200, 200]
+    (points,) = emulator.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/ApiGateway",
+        MetricName="4XXError",
+        Dimensions=[{"Name": "ApiName", "Value": "logged"}, {"Name": "Stage", "Value": "test"}],
+        StartTime=datetime.now(UTC) - timedelta(minutes=5),
+        EndTime=datetime.now(UTC) + timedelta(minutes=5),
+        Period=3600,
+        Statistics=["Average", "Sum"],
+    )["Datapoints"]
+    assert (points["Average"], points["Sum"]) == (0.25, 1)

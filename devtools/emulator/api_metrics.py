@@ -1,8 +1,8 @@
 """The metrics of REST APIs in the namespace AWS/ApiGateway.
 
-API Gateway records Count, 4XXError, 5XXError and Latency of each request by `ApiName` and `Stage`. The average
-of an error metric is the error rate, because it is 0 for the other requests. The emulator records no such
-metrics.
+API Gateway records Count, 4XXError, 5XXError and Latency of each request by `ApiName` and `Stage`. The
+average of an error metric is the error rate, because it is 0 for the other requests. The emulator records no
+such metrics.
 
 Source: API Gateway developer guide, "Amazon API Gateway dimensions and metrics".
 """

@@ -1,9 +1,10 @@
 """Metric math: expressions over the time series of metrics.
 
 The emulator does not evaluate expressions. This module evaluates those that the template uses: numbers, the
-ids of time series, `+ - * /`, `SUM([a, b])` and `MAX([a, b])`. Anything else is refused, rather than evaluated
-in another way than on AWS. An operator has no result where one side has no data point or where it divides by
-zero; SUM and MAX ignore missing data points. That AWS does the latter is an assumption (docs/aws.md).
+ids of time series, `+ - * /`, `SUM([a, b])` and `MAX([a, b])`. Anything else is refused, rather than
+evaluated in another way than on AWS. An operator has no result where one side has no data point or where it
+divides by zero; SUM and MAX ignore missing data points. That AWS does the latter is an assumption
+(docs/aws.md).
 
 Source: Amazon CloudWatch user guide, "Using math expressions with CloudWatch metrics".
 """

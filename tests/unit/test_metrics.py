@@ -116,7 +116,7 @@ def test_an_answer_counts_with_its_latency_tokens_and_price(stored: None, values
     found = values()
     (input_tokens,), (output_tokens,) = found["InputTokens"], found["OutputTokens"]
     assert found["ModelCost"] == [pytest.approx((input_tokens * 0.06 + output_tokens * 0.24) / 1e6)]
-    assert (found["ModelCalls"], len(found["ModelLatency"])) == ([1], 1)
+    assert (found["ModelCalls"], found["ModelErrors"], len(found["ModelLatency"])) == ([1], [0], 1)
     assert found["TaskSucceeded Step=Classify Ticket"] == [1]
 
 
@@ -138,24 +138,26 @@ def test_the_fallback_model_counts_as_a_step_of_its_own_with_its_own_prices(
 def test_a_call_without_an_answer_counts_with_its_error(
     stored: None, model: Model, values: Read, fault: str, error: str
 ) -> None:
-    model.fail(**{fault: 1.0})
+    model.fail(next={fault: 1})
 
     run("classify/billing")
 
     assert values() == {
         "ModelCalls": [1],
+        "ModelErrors": [int(fault != "throttle")],
         "TaskFailed Step=Classify Ticket": [1],
         f"TaskFailed Error={error}": [1],
     }
 
 
 def test_the_tokens_of_an_invalid_answer_count(stored: None, model: Model, values: Read) -> None:
-    model.fail(malformed=1.0)
+    model.fail(next={"malformed": 1})
 
     run("classify/billing")
 
     found = values()
-    assert (found["ModelCalls"], found["TaskFailed Error=ModelOutputInvalid"]) == ([1], [1])
+    assert (found["ModelCalls"], found["ModelErrors"]) == ([1], [1])
+    assert found["TaskFailed Error=ModelOutputInvalid"] == [1]
     assert found["InputTokens"][0] > 0
     assert found["ModelCost"][0] > 0
 

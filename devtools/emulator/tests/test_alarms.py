@@ -113,9 +113,11 @@ def test_metrics_in_a_functions_log_have_exactly_their_dimensions(emulator: Emul
     function = emulator.create_function(
         "import json\n"
         "def handler(event, context):\n"
-        "    print(json.dumps({'_aws': {'Timestamp': 1, 'CloudWatchMetrics': [{'Namespace': event['namespace'], "
-        "'Dimensions': [['Stage'], ['Stage', 'Step']], 'Metrics': [{'Name': 'Done', 'Unit': 'Count'}]}]}, "
-        "'Stage': 'test', 'Step': 'one', 'Done': [1, 2]}))\n"
+        "    metrics = [{'Name': 'Done', 'Unit': 'Count'}]\n"
+        "    directive = {'Namespace': event['namespace'], 'Metrics': metrics,\n"
+        "                 'Dimensions': [['Stage'], ['Stage', 'Step']]}\n"
+        "    print(json.dumps({'_aws': {'Timestamp': 1, 'CloudWatchMetrics': [directive]},\n"
+        "                      'Stage': 'test', 'Step': 'one', 'Done': [1, 2]}))\n"
     )
     namespace = unique("Namespace")
 
@@ -157,7 +159,7 @@ def test_an_alarm_counts_the_periods_that_breach(
 
 
 def math_alarm(emulator: Emulator, namespace: str, *expressions: str) -> str:
-    """An alarm on the last of the expressions `e0`, `e1` … over the metrics `failed` and `started`, above 10."""
+    """An alarm above 10 on the last of the expressions `e0`, `e1` … over the metrics `failed`, `started`."""
     metrics = [
         {
             "Id": name,

@@ -22,7 +22,15 @@ from support.domain.errors import (
     ModelUnavailable,
     PipelineError,
 )
-from support.domain.metrics import INPUT_TOKENS, MODEL_CALLS, MODEL_COST, MODEL_LATENCY, OUTPUT_TOKENS, Metric
+from support.domain.metrics import (
+    INPUT_TOKENS,
+    MODEL_CALLS,
+    MODEL_COST,
+    MODEL_ERRORS,
+    MODEL_LATENCY,
+    OUTPUT_TOKENS,
+    Metric,
+)
 from support.domain.prompt import INSTRUCTIONS
 
 if TYPE_CHECKING:
@@ -91,14 +99,17 @@ class TriageModel:
             ModelRejected: Bedrock rejects the call; an operator must act.
             ModelRefused: a content filter or a guardrail stopped the answer.
         """
-        usage: dict[Metric, float] = {}
+        values: dict[Metric, float] = {MODEL_CALLS: 1, MODEL_ERRORS: 0}
         try:
             with translate_errors(unavailable=ModelUnavailable, rejected=ModelRejected):
                 response = self._converse(ticket_block)
-            usage = self._usage(response)
+            values |= self._usage(response)
+            return _parse(response, self._model_id)
+        except PipelineError as error:
+            values[MODEL_ERRORS] = int(not isinstance(error, ModelThrottled))
+            raise
         finally:
-            record({MODEL_CALLS: 1, **usage})
-        return _parse(response, self._model_id)
+            record(values)
 
     def _usage(self, response: ConverseResponseTypeDef) -> dict[Metric, float]:
         # An answer that turns out to be invalid costs as much as any other.

@@ -29,6 +29,8 @@ TASK_SUCCEEDED = Metric("TaskSucceeded", by=("Step",))
 TASK_FAILED = Metric("TaskFailed", by=("Step", "Error"))
 
 MODEL_CALLS = Metric("ModelCalls")
+# 1 for a call without a valid answer, except a throttled one, otherwise 0: the average is the error rate.
+MODEL_ERRORS = Metric("ModelErrors")
 MODEL_LATENCY = Metric("ModelLatency", "Milliseconds")
 INPUT_TOKENS = Metric("InputTokens")
 OUTPUT_TOKENS = Metric("OutputTokens")

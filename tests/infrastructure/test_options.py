@@ -283,6 +283,19 @@ def test_mail_addresses_come_only_from_parameter_store(deployed: Any) -> None:
     }
 
 
+def test_there_is_an_on_call_alarm_or_a_budget_only_if_it_is_asked_for(deployed: Any) -> None:
+    names = {"OnCallAlarm", "StackBudget", "AlarmTopicPolicy"}
+    assert not names & deployed().keys()
+
+    topic = "arn:aws:sns:eu-west-1:123456789012:pages"
+    resources = deployed(OnCallTopicArn=topic, MonthlyBudgetUsd=50, Stage="prod")
+    assert names <= resources.keys()
+    assert resources["OnCallAlarm"]["Properties"]["AlarmActions"] == [topic]
+    budget = resources["StackBudget"]["Properties"]["Budget"]
+    assert budget["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    assert budget["CostFilters"] == {"TagKeyValue": [{"Fn::Sub": "user:Stage$${Stage}"}]}
+
+
 def test_e_mail_addresses_are_subscribed_only_to_the_mail_topic(deployed: Any) -> None:
     mail = deployed(NotificationEmail="ssm")["SupportEmailSubscription"]["Properties"]
     assert mail["TopicArn"] == {"Ref": "MailTopic"}

@@ -443,28 +443,6 @@ def test_executions_are_logged_completely_and_traced(template: Document) -> None
     assert name.startswith("/aws/vendedlogs/states/")
 
 
-def test_every_failure_has_an_alarm_that_says_what_to_do(template: Document) -> None:
-    alarms = of_type(template, "AWS::CloudWatch::Alarm")
-    assert set(alarms) == {
-        "TicketsFailedAlarm",
-        "TicketsWaitAlarm",
-        "ResumeErrorsAlarm",
-        "FallbackRejectedAlarm",
-        "ExecutionsTimedOutAlarm",
-        "FailedTicketsWaitingAlarm",
-        "SweepErrorsAlarm",
-        "ApiFaultsAlarm",
-        "MailErrorsAlarm",
-        "MailLateAlarm",
-        "DigestErrorsAlarm",
-        "DigestLateAlarm",
-        "UndeliveredMailAlarm",
-        "MailSubscriptionLostAlarm",
-    }
-    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms.values())
-    assert all(alarm["AlarmDescription"] for alarm in alarms.values())
-
-
 def test_the_outputs_are_those_that_tools_use(template: Document) -> None:
     assert set(template["Outputs"]) == {
         "ApiUrl",

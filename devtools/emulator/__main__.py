@@ -6,6 +6,7 @@ Environment variables:
     GATEWAY_PORT, BIND_HOST, …                 those of `ministack` itself
     LAMBDA_WORKERS                             see worker_limit
     FUNCTION_LOG                               see function_log
+    ALARM_MINUTE                               see alarms
     PAGE_ORIGIN                                see control_plane
     EMULATOR_TMP                               the folder for temporary files, which are removed at the end;
                                                by default the system's

@@ -41,6 +41,9 @@ inbox: .venv ## Show the notifications that the team's tools have received from 
 rehearse: .venv ## Let the model fail for new tickets, and see what happens (FAULT=throttle|error|slow|deny|malformed N=1)
 	@$(PY) -m local rehearse "$(or $(FAULT),deny)" $(or $(N),1)
 
+dashboard: .venv-bench ## Draw the dashboard of the local stack: .local/dashboard.png (MINUTES=60)
+	@.venv-bench/bin/python -m devtools.dashboard
+
 ##@ Operate it (the local stack; STACK= and PROFILE= for a deployed one)
 
 ticket: .venv ## Show one ticket: state, failure, executions, last log lines (TICKET=)
@@ -184,6 +187,6 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail inbox rehearse ticket replay recover dismiss rollback sweep digest verify-aws \
+.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket replay recover dismiss rollback sweep digest verify-aws \
 	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos \
 	bench profile simulate fuzz test-sfn-local test-second-opinion

@@ -1,0 +1,1 @@
+"""Draws the dashboard of the template from the metrics of the local stack."""

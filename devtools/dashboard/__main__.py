@@ -1,0 +1,33 @@
+"""`make dashboard`: draws the dashboard of the running local stack as a picture."""
+
+import os
+import sys
+from datetime import timedelta
+
+from devtools.dashboard import data, picture, widgets
+from local.settings import Settings, StackError
+from local.stack import Stack
+
+
+def main() -> int:
+    """Draw the last MINUTES (60) of the metrics in STACK_DIR/dashboard.png; return the exit code."""
+    folder = Settings.from_environment().folder
+    try:
+        stack = Stack.load(folder)
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    client = stack.client("cloudwatch")
+    # Describing the alarms makes the emulator measure the queues.
+    client.describe_alarms()
+    shown = widgets.parse(client.get_dashboard(DashboardName=stack.stack_name)["DashboardBody"])
+    metrics = [metric for widget in shown for metric in widget.metrics]
+    since = timedelta(minutes=int(os.environ.get("MINUTES") or 60))
+    path = folder / "dashboard.png"
+    picture.draw(shown, dict(zip(metrics, data.read(client, metrics, since), strict=True)), path)
+    print(f"The dashboard is in {path}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

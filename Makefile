@@ -41,7 +41,7 @@ inbox: .venv ## Show the notifications that the team's tools have received from 
 rehearse: .venv ## Let the model fail for new tickets, and see what happens (FAULT=throttle|error|slow|deny|malformed N=1)
 	@$(PY) -m local rehearse "$(or $(FAULT),deny)" $(or $(N),1)
 
-dashboard: .venv-bench ## Draw the dashboard of the local stack: .local/dashboard.png (MINUTES=60)
+dashboard: .venv-bench ## Draw the dashboard of the local stack: .local/dashboard.png
 	@.venv-bench/bin/python -m devtools.dashboard
 
 ##@ Operate it (the local stack; STACK= and PROFILE= for a deployed one)

@@ -30,7 +30,7 @@ os.environ |= {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://bedrock.test",
     "AWS_LAMBDA_FUNCTION_NAME": "under-test",
-    "STAGE": "test",
+    "STAGE_NAME": "test",
     "POWERTOOLS_SERVICE_NAME": "support-pipeline",
     "POWERTOOLS_METRICS_NAMESPACE": "SupportPipeline",
     "TICKETS_TABLE": "tickets",

@@ -1,6 +1,5 @@
 """`make dashboard`: draws the dashboard of the running local stack as a picture."""
 
-import os
 import sys
 from datetime import timedelta
 
@@ -8,9 +7,11 @@ from devtools.dashboard import data, picture, widgets
 from local.settings import Settings, StackError
 from local.stack import Stack
 
+_SHOWN = timedelta(hours=3)
+
 
 def main() -> int:
-    """Draw the last MINUTES (60) of the metrics in STACK_DIR/dashboard.png; return the exit code."""
+    """Draw the last hours of the metrics in STACK_DIR/dashboard.png; return the exit code."""
     folder = Settings.from_environment().folder
     try:
         stack = Stack.load(folder)
@@ -22,9 +23,8 @@ def main() -> int:
     client.describe_alarms()
     shown = widgets.parse(client.get_dashboard(DashboardName=stack.stack_name)["DashboardBody"])
     metrics = [metric for widget in shown for metric in widget.metrics]
-    since = timedelta(minutes=int(os.environ.get("MINUTES") or 60))
     path = folder / "dashboard.png"
-    picture.draw(shown, dict(zip(metrics, data.read(client, metrics, since), strict=True)), path)
+    picture.draw(shown, dict(zip(metrics, data.read(client, metrics, _SHOWN), strict=True)), path)
     print(f"The dashboard is in {path}.")
     return 0
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -16,6 +17,8 @@ _COLUMNS = 24
 # Inches of a column and of a row of the grid, and the gaps around a graph in parts of the picture.
 _COLUMN, _ROW = 0.9, 0.62
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.03, 0.03, 0.011, 0.018
+# Before the first minute and after the last.
+_MARGIN = timedelta(minutes=1)
 _STYLE = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -30,6 +33,7 @@ _STYLE = {
 def draw(widgets: Sequence[Widget], lines: Mapping[Metric, Line], path: Path) -> None:
     """Write the picture as PNG."""
     rows = max(widget.y + widget.height for widget in widgets)
+    times = [time for line_times, _ in lines.values() for time in line_times]
     with rc_context(_STYLE):
         picture = Figure(figsize=(_COLUMNS * _COLUMN, rows * _ROW))
         for widget in widgets:
@@ -39,7 +43,10 @@ def draw(widgets: Sequence[Widget], lines: Mapping[Metric, Line], path: Path) ->
                 _write(picture, widget, left + 0.01, bottom + height)
             else:
                 box = (left + _LEFT, bottom + _BOTTOM, width - _LEFT - _RIGHT, height - _TOP - _BOTTOM)
-                _plot(picture.add_axes(box), widget, lines)
+                axes = picture.add_axes(box)
+                _plot(axes, widget, lines)
+                if times:
+                    axes.set_xlim(min(times) - _MARGIN, max(times) + _MARGIN)
         picture.savefig(path, format="png", dpi=80)
 
 

@@ -10,7 +10,7 @@ from support.domain.metrics import Metric
 
 logger = Logger()
 
-_COMMON = {"service": logger.service, "Stage": os.environ["STAGE"]}
+_COMMON = {"service": logger.service, "Stage": os.environ["STAGE_NAME"]}
 
 
 def record(values: Mapping[Metric, float], **dimensions: str) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from support.aws.error_translation import describe, is_transient, translate_errors
 from support.aws.model_families import family_of
 from support.aws.telemetry import record
+from support.domain import metrics
 from support.domain.analysis import clean
 from support.domain.analysis_schema import SCHEMA, TOOL_SCHEMA
 from support.domain.errors import (
@@ -21,15 +22,6 @@ from support.domain.errors import (
     ModelThrottled,
     ModelUnavailable,
     PipelineError,
-)
-from support.domain.metrics import (
-    INPUT_TOKENS,
-    MODEL_CALLS,
-    MODEL_COST,
-    MODEL_ERRORS,
-    MODEL_LATENCY,
-    OUTPUT_TOKENS,
-    Metric,
 )
 from support.domain.prompt import INSTRUCTIONS
 
@@ -99,26 +91,28 @@ class TriageModel:
             ModelRejected: Bedrock rejects the call; an operator must act.
             ModelRefused: a content filter or a guardrail stopped the answer.
         """
-        values: dict[Metric, float] = {MODEL_CALLS: 1, MODEL_ERRORS: 0}
+        values: dict[metrics.Metric, float] = {metrics.MODEL_CALLS: 1, metrics.MODEL_ERRORS: 0}
         try:
             with translate_errors(unavailable=ModelUnavailable, rejected=ModelRejected):
                 response = self._converse(ticket_block)
             values |= self._usage(response)
             return _parse(response, self._model_id)
-        except PipelineError as error:
-            values[MODEL_ERRORS] = int(not isinstance(error, ModelThrottled))
+        except ModelThrottled:
+            raise  # no error: the ticket only waits
+        except Exception:
+            values[metrics.MODEL_ERRORS] = 1
             raise
         finally:
             record(values)
 
-    def _usage(self, response: ConverseResponseTypeDef) -> dict[Metric, float]:
+    def _usage(self, response: ConverseResponseTypeDef) -> dict[metrics.Metric, float]:
         # An answer that turns out to be invalid costs as much as any other.
         input_tokens, output_tokens = response["usage"]["inputTokens"], response["usage"]["outputTokens"]
         return {
-            MODEL_LATENCY: response["metrics"]["latencyMs"],
-            INPUT_TOKENS: input_tokens,
-            OUTPUT_TOKENS: output_tokens,
-            MODEL_COST: self._prices.cost(input_tokens=input_tokens, output_tokens=output_tokens),
+            metrics.MODEL_LATENCY: response["metrics"]["latencyMs"],
+            metrics.INPUT_TOKENS: input_tokens,
+            metrics.OUTPUT_TOKENS: output_tokens,
+            metrics.MODEL_COST: self._prices.cost(input_tokens=input_tokens, output_tokens=output_tokens),
         }
 
     def _converse(self, ticket_block: str) -> ConverseResponseTypeDef:

@@ -12,14 +12,7 @@ from support.aws.parameters import NumberParameter
 from support.aws.pending import PendingTickets, WaitingEntry
 from support.aws.telemetry import logger, record
 from support.background.stuck_ticket import Outcome, sweep_ticket
-from support.domain.metrics import (
-    OLDEST_TICKET_WAITING,
-    SWEEP_FAULTS,
-    SWEEPS_UNAVAILABLE,
-    TICKETS_SET_ASIDE,
-    TICKETS_SWEPT,
-    TICKETS_WAITING,
-)
+from support.domain import metrics
 
 PENDING = PendingTickets(clients.dynamodb(), os.environ["TICKETS_TABLE"])
 # Longer than an execution may last, so that no ticket that is being processed is swept.
@@ -34,10 +27,10 @@ OVERDUE = MAX_WAIT + timedelta(hours=1)
 MAX_UNAVAILABLE = 10
 MIN_MILLISECONDS = 15_000
 METRICS = {
-    Outcome.SWEPT: TICKETS_SWEPT,
-    Outcome.SET_ASIDE: TICKETS_SET_ASIDE,
-    Outcome.FAULT: SWEEP_FAULTS,
-    Outcome.UNAVAILABLE: SWEEPS_UNAVAILABLE,
+    Outcome.SWEPT: metrics.TICKETS_SWEPT,
+    Outcome.SET_ASIDE: metrics.TICKETS_SET_ASIDE,
+    Outcome.FAULT: metrics.SWEEP_FAULTS,
+    Outcome.UNAVAILABLE: metrics.SWEEPS_UNAVAILABLE,
 }
 
 
@@ -76,7 +69,9 @@ def _stuck(waiting: list[WaitingEntry], now: datetime) -> Iterator[str]:
 
 def _measure(waiting: list[WaitingEntry], now: datetime) -> None:
     oldest = min((entry.since for entry in waiting), default=now)
-    record({TICKETS_WAITING: len(waiting), OLDEST_TICKET_WAITING: (now - oldest).total_seconds()})
+    record(
+        {metrics.TICKETS_WAITING: len(waiting), metrics.OLDEST_TICKET_WAITING: (now - oldest).total_seconds()}
+    )
 
 
 def _is_over(outcomes: list[Outcome], context: LambdaContext) -> bool:

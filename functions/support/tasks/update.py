@@ -11,15 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from support.aws import clients
 from support.aws.table import TicketTable
 from support.aws.telemetry import logger, record
+from support.domain import metrics
 from support.domain.errors import InvalidTicket
-from support.domain.metrics import (
-    NEEDS_REVIEW,
-    TICKETS_DEFERRED,
-    TICKETS_FAILED,
-    TICKETS_PROCESSED,
-    TIME_TO_PROCESSED,
-    language_value,
-)
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Failure
 from support.domain.waiting import waiting_since
@@ -63,12 +56,17 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
 
 def _count_analysis(ticket: Ticket, analysis: Analysis, now: datetime) -> None:
     record(
-        {TICKETS_PROCESSED: 1},
+        {metrics.TICKETS_PROCESSED: 1},
         Urgency=analysis["urgency"],
         Category=analysis["category"],
-        Language=language_value(analysis["language"]),
+        Language=metrics.language_value(analysis["language"]),
     )
-    record({TIME_TO_PROCESSED: ticket.age_in_milliseconds(now), NEEDS_REVIEW: int(analysis["needsReview"])})
+    record(
+        {
+            metrics.TIME_TO_PROCESSED: ticket.age_in_milliseconds(now),
+            metrics.NEEDS_REVIEW: int(analysis["needsReview"]),
+        }
+    )
 
 
 def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
@@ -80,7 +78,7 @@ def _record_failure(event: Mapping[str, Any]) -> Ticket | None:
     )
     # The cause is not logged: the message of an unexpected error may contain ticket content.
     logger.error("ticket failed", status=ticket.status if ticket else "NOT STORED", error=failure["error"])
-    record({TICKETS_FAILED: 1})
+    record({metrics.TICKETS_FAILED: 1})
     return ticket
 
 
@@ -92,7 +90,7 @@ def _record_deferral(event: Mapping[str, Any]) -> Ticket | None:
         stored.ticket_id, error=error, since=since, execution_arn=event["run"], now=now
     )
     logger.info("ticket deferred", status=ticket.status if ticket else "NOT STORED", error=error, since=since)
-    record({TICKETS_DEFERRED: 1})
+    record({metrics.TICKETS_DEFERRED: 1})
     return ticket
 
 

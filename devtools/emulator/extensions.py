@@ -11,6 +11,7 @@ from devtools.emulator import (
     execution_metrics,
     execution_start,
     function_log,
+    function_metrics,
     function_runtime,
     gateway_responses,
     handler_errors,
@@ -44,6 +45,8 @@ def install() -> None:
     # Functions
     function_runtime.install()
     handler_errors.install()
+    # Around handler_errors, which finds errors; within worker_limit: the wait for a worker does not count.
+    function_metrics.install()
     shutdown.install()
     worker_limit.install()  # around shutdown: an invocation that waited for a worker must not start one then
     function_log.install()  # around handler_errors: it logs the errors

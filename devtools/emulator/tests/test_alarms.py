@@ -243,3 +243,35 @@ def test_the_average_of_an_apis_errors_is_their_rate(emulator: Emulator) -> None
         Statistics=["Average", "Sum"],
     )["Datapoints"]
     assert (points["Average"], points["Sum"]) == (0.25, 1)
+
+
+def test_an_invocation_by_a_state_machine_counts_like_any_other(emulator: Emulator) -> None:
+    function = emulator.create_function(
+        "import time\ndef handler(event, context):\n    time.sleep(0.1)\n    return 1 / event['divisor']\n"
+    )
+    call = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function, "Payload.$": "$"},
+        "End": True,
+    }
+    machine = emulator.create_state_machine({"StartAt": "Call", "States": {"Call": call}})
+
+    emulator.run(machine, '{"divisor": 1}')
+    emulator.run(machine, '{"divisor": 0}')
+    emulator.invoke(function, {"divisor": 1})
+
+    def total(metric: str) -> float:
+        (points,) = emulator.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=[{"Name": "FunctionName", "Value": function}],
+            StartTime=datetime.now(UTC) - timedelta(hours=1),
+            EndTime=datetime.now(UTC) + timedelta(hours=1),
+            Period=86400,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(points["Sum"])
+
+    assert (total("Invocations"), total("Errors"), total("Throttles")) == (3, 1, 0)
+    assert 300 <= total("Duration") < 20_000

@@ -15,8 +15,10 @@ from devtools.dashboard.widgets import Metric, Widget
 
 _COLUMNS = 24
 # Inches of a column and of a row of the grid, and the gaps around a graph in parts of the picture.
-_COLUMN, _ROW = 0.9, 0.62
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.03, 0.03, 0.011, 0.018
+_COLUMN, _ROW = 0.7, 0.46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.034, 0.036, 0.016, 0.02
+# The part of a graph's height that is left to its legend.
+_HEADROOM = 0.35
 # Before the first minute and after the last.
 _MARGIN = timedelta(minutes=1)
 _STYLE = {
@@ -47,13 +49,13 @@ def draw(widgets: Sequence[Widget], lines: Mapping[Metric, Line], path: Path) ->
                 _plot(axes, widget, lines)
                 if times:
                     axes.set_xlim(min(times) - _MARGIN, max(times) + _MARGIN)
-        picture.savefig(path, format="png", dpi=80)
+        picture.savefig(path, format="png", dpi=90)
 
 
 def _write(picture: Figure, widget: Widget, left: float, top: float) -> None:
     first, *rest = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", widget.markdown).splitlines()
     picture.text(left, top - _TOP / 2, first.lstrip("# "), va="top", weight="bold", size=13)
-    picture.text(left, top - 2.2 * _TOP, "\n".join(rest), va="top", size=9)
+    picture.text(left, top - 1.9 * _TOP, "\n".join(rest), va="top", size=9)
 
 
 def _plot(axes: Axes, widget: Widget, lines: Mapping[Metric, Line]) -> None:
@@ -66,8 +68,10 @@ def _plot(axes: Axes, widget: Widget, lines: Mapping[Metric, Line]) -> None:
         sides[metric.axis].plot(times, values, style, color=f"C{number % 10}", label=metric.label)
     for side, label in widget.axes.items():
         sides[side].set_ylabel(label)
+        sides[side].margins(y=_HEADROOM)
         sides[side].set_ylim(bottom=0)
     axes.set_title(widget.title)
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
     handles = [line for side in sides.values() for line in side.get_lines()]
-    axes.legend(handles=handles, fontsize=6.5, loc="upper left", framealpha=0.6)
+    columns = 2 if len(handles) > 5 else 1  # noqa: PLR2004 - so many fit into the headroom
+    axes.legend(handles=handles, ncols=columns, fontsize=6.5, loc="upper left", framealpha=0.6)

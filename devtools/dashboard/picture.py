@@ -73,5 +73,5 @@ def _plot(axes: Axes, widget: Widget, lines: Mapping[Metric, Line]) -> None:
     axes.set_title(widget.title)
     axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
     handles = [line for side in sides.values() for line in side.get_lines()]
-    columns = 2 if len(handles) > 5 else 1  # noqa: PLR2004 - so many fit into the headroom
+    columns = 2 if len(handles) > 5 else 1
     axes.legend(handles=handles, ncols=columns, fontsize=6.5, loc="upper left", framealpha=0.6)

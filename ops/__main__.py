@@ -1,4 +1,5 @@
-"""The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | sweep | digest`.
+"""The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | trace |
+sweep | digest`.
 
 The first line of the output says on which stack the command acts.
 
@@ -26,6 +27,7 @@ from ops.schedules import send_digest, sweep
 from ops.show_ticket import show_ticket
 from ops.stack import DeployedStack, deployed_stack, local_stack
 from ops.target import Target
+from ops.trace import trace
 from ops.verify.command import verify
 from support.domain.errors import PipelineError
 
@@ -69,6 +71,8 @@ def _run_on_tickets(options: Options, stack: DeployedStack, report: Report) -> i
         return recover(context, options.since or _RECOVER_SINCE)
     if options.command == "ticket":
         return show_ticket(context, options.ticket or "", stack.physical_id("FunctionsLogGroup"))
+    if options.command == "trace":
+        return trace(context, options.ticket or "", stack.physical_id("FunctionsLogGroup"))
     return replay(context, Selection(ticket_id=options.ticket, since=options.since, error=options.error))
 
 

@@ -50,7 +50,12 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
     metrics.add_metric("InputTokens", MetricUnit.Count, answer.input_tokens)
     metrics.add_metric("OutputTokens", MetricUnit.Count, answer.output_tokens)
     metrics.add_metric("NeedsReview", MetricUnit.Count, int(result["needsReview"]))
-    logger.info("ticket classified", urgency=result["urgency"], category=result["category"])
+    logger.info(
+        "ticket classified",
+        urgency=result["urgency"],
+        category=result["category"],
+        modelCall=result["model"],
+    )
     return {"ticket": {**event["ticket"], "analysis": result}}
 
 

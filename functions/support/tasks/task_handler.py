@@ -44,6 +44,7 @@ def task_handler(handler: TaskHandler) -> TaskHandler:
         except Exception as error:
             # Only the name: the message of a defect may quote the ticket.
             logger.error("task crashed", error=type(error).__name__)
+            metrics.add_metric("TaskFailed", MetricUnit.Count, 1)
             raise
         metrics.add_metric("TaskSucceeded", MetricUnit.Count, 1)
         return result

@@ -49,6 +49,9 @@ ticket: .venv ## Show one ticket: state, failure, executions, last log lines (TI
 trace: .venv ## Show one ticket's whole story: executions, states, waits, durations, tokens, cost (TICKET=)
 	@$(PY) -m ops trace
 
+cost: .venv ## Price what the stack used, by part, per ticket and per million tickets (SINCE=1d)
+	@$(PY) -m ops cost
+
 replay: .venv ## Replay failed tickets (TICKET= SINCE=2h ERROR= DRY_RUN=1)
 	@$(PY) -m ops replay
 
@@ -187,6 +190,6 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail inbox rehearse ticket trace replay recover dismiss rollback sweep digest \
+.PHONY: help run stop token invoke mail inbox rehearse ticket trace cost replay recover dismiss rollback sweep digest \
 	verify-aws deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos \
 	bench profile simulate fuzz test-sfn-local test-second-opinion

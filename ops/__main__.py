@@ -1,5 +1,5 @@
 """The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | trace |
-sweep | digest`.
+cost | sweep | digest`.
 
 The first line of the output says on which stack the command acts.
 
@@ -17,6 +17,7 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.context import CommandContext
+from ops.cost import DEFAULT_SINCE, show_cost
 from ops.dismiss import DismissalRequest, dismiss
 from ops.options import Options, UsageError
 from ops.recover import recover
@@ -58,6 +59,8 @@ def _run(options: Options, environment: Mapping[str, str]) -> int:
             return sweep(stack, report)
         case "digest":
             return send_digest(stack, report)
+        case "cost":
+            return show_cost(stack, report, options.since or DEFAULT_SINCE)
     return _run_on_tickets(options, stack, report)
 
 

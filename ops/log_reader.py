@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 # What a filter pattern takes literally, between a * at either end.
-_LITERAL = re.compile(r"\*?[A-Za-z0-9_:-]+\*?")
+_LITERAL = re.compile(r"\*?[A-Za-z0-9_: -]+\*?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 
 MAX_REASON = 500
 
-Command = Literal["replay", "recover", "dismiss", "rollback", "verify", "ticket", "trace", "sweep", "digest"]
+Command = Literal[
+    "replay", "recover", "dismiss", "rollback", "verify", "ticket", "trace", "cost", "sweep", "digest"
+]
 _COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -21,6 +23,7 @@ _UNSUPPORTED = {
     "recover": dict.fromkeys(("TICKET", "ERROR"), "leave it out; DRY_RUN=1 lists what would be recovered"),
     "dismiss": dict.fromkeys(("ERROR", "SINCE"), "set TICKET or MESSAGE"),
     **dict.fromkeys(("ticket", "trace"), dict.fromkeys(("ERROR", "SINCE", "MESSAGE"), "set TICKET")),
+    "cost": dict.fromkeys(("TICKET", "ERROR", "MESSAGE"), "it prices the whole stack; set SINCE"),
     "sweep": dict.fromkeys(("TICKET", "DRY_RUN"), "it sweeps all stuck tickets"),
     "digest": dict.fromkeys(("TICKET", "DRY_RUN"), "it mails all tickets that wait for the digest"),
 }

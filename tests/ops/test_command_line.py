@@ -22,7 +22,18 @@ OUTPUTS = (
 
 
 ACTING = "Acting on stack pipeline in account 123456789012, region us-east-1.\n"
-COMMANDS = ("replay", "recover", "dismiss", "rollback", "verify", "ticket", "trace", "sweep", "digest")
+COMMANDS = (
+    "replay",
+    "recover",
+    "dismiss",
+    "rollback",
+    "verify",
+    "ticket",
+    "trace",
+    "cost",
+    "sweep",
+    "digest",
+)
 
 
 def error_message(capsys: Any, *, output_before: str = "") -> str:
@@ -72,6 +83,7 @@ def error_message(capsys: Any, *, output_before: str = "") -> str:
         (["ticket"], {}, "Set the ticket to show: TICKET=<ticket id>."),
         (["trace"], {}, "Set the ticket to show: TICKET=<ticket id>."),
         (["trace"], {"TICKET": "t-1", "SINCE": "1d"}, "trace does not accept SINCE: set TICKET."),
+        (["cost"], {"TICKET": "t-1"}, "cost does not accept TICKET: it prices the whole stack; set SINCE."),
         (["sweep"], {"DRY_RUN": "1"}, "sweep does not accept DRY_RUN: it sweeps all stuck tickets."),
         (["digest"], {"TICKET": "t-1"}, "digest does not accept TICKET: it mails all tickets"),
     ],

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from local.processes import wait_for
 from tests.helpers.running_stack import PROJECT, RunningStack
 
@@ -391,6 +393,25 @@ def test_the_schedules_can_be_run_by_hand(stack: RunningStack) -> None:
     assert (digest.returncode, digest.stderr) == (0, "")
     assert re.fullmatch(r"Sent a digest of \d+ tickets?\.", digest.stdout.splitlines()[1])
     assert len(stack.mails()) == 1
+
+
+def test_the_cost_of_an_hour_is_priced_by_part(stack: RunningStack) -> None:
+    stack.outcome(stack.submit(SUBMISSION))
+
+    def priced() -> dict[str, str]:
+        done = ops(stack, "cost", SINCE="1h")
+        assert (done.returncode, done.stderr) == (0, "")
+        return {row[:20].strip(): row[20:] for row in done.stdout.splitlines()[3:-1]}
+
+    # The log is written a moment after the notification.
+    assert wait_for(lambda: "model" in priced(), 30)
+    rows = priced()
+    for part in ("model", "state machine", "functions", "state machine log", "functions log", "total"):
+        usd, per_ticket, per_million = map(float, rows[part].split()[:3])
+        assert usd > 0, rows
+        assert per_million == pytest.approx(per_ticket * 1e6, abs=0.1)
+    # The emulator does not measure it.
+    assert rows["table"].split() == [*"---", "CloudWatch", "has", "no", "values"]
 
 
 @contextmanager

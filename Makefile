@@ -49,6 +49,12 @@ dashboard: .venv-bench ## Draw the dashboard of the local stack: .local/dashboar
 ticket: .venv ## Show one ticket: state, failure, executions, last log lines (TICKET=)
 	@$(PY) -m ops ticket
 
+trace: .venv ## Show one ticket's whole story: executions, states, waits, durations, tokens, cost (TICKET=)
+	@$(PY) -m ops trace
+
+cost: .venv ## Price what the stack used, by part, per ticket and per million tickets (SINCE=1d)
+	@$(PY) -m ops cost
+
 replay: .venv ## Replay failed tickets (TICKET= SINCE=2h ERROR= DRY_RUN=1)
 	@$(PY) -m ops replay
 
@@ -187,6 +193,6 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket replay recover dismiss rollback sweep digest verify-aws \
-	deploy unit check integration test lint lint-code lint-template format openapi docs requirements clean storm chaos \
-	bench profile simulate fuzz test-sfn-local test-second-opinion
+.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket trace cost replay recover dismiss rollback sweep \
+	digest verify-aws deploy unit check integration test lint lint-code lint-template format openapi docs requirements \
+	clean storm chaos bench profile simulate fuzz test-sfn-local test-second-opinion

@@ -21,7 +21,13 @@ def deploy(settings: Settings, emulator: Emulator) -> dict[str, str]:
         StackError: the deployment failed.
     """
     emulator.client("s3").create_bucket(Bucket=_BUCKET)
-    parameters = {"Stage": STAGE, "AllowedOrigin": settings.web_url, **settings.parameters}
+    # The emulator does not have query definitions.
+    parameters = {
+        "Stage": STAGE,
+        "AllowedOrigin": settings.web_url,
+        "LogQueries": "none",
+        **settings.parameters,
+    }
     with build_lock(LOCK_SH):
         sam(
             settings,

@@ -1,4 +1,5 @@
-"""The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | sweep | digest`.
+"""The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | trace |
+cost | sweep | digest`.
 
 The first line of the output says on which stack the command acts.
 
@@ -16,6 +17,7 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.context import CommandContext
+from ops.cost import DEFAULT_SINCE, show_cost
 from ops.dismiss import DismissalRequest, dismiss
 from ops.options import Options, UsageError
 from ops.recover import recover
@@ -26,6 +28,7 @@ from ops.schedules import send_digest, sweep
 from ops.show_ticket import show_ticket
 from ops.stack import DeployedStack, deployed_stack, local_stack
 from ops.target import Target
+from ops.trace import trace
 from ops.verify.command import verify
 from support.domain.errors import PipelineError
 
@@ -56,6 +59,8 @@ def _run(options: Options, environment: Mapping[str, str]) -> int:
             return sweep(stack, report)
         case "digest":
             return send_digest(stack, report)
+        case "cost":
+            return show_cost(stack, report, options.since or DEFAULT_SINCE)
     return _run_on_tickets(options, stack, report)
 
 
@@ -69,6 +74,8 @@ def _run_on_tickets(options: Options, stack: DeployedStack, report: Report) -> i
         return recover(context, options.since or _RECOVER_SINCE)
     if options.command == "ticket":
         return show_ticket(context, options.ticket or "", stack.physical_id("FunctionsLogGroup"))
+    if options.command == "trace":
+        return trace(context, options.ticket or "", stack.physical_id("FunctionsLogGroup"))
     return replay(context, Selection(ticket_id=options.ticket, since=options.since, error=options.error))
 
 

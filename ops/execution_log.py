@@ -79,15 +79,15 @@ def execution_name(arn: str) -> str:
 
 
 def read_executions(
-    client: CloudWatchLogsClient, log_group: str, since: datetime
+    client: CloudWatchLogsClient, log_group: str, since: datetime, *, unmask: bool = False
 ) -> Iterator[LoggedExecution]:
     """The executions that started or ended since then. Keeps only those in memory whose end was not read yet.
 
-    Raises botocore's errors.
+    `unmask` reads data that the log masks, so that the inputs are complete. Raises botocore's errors.
     """
     running: dict[str, LoggedExecution] = {}
     # An earlier start, so that executions that ended just after `since` are complete.
-    for event in _read_events(client, log_group, since - _MAX_DURATION):
+    for event in _read_events(client, log_group, since - _MAX_DURATION, unmask=unmask):
         arn = event["execution_arn"]
         execution = running.setdefault(arn, LoggedExecution(arn))
         execution.apply(event)
@@ -98,10 +98,15 @@ def read_executions(
     yield from (one for one in running.values() if (one.started_at or one.ended_at or since) >= since)
 
 
-def _read_events(client: CloudWatchLogsClient, log_group: str, since: datetime) -> Iterator[dict[str, Any]]:
+def _read_events(
+    client: CloudWatchLogsClient, log_group: str, since: datetime, *, unmask: bool
+) -> Iterator[dict[str, Any]]:
     """The start and end events of executions, oldest first."""
     pages = client.get_paginator("filter_log_events").paginate(
-        logGroupName=log_group, startTime=round(since.timestamp() * 1000), filterPattern=_FILTER_PATTERN
+        logGroupName=log_group,
+        startTime=round(since.timestamp() * 1000),
+        filterPattern=_FILTER_PATTERN,
+        unmask=unmask,
     )
     for page in pages:
         for log_event in page["events"]:

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 
 MAX_REASON = 500
 
-Command = Literal["replay", "recover", "dismiss", "rollback", "verify", "ticket", "sweep", "digest"]
+Command = Literal[
+    "replay", "recover", "dismiss", "rollback", "verify", "ticket", "trace", "cost", "sweep", "digest"
+]
 _COMMANDS: tuple[Command, ...] = get_args(Command)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -20,7 +22,8 @@ _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true":
 _UNSUPPORTED = {
     "recover": dict.fromkeys(("TICKET", "ERROR"), "leave it out; DRY_RUN=1 lists what would be recovered"),
     "dismiss": dict.fromkeys(("ERROR", "SINCE"), "set TICKET or MESSAGE"),
-    "ticket": dict.fromkeys(("ERROR", "SINCE", "MESSAGE"), "set TICKET"),
+    **dict.fromkeys(("ticket", "trace"), dict.fromkeys(("ERROR", "SINCE", "MESSAGE"), "set TICKET")),
+    "cost": dict.fromkeys(("TICKET", "ERROR", "MESSAGE"), "it prices the whole stack; set SINCE"),
     "sweep": dict.fromkeys(("TICKET", "DRY_RUN"), "it sweeps all stuck tickets"),
     "digest": dict.fromkeys(("TICKET", "DRY_RUN"), "it mails all tickets that wait for the digest"),
 }
@@ -87,7 +90,7 @@ def _reject_unsupported(command: Command, values: Mapping[str, str]) -> None:
             raise UsageError(f"{command} does not accept {name}: {advice}.")
     if command == "dismiss" and ("TICKET" in values) == ("MESSAGE" in values):
         raise UsageError("Set what to dismiss: either TICKET=<ticket id> or MESSAGE=<message id>.")
-    if command == "ticket" and "TICKET" not in values:
+    if command in ("ticket", "trace") and "TICKET" not in values:
         raise UsageError("Set the ticket to show: TICKET=<ticket id>.")
     if "PROFILE" in values and "STACK" not in values:
         raise UsageError("PROFILE requires STACK, the name of a deployed stack.")

@@ -47,7 +47,8 @@ def recover(context: CommandContext, since: timedelta) -> int:
 
 def _read_log(target: Target, since: timedelta, now: datetime) -> LogSummary:
     log = LogSummary(now)
-    for execution in read_executions(target.logs, target.log_group, now - since):
+    events = read_executions(target.logs, target.log_group, now - since, unmask=target.is_log_masked)
+    for execution in events:
         log.add(execution)
     return log
 

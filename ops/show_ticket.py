@@ -5,21 +5,25 @@ It shows nothing that a customer wrote.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from ops.context import CommandContext
 from ops.execution_log import execution_name
+from ops.execution_states import EnteredState, read_states
 from ops.failed_tickets import FailedTicket, read_messages
 from ops.failure_cause import readable_cause
 from ops.formatting import count, sanitize, short_duration
+from ops.log_reader import TimeWindow, read_lines
 from ops.options import UsageError
 from ops.report import Report
 from ops.target import Target
-from ops.ticket_log import EnteredState, TimeWindow, read_lines, read_states
+from ops.ticket_log import format_lines
 from support.domain.errors import InvalidTicket
 from support.domain.ticket import Ticket, timestamp
 
+MAX_LINES = 20
 # An execution takes five minutes at most.
 _BEFORE = timedelta(minutes=6)
 _AFTER = timedelta(minutes=1)
@@ -33,29 +37,40 @@ def show_ticket(context: CommandContext, ticket_id: str, functions_log_group: st
         PipelineError, ClientError, BotoCoreError: a call to AWS failed.
     """
     target, report = context.target, context.report
-    try:
-        found = _find(target, ticket_id)
-    except InvalidTicket as error:
-        report.line(f"Ticket {sanitize(ticket_id)} is unreadable (TicketUnreadable in the runbook): {error}")
+    found = find_ticket(context, ticket_id)
+    if found is None:
         return 1
-    for line in _summary(found):
+    for line in summary(found):
         report.line(line)
     window = _window(found)
     if execution := _last_execution(found):
         states = read_states(target.logs, target.log_group, execution, window)
         _section(report, f"States of execution {sanitize(execution_name(execution))}", map(_line, states))
-    lines = read_lines(target.logs, functions_log_group, ticket_id, window)
-    _section(report, f"Log of the functions until {timestamp(window.end)}", lines)
+    lines = read_lines(target.logs, functions_log_group, "ticketId", ticket_id, window)
+    _section(
+        report, f"Log of the functions until {timestamp(window.end)}", format_lines(deque(lines, MAX_LINES))
+    )
     return 0
 
 
-def _find(target: Target, ticket_id: str) -> Ticket | FailedTicket:
+def find_ticket(context: CommandContext, ticket_id: str) -> Ticket | FailedTicket | None:
     """The stored ticket; a FailedTicket if it has failed, or if only the failed-tickets queue contains it.
+
+    Reports an unreadable ticket and returns None.
 
     Raises:
         UsageError: neither table nor queue contains the ticket.
-        InvalidTicket: the ticket is unreadable.
+        PipelineError, ClientError, BotoCoreError: a call to AWS failed.
     """
+    try:
+        return _find(context.target, ticket_id)
+    except InvalidTicket as error:
+        name = sanitize(ticket_id)
+        context.report.line(f"Ticket {name} is unreadable (TicketUnreadable in the runbook): {error}")
+        return None
+
+
+def _find(target: Target, ticket_id: str) -> Ticket | FailedTicket:
     if stored := target.table.get(ticket_id):
         return FailedTicket.from_stored(stored) if stored.needs_replay else stored
     with target.failed_tickets_queue.receive_all() as messages:
@@ -69,7 +84,8 @@ def _find(target: Target, ticket_id: str) -> Ticket | FailedTicket:
     )
 
 
-def _summary(found: Ticket | FailedTicket) -> Iterator[str]:
+def summary(found: Ticket | FailedTicket) -> Iterator[str]:
+    """The ticket's status, progress, history and failure, in lines."""
     stored = found.stored if isinstance(found, FailedTicket) else found
     name = f"Ticket {sanitize(found.ticket_id)}"
     if stored:
@@ -115,7 +131,7 @@ def _window(found: Ticket | FailedTicket) -> TimeWindow:
 
 
 def _line(state: EnteredState) -> str:
-    failures = f"  {state.error}, {count(state.failures, 'failed attempt')}" if state.failures else ""
+    failures = f"  {state.errors[-1]}, {count(len(state.errors), 'failed attempt')}" if state.errors else ""
     return f"{timestamp(state.entered_at)}  {state.name}{failures}"
 
 

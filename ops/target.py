@@ -35,6 +35,7 @@ class Target:
     log_group: str
     operations_log_group: str
     ticket_retention_days: int
+    is_log_masked: bool = False
     long_poll_seconds: int = 1
 
     @classmethod
@@ -52,6 +53,7 @@ class Target:
             priority_waiting_room_url=stack.output("PriorityWaitingRoomQueueUrl"),
             log_group=stack.output("StateMachineLogGroup"),
             operations_log_group=stack.output("OperationsLogGroup"),
+            is_log_masked=stack.parameters.get("LogMasking") == "mask",
             ticket_retention_days=int(stack.parameters.get("TicketRetentionDays", "0")),
             dynamodb=stack.client("dynamodb"),
             sqs=stack.client("sqs"),

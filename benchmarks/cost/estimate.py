@@ -1,15 +1,14 @@
-"""The cost of a million tickets by part, with the list prices of prices.toml."""
+"""The cost of a million tickets by part, with the list prices of infra/prices.toml."""
 
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmarks.cost.architectures import Architecture, compared
 from benchmarks.cost.quantities import ASSUMPTIONS, Call, Quantities
 from benchmarks.results import Measurements
+from infra.prices import PRICES
 
-PRICES: dict[str, Any] = tomllib.loads(Path(__file__).with_name("prices.toml").read_text())
+_MODEL = PRICES["models"]["amazon.nova-lite-v1"]
 _MILLION = 1_000_000
 _MAIL_MEMORY_MB = 512
 _GB = 1_000_000_000
@@ -40,8 +39,7 @@ def express_parts(quantities: Quantities) -> dict[str, float]:
 def _parts(architecture: Architecture) -> dict[str, float]:
     used = architecture.quantities
     parts = {
-        "model": used.input_tokens * PRICES["model"]["input_token"]
-        + used.output_tokens * PRICES["model"]["output_token"],
+        "model": used.input_tokens * _MODEL["input_token"] + used.output_tokens * _MODEL["output_token"],
         "stateMachine": _state_machine(architecture),
         "stateMachineLog": _log(used.state_machine_log_bytes),
         "lambda": sum(map(_call, used.calls)),

@@ -30,6 +30,9 @@ _RUNTIME = {
 }
 # The values that the template's variables have in a deployment with the default parameters.
 _VARIABLES = {
+    "STAGE_NAME": "dev",
+    "TOKEN_PRICES": "0.06,0.24",
+    "FALLBACK_TOKEN_PRICES": "0.06,0.24",
     "ALLOWED_ORIGIN": "https://support.example.com",
     "DIGEST_QUEUE_URL": f"{_QUEUE}/digest",
     "FAILED_TICKETS_QUEUE_URL": f"{_QUEUE}/failed-tickets",

@@ -24,6 +24,7 @@ from local.settings import PROJECT
 from support.aws.model import Guardrail, TriageModel
 from support.domain.prompt import ticket_block
 from support.domain.ticket import Ticket
+from support.domain.token_prices import TokenPrices
 
 # Characters per token.
 _INSTRUCTIONS, _PROSE, _JSON = 4.4, 4.8, 3.2
@@ -61,7 +62,8 @@ def _output(answer: Mapping[str, Any]) -> float:
 def _request(ticket: str) -> Mapping[str, Any]:
     """The request that the pipeline sends to Converse."""
     client = _Recorder()
-    model = TriageModel(cast(Any, client), "amazon.nova-lite-v1:0", Guardrail(id="", version=""))
+    no_guardrail, no_prices = Guardrail(id="", version=""), TokenPrices(0, 0)
+    model = TriageModel(cast(Any, client), "amazon.nova-lite-v1:0", no_guardrail, no_prices)
     model.ask(ticket)
     return client.request
 

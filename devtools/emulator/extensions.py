@@ -18,6 +18,7 @@ from devtools.emulator import (
     identifiers,
     index_queries,
     log_filter,
+    log_metrics,
     log_queries,
     log_redaction,
     mock_integration,
@@ -78,6 +79,7 @@ def install() -> None:
     cloudformation.install()
     index_queries.install()
     log_filter.install()
+    log_metrics.install()
     log_queries.install()
     log_redaction.install()
     queue_metrics.install()

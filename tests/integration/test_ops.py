@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from local.processes import wait_for
 from tests.helpers.running_stack import PROJECT, RunningStack
 
@@ -260,6 +262,34 @@ def test_a_replayed_ticket_waits_while_the_model_throttles_and_continues_automat
     assert notified(stack, ticket_id)["status"] == "PROCESSED"
     assert len(stack.notifications()) == 1
     assert stack.failures() == []
+    expect_story(stack, ticket_id)
+
+
+def expect_story(stack: RunningStack, ticket_id: str) -> None:
+    """Trace a ticket that failed, was replayed, was deferred, and was then processed."""
+    # The log is written a moment after the notification.
+    assert wait_for(lambda: ": notified after " in ops(stack, "trace", TICKET=ticket_id).stdout, 30)
+    done = ops(stack, "trace", TICKET=ticket_id)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    failed, replayed, *_, last = re.findall(r"^Execution (.*)$", done.stdout, re.MULTILINE)
+    assert re.fullmatch(rf"{ticket_id}: failed after [\d.]+ s", failed)
+    assert re.fullmatch(
+        rf"{ticket_id}-r\w{{8}}, replayed [\d.]+ s after the one before: deferred after [\d.]+ s", replayed
+    )
+    assert re.fullmatch(
+        rf"{ticket_id}-r\w{{8}}, from the waiting room [\d.]+ s after .*: notified after [\d.]+ s", last
+    )
+    for expected in (
+        r"  [\d.]+ s  Classify Ticket  3 failed attempts of 3: 3 ModelThrottled; waited [\d.]+ s\n",
+        r"\n  model: amazon.nova-lite-v1:0, [\d.]+ s, [\d,]+ input and \d+ output tokens, 0\.000\d+ USD\n",
+        r"\n  traces: 1-[0-9a-f]{8}-[0-9a-f]{24}",
+        r"\n  .*  ResumeFunction  INFO  ticket resumed\n",
+        r"\nReceived .*, processed after [\d.]+ s, notified after [\d.]+ s\.\n",
+        r"\n\d+ executions, [\d.]+ s in all; [\d,]+ input and \d+ output tokens, 0\.000\d+ USD\.\n",
+    ):
+        assert re.search(expected, done.stdout), done.stdout
+    assert SUBMISSION["content"] not in done.stdout
 
 
 def test_a_message_that_sqs_moved_from_the_waiting_room_is_replayed(stack: RunningStack) -> None:
@@ -363,6 +393,25 @@ def test_the_schedules_can_be_run_by_hand(stack: RunningStack) -> None:
     assert (digest.returncode, digest.stderr) == (0, "")
     assert re.fullmatch(r"Sent a digest of \d+ tickets?\.", digest.stdout.splitlines()[1])
     assert len(stack.mails()) == 1
+
+
+def test_the_cost_of_an_hour_is_priced_by_part(stack: RunningStack) -> None:
+    stack.outcome(stack.submit(SUBMISSION))
+
+    def priced() -> dict[str, str]:
+        done = ops(stack, "cost", SINCE="1h")
+        assert (done.returncode, done.stderr) == (0, "")
+        return {row[:20].strip(): row[20:] for row in done.stdout.splitlines()[3:-1]}
+
+    # The log is written a moment after the notification.
+    assert wait_for(lambda: "model" in priced(), 30)
+    rows = priced()
+    for part in ("model", "state machine", "functions", "state machine log", "functions log", "total"):
+        usd, per_ticket, per_million = map(float, rows[part].split()[:3])
+        assert usd > 0, rows
+        assert per_million == pytest.approx(per_ticket * 1e6, abs=0.1)
+    # The emulator does not measure it.
+    assert rows["table"].split() == [*"---", "CloudWatch", "has", "no", "values"]
 
 
 @contextmanager

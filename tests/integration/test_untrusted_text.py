@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,8 @@ PROMPT = (PROJECT / "functions" / "support" / "domain" / "prompt.txt").read_text
 
 # Every ticket contains it, and so do many answers of the obedient model.
 MARKER = "okapi"
+# The name of a ticket that is processed.
+PROCESSED = "the highest urgency"
 
 ENUMS = {
     "urgency": {"LOW", "MEDIUM", "HIGH", "CRITICAL"},
@@ -64,11 +66,50 @@ class Outcomes:
         assert wait_for(lambda: all(ticket_id in output.read_text() for ticket_id in self.ids.values()), 10)
         self.output = output.read_text()
         self.log = (stack.folder / "functions.log").read_text(errors="replace")
+        _write_after_processing(stack, self.tickets[PROCESSED])
+        self.logs = _logs(stack)
+        self.commands = _commands(stack, self.ids)
         self.customer_id = _subject(stack.token())
 
     def notification(self, name: str) -> dict[str, Any] | None:
         """The notification of the ticket: subject, message and attributes; None if there is none."""
         return self.notifications.get(self.ids[name])
+
+
+def _write_after_processing(stack: RunningStack, ticket: dict[str, Any]) -> None:
+    """Plant the marker in the other texts that people write: a reply, a comment, and invalid requests."""
+    agent = {"Authorization": f"Bearer {stack.token('agent-token')}"}
+    customer = {"Authorization": f"Bearer {stack.token()}"}
+    path = f"/tickets/{ticket['ticketId']}"
+    reply = {"version": ticket["version"], "text": f"Dear {MARKER}"}
+    assert stack.http.post(f"{path}/reply", json=reply, headers=agent).status_code == 200
+    comment = {"rating": 5, "comment": f"Thank you, {MARKER}"}
+    assert stack.http.post(f"{path}/feedback", json=comment, headers=customer).status_code == 201
+    invalid = {"rating": MARKER, MARKER: MARKER}
+    assert stack.http.post(f"{path}/feedback", json=invalid, headers=customer).status_code == 400
+    assert stack.http.get("/tickets", params={"status": MARKER}, headers=agent).status_code == 400
+
+
+def _logs(stack: RunningStack) -> dict[str, str]:
+    """Every log of the stack: the log groups, except the state machine's, and the files."""
+    client = stack.stack.client("logs")
+    groups = [group["logGroupName"] for group in client.describe_log_groups()["logGroups"]]
+    pages = client.get_paginator("filter_log_events")
+    return {
+        name: "\n".join(
+            event["message"] for page in pages.paginate(logGroupName=name) for event in page["events"]
+        )
+        for name in groups
+        if "/vendedlogs/states/" not in name
+    } | {path.name: path.read_text(errors="replace") for path in stack.folder.glob("*.log")}
+
+
+def _commands(stack: RunningStack, ids: Mapping[str, str]) -> str:
+    """What the operators' commands print about a ticket that was processed, and about one that failed."""
+    failed = next(name for name, one in INJECTION_NAMED.items() if one["expect"] == "invalid")
+    commands = [(command, ids[name]) for command in ("ticket", "trace") for name in (PROCESSED, failed)]
+    done = [stack.command("ops", command, TICKET=ticket_id) for command, ticket_id in commands]
+    return "".join(one.stdout + one.stderr for one in done)
 
 
 def _subject(token: str) -> str:
@@ -186,6 +227,15 @@ def test_the_functions_log_and_the_output_of_the_stack_quote_no_ticket_and_no_mo
         assert not [
             name for name, i in INJECTION_NAMED.items() if len(i["obeyed"]) > 14 and i["obeyed"] in text
         ]
+
+
+def test_no_log_and_no_command_quotes_what_people_wrote(outcomes: Outcomes) -> None:
+    assert {"emulator.log", "functions.log", "web-server.log", "model.log"} <= set(outcomes.logs)
+    assert any(name.startswith("/aws/lambda/") for name in outcomes.logs)
+    assert any(name.startswith("/aws/apigateway/") for name in outcomes.logs)
+    assert not [name for name, text in outcomes.logs.items() if MARKER in text.lower()]
+    assert "\nExecution " in outcomes.commands
+    assert MARKER not in outcomes.commands.lower()
 
 
 def test_failure_messages_quote_no_ticket_and_no_model(outcomes: Outcomes) -> None:

@@ -25,6 +25,7 @@ ANALYSIS: Analysis = json.loads((EVENTS / "update" / "analysis.json").read_text(
 ACCOUNT = "arn:aws:states:us-east-1:123456789012:express:pipeline"
 LOG_GROUP = "/aws/vendedlogs/states/pipeline"
 OPERATIONS_LOG_GROUP = "operations"
+FUNCTIONS = "functions"
 
 type ContextFactory = Callable[..., CommandContext]
 
@@ -198,6 +199,38 @@ def execution_of(execution: str, *, after: str | None = None) -> Execution:
     return Execution(name=execution, arn=arn_of(execution), entered_at=timestamp(ago()), predecessor=after)
 
 
+class Logs:
+    """Writes the log groups of the state machine and of the functions, in AWS's formats."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        client.create_log_group(logGroupName=FUNCTIONS)
+        for group in (LOG_GROUP, FUNCTIONS):
+            client.create_log_stream(logGroupName=group, logStreamName="s")
+        self._ids = iter(range(1, 1000))
+
+    def event(self, execution: str, event_type: str, *, at: datetime | None = None, **details: Any) -> None:
+        """Log an event of an execution."""
+        moment = at or ago(minutes=1)
+        event = {
+            "id": str(next(self._ids)),
+            "type": event_type,
+            "details": details,
+            "event_timestamp": str(round(moment.timestamp() * 1000)),
+            "execution_arn": arn_of(execution),
+        }
+        self._put(LOG_GROUP, event, moment)
+
+    def line(self, message: str, **fields: Any) -> None:
+        """Log a line of a function about a ticket."""
+        line = {"level": "WARNING", "message": message, "ticketId": "t-1", "timestamp": "12:00:00"}
+        self._put(FUNCTIONS, line | {"function_name": "dev-ClassifyFunction-AbC1"} | fields, ago(minutes=1))
+
+    def _put(self, group: str, line: Any, moment: datetime) -> None:
+        event = {"timestamp": round(moment.timestamp() * 1000), "message": json.dumps(line)}
+        self._client.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event])
+
+
 class MovingSqs:
     """An SQS client that can move messages, unlike moto's, or rejects the move, like the emulator's."""
 
@@ -256,6 +289,11 @@ def target(sqs: Any) -> Target:
 @pytest.fixture
 def pipeline(target: Target) -> Pipeline:
     return Pipeline(target)
+
+
+@pytest.fixture
+def logs(pipeline: Pipeline) -> Logs:
+    return Logs(pipeline.target.logs)
 
 
 @pytest.fixture

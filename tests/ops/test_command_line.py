@@ -22,7 +22,18 @@ OUTPUTS = (
 
 
 ACTING = "Acting on stack pipeline in account 123456789012, region us-east-1.\n"
-COMMANDS = ("replay", "recover", "dismiss", "rollback", "verify", "ticket", "sweep", "digest")
+COMMANDS = (
+    "replay",
+    "recover",
+    "dismiss",
+    "rollback",
+    "verify",
+    "ticket",
+    "trace",
+    "cost",
+    "sweep",
+    "digest",
+)
 
 
 def error_message(capsys: Any, *, output_before: str = "") -> str:
@@ -70,6 +81,9 @@ def error_message(capsys: Any, *, output_before: str = "") -> str:
         (["rollback"], {"PROFILE": "prod"}, "PROFILE requires STACK, the name of a deployed stack."),
         (["verify"], {"DEADLINE": "0"}, "to 99999, not 0."),
         (["ticket"], {}, "Set the ticket to show: TICKET=<ticket id>."),
+        (["trace"], {}, "Set the ticket to show: TICKET=<ticket id>."),
+        (["trace"], {"TICKET": "t-1", "SINCE": "1d"}, "trace does not accept SINCE: set TICKET."),
+        (["cost"], {"TICKET": "t-1"}, "cost does not accept TICKET: it prices the whole stack; set SINCE."),
         (["sweep"], {"DRY_RUN": "1"}, "sweep does not accept DRY_RUN: it sweeps all stuck tickets."),
         (["digest"], {"TICKET": "t-1"}, "digest does not accept TICKET: it mails all tickets"),
     ],
@@ -84,7 +98,7 @@ def test_an_invalid_command_exits_with_2_and_one_line(
 
 def options(command: str) -> dict[str, str]:
     """The options that the command requires."""
-    ticket = {"TICKET": "t-1"} if command in ("ticket", "dismiss") else {}
+    ticket = {"TICKET": "t-1"} if command in ("ticket", "trace", "dismiss") else {}
     return ticket | ({"REASON": "answered"} if command == "dismiss" else {})
 
 

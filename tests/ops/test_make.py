@@ -46,8 +46,8 @@ def dead_stack(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command",
     [
-        *("replay", "recover", "rollback", "verify-aws", "sweep", "digest"),
-        *("ticket TICKET=t", "dismiss TICKET=t REASON=r"),
+        *("replay", "recover", "rollback", "verify-aws", "sweep", "digest", "cost"),
+        *("ticket TICKET=t", "trace TICKET=t", "dismiss TICKET=t REASON=r"),
     ],
 )
 def test_without_a_stack_make_prints_one_sentence_and_the_commands_exit_code(

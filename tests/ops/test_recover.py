@@ -1,6 +1,7 @@
 """Recover: tickets that are only in the log are replayed once; all others are skipped."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -475,3 +476,19 @@ def test_only_start_and_end_events_are_requested_and_empty_pages_are_skipped() -
     assert len(found) == 3
     assert all(one.is_processed for one in found)
     assert [arguments["filterPattern"] for arguments in requests] == ['{ $.type = "Execution*" }']
+
+
+@pytest.mark.parametrize("is_masked", [True, False])
+def test_the_log_is_read_unmasked_only_if_it_is_masked(
+    context: ContextFactory, pipeline: Pipeline, *, is_masked: bool
+) -> None:
+    target = replace(pipeline.target, is_log_masked=is_masked)
+    requests: list[dict[str, Any]] = []
+    target.logs.meta.events.register(
+        "provide-client-params.cloudwatch-logs.FilterLogEvents",
+        lambda params, **_: requests.append(dict(params)),
+    )
+
+    recover(context(target=target), timedelta(hours=1))
+
+    assert [request["unmask"] for request in requests] == [is_masked]

@@ -1,52 +1,14 @@
 """Ticket: an operator sees why a ticket failed, where, and what the functions logged about it."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from ops.failure_cause import readable_cause
 from ops.options import UsageError
-from ops.show_ticket import show_ticket
-from ops.ticket_log import MAX_LINES
-from tests.ops.conftest import LOG_GROUP, ContextFactory, Pipeline, ago, arn_of
-
-FUNCTIONS = "functions"
-
-
-class Logs:
-    """Writes the log groups of the state machine and of the functions, in AWS's formats."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        client.create_log_group(logGroupName=FUNCTIONS)
-        for group in (LOG_GROUP, FUNCTIONS):
-            client.create_log_stream(logGroupName=group, logStreamName="s")
-        self._ids = iter(range(1, 1000))
-
-    def event(self, execution: str, event_type: str, **details: Any) -> None:
-        event = {
-            "id": str(next(self._ids)),
-            "type": event_type,
-            "details": details,
-            "event_timestamp": str(round(ago(minutes=1).timestamp() * 1000)),
-            "execution_arn": arn_of(execution),
-        }
-        self._put(LOG_GROUP, event, ago(minutes=1))
-
-    def line(self, message: str, **fields: Any) -> None:
-        line = {"level": "WARNING", "message": message, "ticketId": "t-1", "timestamp": "12:00:00"}
-        self._put(FUNCTIONS, line | {"function_name": "dev-ClassifyFunction-AbC1"} | fields, ago(minutes=1))
-
-    def _put(self, group: str, line: Any, moment: datetime) -> None:
-        event = {"timestamp": round(moment.timestamp() * 1000), "message": json.dumps(line)}
-        self._client.put_log_events(logGroupName=group, logStreamName="s", logEvents=[event])
-
-
-@pytest.fixture
-def logs(pipeline: Pipeline) -> Logs:
-    return Logs(pipeline.target.logs)
+from ops.show_ticket import MAX_LINES, show_ticket
+from tests.ops.conftest import FUNCTIONS, ContextFactory, Logs, Pipeline
 
 
 def test_a_failed_ticket_is_shown_with_its_cause_its_states_and_its_log(

@@ -176,6 +176,8 @@ def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
     assert [line["ticketId"] for line in lines] == [ticket_id] * 6 + [own_id, ticket_id]
     for line in lines:
         assert line["execution"] == "manual"
+        assert line["durationMs"] >= 0
+        assert "cold_start" in line
         assert line["xray_trace_id"] == "1-00000000-000000000000000000000001"
     for text in (
         "charged twice",
@@ -186,6 +188,31 @@ def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
         "We are sorry",
     ):
         assert text not in output
+
+
+def test_the_line_of_a_classified_ticket_has_the_model_and_its_tokens(
+    stored: None, model: Model, log: io.StringIO
+) -> None:
+    result = run("classify/billing")["ticket"]["analysis"]["model"]
+
+    assert json.loads(log.getvalue().splitlines()[-1])["modelCall"] == result
+
+
+def test_a_defect_is_logged_with_its_ticket_and_without_its_message(
+    stored: None, model: Model, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise KeyError("I was charged twice.")
+
+    monkeypatch.setattr("support.domain.analysis.complete", crash)
+
+    with pytest.raises(KeyError):
+        run("classify/billing")
+
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["message"], line["error"]) == ("task crashed", "KeyError")
+    assert line["ticketId"] == event("store/billing")["submission"]["ticketId"]
+    assert "charged twice" not in log.getvalue()
 
 
 def test_only_a_temporary_error_is_logged_as_one_that_is_retried(

@@ -2,12 +2,17 @@
 
 import json
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from devtools.emulator.tests.harness import Emulator, unique
+from infra.assemble import read_template
+
+PROJECT = Path(__file__).parents[3]
 
 LINES: list[Any] = [
     {"message": "ticket stored", "ticketId": "a", "error": "None"},
@@ -50,6 +55,19 @@ def test_a_filter_selects_lines_by_a_field_of_their_json(emulator: Emulator, gro
 def test_two_filters_select_what_both_select(emulator: Emulator, group: str) -> None:
     text = 'fields ticketId | filter ticketId = "a" | filter message = "ticket classified" | limit 5'
     assert query(emulator, group, text) == [{"ticketId": "a"}]
+
+
+def test_the_emulator_answers_the_saved_queries_of_one_ticket_and_one_trace(
+    emulator: Emulator, group: str
+) -> None:
+    part = read_template(PROJECT / "infra" / "parts" / "log-queries.yaml")["Resources"]
+    answered = set()
+    for name, definition in part.items():
+        with suppress(ClientError):
+            query(emulator, group, definition["Properties"]["QueryString"])
+            answered.add(name)
+
+    assert answered == {"OneTicketQuery", "OneTraceQuery"}
 
 
 @pytest.mark.parametrize(

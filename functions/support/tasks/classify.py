@@ -58,7 +58,12 @@ def handler(event: Mapping[str, Any], _context: LambdaContext) -> dict[str, Any]
         model=_model_call(answer),
         now=datetime.now(UTC),
     )
-    logger.info("ticket classified", urgency=result["urgency"], category=result["category"])
+    logger.info(
+        "ticket classified",
+        urgency=result["urgency"],
+        category=result["category"],
+        modelCall=result["model"],
+    )
     return {"ticket": {**event["ticket"], "analysis": result}}
 
 

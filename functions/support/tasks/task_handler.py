@@ -1,4 +1,8 @@
-"""The decorator of the task handlers: labels their log lines, logs their errors and counts their outcomes."""
+"""The decorator of the task handlers: labels their log lines, logs their errors and counts their outcomes.
+
+Each call of a task logs one line at its end: `message` and `error` are its outcome, `durationMs` is the time
+that it took.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -6,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from support.aws.telemetry import logger, record
+from support.aws.telemetry import logger, record, stopwatch
 from support.domain.errors import PipelineError, TransientError
 from support.domain.metrics import TASK_FAILED, TASK_SUCCEEDED, UNEXPECTED
 
@@ -17,7 +21,7 @@ type TaskHandler = Callable[[Mapping[str, Any], LambdaContext], dict[str, Any]]
 
 
 def task_handler(step: str, **other_steps: str) -> Callable[[TaskHandler], TaskHandler]:
-    """Label every log line with ticket and execution; log errors and count outcomes; raise errors again.
+    """Label log lines with ticket, execution and duration; log errors, count outcomes; raise errors again.
 
     The event is `{"execution": str, "submission" | "ticket": {"ticketId": str, …}, …}`. Outcomes
     count for the state `step`, or for the one of `other_steps` whose name is a field of the event.
@@ -27,6 +31,7 @@ def task_handler(step: str, **other_steps: str) -> Callable[[TaskHandler], TaskH
         @logger.inject_lambda_context(clear_state=True)
         @wraps(handler)
         def observed(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+            stopwatch.start()
             subject = event.get("ticket") or event.get("submission") or {}
             logger.append_keys(ticketId=subject.get("ticketId"), execution=event.get("execution"))
             name = next((other_steps[field] for field in other_steps if field in event), step)
@@ -44,8 +49,10 @@ def task_handler(step: str, **other_steps: str) -> Callable[[TaskHandler], TaskH
 
 
 def _observe(error: Exception) -> str:
-    """Log an error of the pipeline, and return the metric's value for it; Lambda logs unexpected errors."""
+    """Log an error, and return the metric's value for it."""
     if not isinstance(error, PipelineError):
+        # Only the name: the message of a defect may quote the ticket.
+        logger.error("task crashed", error=type(error).__name__)
         return UNEXPECTED
     # The state machine decides whether attempts are left; the outcome is logged as the ticket's.
     message = FAILED_FOR_NOW if isinstance(error, TransientError) else "task failed"

@@ -13,8 +13,8 @@ from ops.verify.check_result import DEPLOY_ADVICE, CheckResult, failed, ok, ok_u
 from ops.verify.context import CheckContext
 
 _MAIL_GUIDE = "see docs/configuration.md, Who gets mail."
-# Alarms that may be on although nothing is wrong: the first three some minutes after another run of the check,
-# which made an execution fail, and the last for up to an hour after somebody confirmed a subscription.
+# Alarms that may be on although nothing is wrong: the first three some minutes after another run of the
+# check, which made an execution fail, and the last for up to an hour after somebody confirmed a subscription.
 _EXPECTED_ALARMS = (
     "TicketsFailedAlarm",
     "FailedTicketsWaitingAlarm",

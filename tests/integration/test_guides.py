@@ -24,6 +24,7 @@ ELSEWHERE = {
     "make run": "the stack runs already",
     "make check": "it would run the tests within the tests",
     "make bench": "it takes a quarter of an hour",
+    "make simulate": "it needs the figures of make bench, and takes minutes",
     "make deploy": "needs an AWS account",
     "USERNAME=$AGENT": "needs an agent's password; test_ops.py types it",
     "make rollback": "needs an earlier deployment; test_rollback.py types it",

@@ -17,17 +17,16 @@ The estimates are good to about 10 %. AWS's own figures are the metrics InputTok
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from benchmarks.results import Measurements
 from local.settings import PROJECT
-from support.aws.model import Guardrail, TriageModel
-from support.domain.prompt import ticket_block
+from support.domain.analysis_schema import TOOL_SCHEMA
+from support.domain.prompt import INSTRUCTIONS, ticket_block
 from support.domain.ticket import Ticket
-from support.domain.token_prices import TokenPrices
 
 # Characters per token.
-_INSTRUCTIONS, _PROSE, _JSON = 4.4, 4.8, 3.2
+_TEXT, _PROSE, _JSON = 4.4, 4.8, 3.2
 _TOOL_USE_INSTRUCTIONS = 335
 _TOOL_CALL = 10
 _ANSWER = Path(__file__).with_name("answer.json")
@@ -43,11 +42,10 @@ def measure() -> Measurements:
     """
     event = json.loads((PROJECT / "events" / "classify" / "billing.json").read_text())
     ticket = ticket_block(Ticket.from_document(event["ticket"]))
-    request = _request(ticket)
-    instructions = "".join(block["text"] for block in request["system"])
-    (tool,) = request["toolConfig"]["tools"]
+    # As in the request to Converse.
+    tool = {"name": "record_analysis", "inputSchema": {"json": TOOL_SCHEMA}}
     return {
-        "tokens.input": [len(instructions) / _INSTRUCTIONS + len(json.dumps(tool["toolSpec"])) / _JSON],
+        "tokens.input": [len(INSTRUCTIONS) / _TEXT + len(json.dumps(tool)) / _JSON],
         "tokens.toolUse": [_TOOL_USE_INSTRUCTIONS],
         "tokens.ticket": [len(ticket) / _PROSE],
         "tokens.output": [_output(json.loads(_ANSWER.read_text()))],
@@ -57,28 +55,3 @@ def measure() -> Measurements:
 def _output(answer: Mapping[str, Any]) -> float:
     prose = len(answer["summary"]) + len(answer["response"])
     return _TOOL_CALL + prose / _PROSE + (len(json.dumps(answer)) - prose) / _JSON
-
-
-def _request(ticket: str) -> Mapping[str, Any]:
-    """The request that the pipeline sends to Converse."""
-    client = _Recorder()
-    no_guardrail, no_prices = Guardrail(id="", version=""), TokenPrices(0, 0)
-    model = TriageModel(cast(Any, client), "amazon.nova-lite-v1:0", no_guardrail, no_prices)
-    model.ask(ticket)
-    return client.request
-
-
-class _Recorder:
-    """A client that records the request and returns a valid answer."""
-
-    request: Mapping[str, Any]
-
-    def converse(self, **request: Any) -> Mapping[str, Any]:
-        self.request = request
-        call = {"name": "record_analysis", "input": json.loads(_ANSWER.read_text())}
-        return {
-            "output": {"message": {"content": [{"toolUse": call}]}},
-            "stopReason": "tool_use",
-            "usage": {"inputTokens": 0, "outputTokens": 0},
-            "metrics": {"latencyMs": 0},
-        }

@@ -42,10 +42,10 @@ def mock(**operation: Any) -> dict[str, Any]:
     }
 
 
-def resources(group: str, log_format: str) -> dict[str, Any]:
+def resources(group: str, log_format: str, name: str = "logged") -> dict[str, Any]:
     body = {
         "openapi": "3.0.1",
-        "info": {"title": "logged", "version": "1"},
+        "info": {"title": name, "version": "1"},
         "paths": {
             "/items/{id}": {"get": mock()},
             "/signed": {"get": mock(security=[{"signature": []}])},
@@ -65,7 +65,7 @@ def resources(group: str, log_format: str) -> dict[str, Any]:
     destination = f"arn:aws:logs:{REGION}:000000000000:log-group:{group}"
     return {
         "Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group}},
-        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "logged", "Body": body}},
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": name, "Body": body}},
         "Deployment": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": api}},
         "Stage": {
             "Type": "AWS::ApiGateway::Stage",

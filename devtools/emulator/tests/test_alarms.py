@@ -227,7 +227,8 @@ def test_an_expression_that_is_not_supported_makes_the_deployment_fail(emulator:
 
 def test_the_average_of_an_apis_errors_is_their_rate(emulator: Emulator) -> None:
     set_role(emulator, ROLE)
-    api = emulator.deploy(unique("api"), resources(unique("/aws/apigateway/access"), FORMAT))["Api"]
+    name = unique("api")
+    api = emulator.deploy(name, resources(unique("/aws/apigateway/access"), FORMAT, name))["Api"]
     url = f"{emulator.url}/_aws/execute-api/{api}/test"
 
     statuses = [httpx.get(url + path).status_code for path in ("/items/1", "/signed", "/items/2", "/items/3")]
@@ -236,7 +237,7 @@ def test_the_average_of_an_apis_errors_is_their_rate(emulator: Emulator) -> None
     (points,) = emulator.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/ApiGateway",
         MetricName="4XXError",
-        Dimensions=[{"Name": "ApiName", "Value": "logged"}, {"Name": "Stage", "Value": "test"}],
+        Dimensions=[{"Name": "ApiName", "Value": name}, {"Name": "Stage", "Value": "test"}],
         StartTime=datetime.now(UTC) - timedelta(minutes=5),
         EndTime=datetime.now(UTC) + timedelta(minutes=5),
         Period=3600,

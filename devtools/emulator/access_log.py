@@ -27,11 +27,11 @@ from contextvars import ContextVar
 from typing import Any
 
 from ministack import app
-from ministack.core.responses import request_scope
 from ministack.services import apigateway_v1
 from ministack.services.cloudformation import provisioners
 
 from devtools.emulator import patch
+from devtools.emulator.api_scope import Address, api_scope
 from devtools.emulator.log_events import put_log_event
 from devtools.emulator.request_context import EXTENDED_ID_HEADER, ID_HEADER, api_key, source_ip
 
@@ -114,18 +114,16 @@ async def _handle_execute_api_request(
     token = _error_type.set("")
     try:
         response = await original(host, path, method, headers, *args, **options)
-        parsed = app._parse_execute_api_url(host, path)
-        scope = parsed and apigateway_v1.find_api_scope(parsed[0])
-        if scope:
-            with request_scope(*scope):
-                _log(parsed, method, headers, response, started)
+        with api_scope(host, path) as address:
+            if address:
+                _log(address, method, headers, response, started)
         return response
     finally:
         _error_type.reset(token)
 
 
 def _log(
-    address: tuple[str, str, str],
+    address: Address,
     method: str,
     headers: Mapping[str, str],
     response: tuple[int, Mapping[str, str], bytes],

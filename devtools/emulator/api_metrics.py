@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack import app
-from ministack.core.responses import request_scope
 from ministack.services import apigateway_v1, cloudwatch
 
 from devtools.emulator import patch
+from devtools.emulator.api_scope import Address, api_scope
 
 
 def install() -> None:
@@ -34,15 +34,13 @@ async def _handle_execute_api_request(
 ) -> Any:
     started = time.monotonic()
     response = await original(host, path, method, headers, *args, **options)
-    address = app._parse_execute_api_url(host, path)
-    scope = address and apigateway_v1.find_api_scope(address[0])
-    if scope:
-        with request_scope(*scope):
+    with api_scope(host, path) as address:
+        if address:
             _record(address, response[0], (time.monotonic() - started) * 1000)
     return response
 
 
-def _record(address: tuple[str, str, str], status: int, milliseconds: float) -> None:
+def _record(address: Address, status: int, milliseconds: float) -> None:
     api_id, stage, _ = address
     dimensions = {"ApiName": apigateway_v1._rest_apis[api_id]["name"], "Stage": stage}
     for name, value, unit in (

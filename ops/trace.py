@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,16 +32,14 @@ _OTHER_FUNCTIONS = ("ResumeFunction", "SweepFunction", "TicketsFunction")
 class ModelUse:
     """The tokens of valid answers, as the functions logged them, and their cost in USD."""
 
-    models: list[str] = field(default_factory=list)
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float | None = 0
 
     def add(self, call: dict[str, Any]) -> None:
         """Add a call, as the analysis describes it."""
-        model_id, tokens = str(call["id"]), (int(call["inputTokens"]), int(call["outputTokens"]))
-        cost = model_cost(model_id, *tokens)
-        self.models.append(sanitize(model_id))
+        tokens = int(call["inputTokens"]), int(call["outputTokens"])
+        cost = model_cost(str(call["id"]), *tokens)
         self.input_tokens += tokens[0]
         self.output_tokens += tokens[1]
         self.cost = None if self.cost is None or cost is None else self.cost + cost
@@ -154,7 +152,7 @@ def _functions(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
         if call := line.get("modelCall"):
             use = ModelUse()
             use.add(call)
-            yield f"model: {use.models[0]}, {int(call['latencyMs']) / 1000:.3f} s, {use}"
+            yield f"model: {sanitize(str(call['id']))}, {int(call['latencyMs']) / 1000:.3f} s, {use}"
     if traces := dict.fromkeys(str(line["xray_trace_id"]) for line in lines if line.get("xray_trace_id")):
         yield f"traces: {', '.join(map(sanitize, traces))}"
 

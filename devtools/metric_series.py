@@ -6,12 +6,10 @@ data.
 
 from collections.abc import Iterable, Sequence
 
+from infra.prices import PRICES
 from support.domain import errors, metrics, refusals
 from support.domain.analysis_schema import CATEGORIES, URGENCIES
 from support.domain.metrics import LANGUAGES, OTHER, UNEXPECTED, Metric
-
-# USD a month, in the first tier, in us-east-1 (https://aws.amazon.com/cloudwatch/pricing, November 2026).
-_PRICE = 0.30
 
 
 def _leaves(root: type) -> list[str]:
@@ -47,7 +45,7 @@ def count(of: Iterable[Metric]) -> int:
 
 def price(series: int) -> float:
     """What so many time series cost in a month, in USD, if all have data in every hour."""
-    return series * _PRICE
+    return float(series * PRICES["metrics"]["series_month"])
 
 
 def main() -> None:

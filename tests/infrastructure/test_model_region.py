@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.prices import model_cost
+from support.domain.token_prices import TokenPrices
 from tests.infrastructure.rendering import render
 
 type Document = dict[str, Any]
@@ -149,3 +151,10 @@ def test_every_region_that_the_sdk_knows_has_an_entry(template: Document) -> Non
         for region in session.get_available_regions("cloudformation", partition_name=partition)
     }
     assert known <= set(template["Mappings"]["NovaLiteProfiles"])
+
+
+def test_the_default_token_prices_are_those_of_the_default_model(template: Document) -> None:
+    parameters = template["Parameters"]
+    prices = TokenPrices.parse(parameters["TokenPrices"]["Default"])
+    cost = prices.cost(input_tokens=1_000, output_tokens=100)
+    assert cost == pytest.approx(model_cost(parameters["ModelId"]["Default"], 1_000, 100))

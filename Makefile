@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
 STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
-TOOL_TESTS := tests/local tests/sfn_local devtools benchmarks
+TOOL_TESTS := tests/local tests/console tests/sfn_local devtools benchmarks
 CHECK_TESTS := tests/unit tests/ops tests/statemachine tests/infrastructure
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 

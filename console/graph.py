@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A transition; `kind` is next, choice or catch."""
+    """A transition; `kind` is next or catch."""
 
     source: str
     target: str
@@ -43,17 +43,12 @@ def _states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _inner_machines(state: dict[str, Any]) -> list[dict[str, Any]]:
-    processor = state.get("ItemProcessor") or state.get("Iterator")
-    return [*state.get("Branches", []), *([processor] if processor else [])]
+    return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
 
 
 def _edges(states: dict[str, dict[str, Any]]) -> Iterator[Edge]:
     for name, state in states.items():
-        for inner in _inner_machines(state):
-            yield Edge(name, inner["StartAt"])
-        if "Next" in state:
-            yield Edge(name, state["Next"])
-        if "Default" in state:
-            yield Edge(name, state["Default"], "choice")
-        for kind, field in (("choice", "Choices"), ("catch", "Catch")):
-            yield from (Edge(name, rule["Next"], kind) for rule in state.get(field, []))
+        yield from (Edge(name, inner["StartAt"]) for inner in _inner_machines(state))
+        yield from (Edge(name, state[field]) for field in ("Next", "Default") if field in state)
+        yield from (Edge(name, rule["Next"]) for rule in state.get("Choices", []))
+        yield from (Edge(name, rule["Next"], "catch") for rule in state.get("Catch", []))

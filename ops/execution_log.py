@@ -100,6 +100,18 @@ class LoggedExecution:
         """Whether the execution ended because another one processes its ticket."""
         return self.end_event == "ExecutionSucceeded" and json_object(self.output).get("isDuplicate") is True
 
+    @property
+    def outcome(self) -> str:
+        """How the execution ended; empty if the log does not contain that."""
+        return outcome(self.end_event, is_deferred=self.is_deferred, is_duplicate=self.is_duplicate)
+
+
+def outcome(end_event: str | None, *, is_deferred: bool, is_duplicate: bool) -> str:
+    """How an execution ended, in one or two words: notified, deferred, failed, timed out …"""
+    if end_event == "ExecutionSucceeded":
+        return "deferred" if is_deferred else "duplicate ignored" if is_duplicate else "notified"
+    return (end_event or "").removeprefix("Execution").replace("TimedOut", "timed out").lower()
+
 
 def execution_name(arn: str) -> str:
     """The name in an execution's ARN: `arn:…:express:MACHINE:NAME:UUID` or `arn:…:execution:MACHINE:NAME`."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ops.execution_log import LoggedEvent, execution_name
+from ops.execution_log import LoggedEvent, execution_name, outcome
 from ops.formatting import one_line, sanitize
 from ops.log_reader import TimeWindow, read_lines
 
@@ -106,19 +106,10 @@ class ExecutionStates:
 
     @property
     def outcome(self) -> str:
-        """How the execution ended, in one or two words."""
+        """How the execution ended, in one or two words; empty if the log does not contain that."""
         last = self.states[-1].name if self.states else ""
-        match self.end_event, last:
-            case "ExecutionSucceeded", "Ticket Deferred":
-                return "deferred"
-            case "ExecutionSucceeded", "Duplicate Ignored":
-                return "duplicate ignored"
-            case "ExecutionSucceeded", _:
-                return "notified"
-            case "", _:
-                return "not ended in the log"
-            case event, _:
-                return event.removeprefix("Execution").replace("TimedOut", "timed out").lower()
+        is_deferred, is_duplicate = last == "Ticket Deferred", last == "Duplicate Ignored"
+        return outcome(self.end_event, is_deferred=is_deferred, is_duplicate=is_duplicate)
 
     def apply(self, event: LoggedEvent) -> None:
         """Add an event of the log."""

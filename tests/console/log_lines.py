@@ -1,4 +1,4 @@
-"""Lines of an EXPRESS execution as AWS writes them: all scalars are text, and input and output are JSON in it."""
+"""Lines of an EXPRESS execution as AWS writes them: scalars are text; input and output are JSON in a text."""
 
 import json
 from collections.abc import Iterable, Iterator

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from console.execution import pretty, state_views, status_of, timeline
+from console.executions import NOT_ENDED
 from ops.execution_states import ExecutionStates
 from tests.console.log_lines import START, History, denied, parse
 
@@ -15,7 +16,7 @@ LATER = START + timedelta(hours=1)
 
 def results(execution: ExecutionStates, status: str | None = None) -> dict[str, str]:
     views = state_views(execution, status or status_of(execution, LATER))
-    return {view.name: view.summary for view in views}
+    return {view.state.name: view.summary for view in views}
 
 
 def test_every_state_of_a_failure_says_what_happened_with_its_error_and_cause() -> None:
@@ -31,7 +32,7 @@ def test_every_state_of_a_failure_says_what_happened_with_its_error_and_cause() 
     }
     _, classify, *_, failed = state_views(execution, "failed")
     assert (classify.error, classify.cause) == ("ModelRejected", '{"errorMessage": "<i>denied</i>"}')
-    assert json.loads(classify.input or "")["request"]["content"].startswith("<b>")
+    assert json.loads(classify.state.input or "")["request"]["content"].startswith("<b>")
     assert classify.duration == timedelta(seconds=1.3)
     assert failed.error == "TicketFailed"
 
@@ -79,7 +80,7 @@ def test_without_execution_data_the_states_are_shown_without_input_and_output() 
     execution = parse(map(without_data, denied().lines))
 
     assert results(execution) == results(parse(denied().lines))
-    assert {view.input for view in state_views(execution, "failed")} == {None}
+    assert {view.state.input for view in state_views(execution, "failed")} == {None}
 
 
 def test_level_error_logs_no_entry_and_the_error_and_the_end_are_shown() -> None:
@@ -107,7 +108,7 @@ def test_retries_are_counted_with_timeouts_and_each_is_a_bar_of_the_timeline() -
 
     assert results(execution) == {"Classify Ticket": "succeeded, 2 retries"}
     assert execution.states[0].errors == ["ModelThrottled", "States.Timeout"]
-    bars = timeline(execution, LATER)
+    bars = timeline(execution, state_views(execution, "notified"), LATER)
     assert [(bar["label"], bar["result"]) for bar in bars] == [
         ("Classify Ticket · 1", "caught"),
         ("Classify Ticket · 2", "caught"),
@@ -127,20 +128,21 @@ def test_events_of_a_function_that_is_called_by_its_arn_are_attempts_too() -> No
 def test_a_state_that_was_entered_again_is_shown_again() -> None:
     execution = parse(History().start().task("Store Ticket").task("Store Ticket").succeed().lines)
 
-    assert [view.name for view in state_views(execution, "succeeded")] == ["Store Ticket"] * 2
+    assert [view.state.name for view in state_views(execution, "notified")] == ["Store Ticket"] * 2
 
 
 @pytest.mark.parametrize(
-    ("minutes", "status"), [(1, "running"), (6, "running"), (8, "unknown"), (10_000, "unknown")]
+    ("minutes", "status"), [(1, "running"), (6, "running"), (8, NOT_ENDED), (10_000, NOT_ENDED)]
 )
 def test_an_execution_without_an_end_runs_for_five_minutes_at_most(minutes: int, status: str) -> None:
     execution = parse(History().start().enter("Classify Ticket").add("TaskScheduled").lines)
     now = START + timedelta(minutes=minutes)
 
     assert status_of(execution, now) == status
-    assert results(execution, status) == {"Classify Ticket": status}
-    (bar,) = timeline(execution, now)
-    assert bar["result"] == status
+    result = "running" if status == "running" else "unknown"
+    assert results(execution, status) == {"Classify Ticket": result}
+    (bar,) = timeline(execution, state_views(execution, status), now)
+    assert bar["result"] == result
 
 
 @pytest.mark.parametrize("end", ["ExecutionTimedOut", "ExecutionAborted"])

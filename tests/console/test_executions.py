@@ -51,11 +51,9 @@ def logs() -> Logs:
 
 
 @pytest.fixture
-def index(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> ExecutionIndex:
+def index(logs: Logs) -> ExecutionIndex:
     client: Any = logs
-    index = ExecutionIndex(client, "group")
-    index._read_until = index._wanted_since = index.complete_since = NOW
-    return index
+    return ExecutionIndex(client, "group", now=NOW)
 
 
 def read(index: ExecutionIndex, since: datetime = START) -> list[Execution]:
@@ -75,12 +73,12 @@ def test_each_execution_has_its_ticket_times_and_status(index: ExecutionIndex, l
 
     found = read(index)
 
-    assert [(one.name, one.status) for one in found] == [
-        ("e", ""),
+    assert [(one.name, one.status(NOW)) for one in found] == [
+        ("e", "running"),
         ("d", "timed out"),
-        ("c", "duplicate"),
+        ("c", "duplicate ignored"),
         ("b", "deferred"),
-        ("a", "succeeded"),
+        ("a", "notified"),
     ]
     assert {one.ticket_id for one in found} == {TICKET}
     assert found[-1].started_at == START
@@ -94,7 +92,7 @@ def test_level_error_logs_only_the_end_and_the_name_says_which_ticket(
 
     (execution,) = read(index)
 
-    assert (execution.started_at, execution.status, execution.ticket_id) == (None, "failed", TICKET)
+    assert (execution.started_at, execution.outcome, execution.ticket_id) == (None, "failed", TICKET)
 
 
 def test_only_what_is_new_is_read_again_with_a_margin_for_late_lines(
@@ -124,8 +122,7 @@ def test_a_longer_range_is_read_backwards_in_slices(index: ExecutionIndex, logs:
 
 def test_only_the_newest_executions_are_kept(logs: Logs) -> None:
     client: Any = logs
-    index = ExecutionIndex(client, "group", limit=3)
-    index._read_until = index._wanted_since = index.complete_since = NOW
+    index = ExecutionIndex(client, "group", limit=3, now=NOW)
     for number in range(9):
         logs.add(History(str(number), START + timedelta(seconds=number)).start())
 
@@ -134,9 +131,7 @@ def test_only_the_newest_executions_are_kept(logs: Logs) -> None:
     assert index.complete_since == START + timedelta(seconds=6)
 
 
-def test_nothing_is_read_while_nobody_looks(
-    index: ExecutionIndex, logs: Logs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_read_while_nobody_looks(index: ExecutionIndex, logs: Logs) -> None:
     assert index._step() is None
     assert not logs.windows
 
@@ -163,26 +158,26 @@ def test_throttled_reads_are_a_delay_and_other_errors_say_what_to_do(
     assert index.problem == ""
 
 
-def test_the_thread_answers_a_page_that_waits(index: ExecutionIndex, logs: Logs) -> None:
+def test_the_thread_answers_a_page_that_waits(logs: Logs) -> None:
+    client: Any = logs
+    index = ExecutionIndex(client, "group")
     now = datetime.now(UTC)
     logs.add(History("new", now - timedelta(seconds=1)).start())
-    index._read_until = index._wanted_since = index.complete_since = now
     index.start()
 
     assert [one.name for one in index.read(now - timedelta(minutes=15), patience=10)] == ["new"]
 
 
 def rows(number: int) -> list[Execution]:
-    return [Execution(arn_of(f"t-{n}"), f"t-{n}", f"t-{n}", START, NOW, "succeeded") for n in range(number)]
+    return [Execution(arn_of(f"t-{n}"), f"t-{n}", f"t-{n}", NOW, NOW, "notified") for n in range(number)]
 
 
 def test_pages_follow_each_other_without_gaps_also_when_new_executions_come() -> None:
     found = rows(250)
-    options: dict[str, Any] = {"status": "", "ticket": "", "now": NOW}
 
-    first, after = select(found, **options, after="")
-    second, after = select([*rows(1), *found], **options, after=after)
-    third, end = select(found, **options, after=after)
+    first, after = select(found, NOW)
+    second, after = select([*rows(1), *found], NOW, after=after)
+    third, end = select(found, NOW, after=after)
 
     assert [*first, *second, *third] == found
     assert (len(first), end) == (executions.PAGE_SIZE, "")
@@ -190,14 +185,14 @@ def test_pages_follow_each_other_without_gaps_also_when_new_executions_come() ->
 
 def test_the_list_is_filtered_by_status_and_by_the_beginning_of_a_ticket_id() -> None:
     found = rows(12)
-    found[3].status = "failed"
-    found[4].status = ""
+    found[3].outcome = "failed"
+    found[4].outcome = ""
 
     def names(status: str = "", ticket: str = "") -> list[str]:
-        page, _ = select(found, status=status, ticket=ticket, after="", now=NOW)
+        page, _ = select(found, NOW, status=status, ticket=ticket)
         return [one.name for one in page]
 
     assert names("failed") == ["t-3"]
-    assert names("unknown") == ["t-4"]
+    assert names("running") == ["t-4"]
     assert names(ticket="t-1") == ["t-1", "t-10", "t-11"]
     assert names("failed", "t-1") == []

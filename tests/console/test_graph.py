@@ -19,7 +19,7 @@ def test_the_pipelines_graph_has_every_state_and_its_catches_and_choices() -> No
     assert graph.states.keys() == definition["States"].keys()
     assert Edge("Store Ticket", "Already Processed?") in graph.edges
     assert Edge("Store Ticket", "Record Failure", "catch") in graph.edges
-    assert Edge("Already Processed?", "Classify Ticket", "choice") in graph.edges
+    assert Edge("Already Processed?", "Classify Ticket") in graph.edges
     pairs = [(edge.source, edge.target) for edge in graph.edges]
     assert len(pairs) == len(set(pairs))
 

@@ -1,0 +1,139 @@
+"""The web application: its routes, who may use each of them, and what every response has in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console import views
+from console.errors import ApiProblem, advice
+from console.views import Console, Visit
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    # Not no-referrer: browsers would then send `Origin: null` with forms.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+_TICK_SECONDS, _TICKS_PER_COMMENT = 0.5, 20
+
+type View = Callable[[Visit], Response]
+
+
+def create_app(console: Console, is_stopping: Callable[[], bool] = lambda: False) -> Starlette:
+    """The application. `is_stopping` ends the streams, so that the server can stop at once."""
+
+    def page(path: str, view: View, method: str = "GET", who: str = "user") -> Route:
+        return Route(path, partial(_respond, console, view, who), methods=[method])
+
+    pages = [
+        Route("/health", lambda _request: PlainTextResponse("ok")),
+        page("/sign-in", views.sign_in_form, who="anyone"),
+        page("/sign-in", views.sign_in, "POST", who="anyone"),
+        page("/sign-out", views.sign_out, "POST"),
+        page("/", views.start),
+        page("/tickets", views.inbox),
+        page("/tickets/{ticket_id}", views.ticket),
+        page("/tickets/{ticket_id}", views.change_ticket, "POST"),
+        page("/new-ticket", views.new_ticket_form),
+        page("/new-ticket", views.new_ticket, "POST"),
+        page("/overview", views.overview, who="staff"),
+        page("/executions", views.executions, who="staff"),
+        page("/executions/{execution}", views.execution, who="staff"),
+        page("/events", lambda visit: _stream(visit.console, is_stopping), who="staff"),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+    if local := console.local:
+        pages += [
+            page("/mails", lambda visit: views.mails(visit, local), who="staff"),
+            page("/fault", lambda visit: views.set_fault(visit, local), "POST", who="staff"),
+        ]
+    # A page whose host name resolves to 127.0.0.1 must not read anything (DNS rebinding).
+    hosts = Middleware(TrustedHostMiddleware, ["localhost", "127.0.0.1"], www_redirect=False)
+    start = Route("/", lambda _request: RedirectResponse("/console/"))
+    return Starlette(
+        routes=[start, Mount("/console", routes=pages)], middleware=[Middleware(_SecurityHeaders), hosts]
+    )
+
+
+async def _respond(console: Console, view: View, who: str, request: Request) -> Response:
+    form: dict[str, str] = defaultdict(str)
+    if request.method == "POST":
+        # Browsers send the origin with every form; together with the cookie's SameSite=Strict, against CSRF.
+        if request.headers.get("origin") != f"{request.url.scheme}://{request.url.netloc}":
+            return PlainTextResponse("Forms of other sites are refused.", 403)
+        form |= {name: str(value) for name, value in (await request.form()).items()}
+    return await run_in_threadpool(_view, Visit(request, console, form), view, who)
+
+
+def _view(visit: Visit, view: View, who: str) -> Response:
+    try:
+        visit.session = visit.console.sessions.find(visit.request.cookies.get(visit.cookie_name, ""))
+        if who != "anyone" and not visit.session.user:
+            return _to_sign_in(visit.request)
+        if who == "staff" and not visit.session.is_staff:
+            return visit.render("error.html", 403, message="Only agents and admins may see this page.")
+        return view(visit)
+    except ApiProblem as problem:
+        return visit.render("error.html", problem.status, message=str(problem))
+    except (ClientError, BotoCoreError, httpx.HTTPError) as error:
+        return visit.render("error.html", 502, message=advice(error))
+
+
+def _to_sign_in(request: Request) -> Response:
+    if "hx-request" in request.headers:
+        return Response(headers={"HX-Redirect": "/console/sign-in"})
+    page = request.url.replace(scheme="", netloc="") if request.method == "GET" else ""
+    return RedirectResponse(f"/console/sign-in?{urlencode({'next': page})}", 303)
+
+
+def _stream(console: Console, is_stopping: Callable[[], bool]) -> Response:
+    """Server-sent events: `executions` whenever the list has changed, and comments in between."""
+
+    async def events() -> AsyncIterator[str]:
+        version, tick = console.index.version, 0
+        while not is_stopping():
+            console.index.watch()
+            if console.index.version != version:
+                version = console.index.version
+                yield "event: executions\ndata: changed\n\n"
+            elif tick % _TICKS_PER_COMMENT == 0:
+                yield ": still here\n\n"
+            tick += 1
+            await asyncio.sleep(_TICK_SECONDS)
+
+    return StreamingResponse(events(), media_type="text/event-stream")
+
+
+class _SecurityHeaders:
+    """Adds the headers to every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -18,7 +18,12 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     """Serve until a signal stops it. Options: STACK, PROFILE, PORT (3000), STACK_DIR (.local)."""
     values = {name: value for name, value in environment.items() if value}
     try:
-        port, console = int(values.get("PORT", "3000")), _console(values)
+        port, name = int(values.get("PORT", "3000")), values.get("STACK")
+        if name:
+            require_aws(values)
+        stack = deployed_stack(name, values.get("PROFILE")) if name else local_stack(values)
+        folder = Path(values.get("STACK_DIR", ".local"))
+        console = Console(stack, None if name else LocalTools(folder, stack.client("sqs")))
     except (UsageError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -30,14 +35,6 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     sys.stdout.flush()
     server.run()
     return 0
-
-
-def _console(values: Mapping[str, str]) -> Console:
-    if name := values.get("STACK"):
-        require_aws(values)
-        return Console.of(deployed_stack(name, values.get("PROFILE")), None)
-    stack = local_stack(values)
-    return Console.of(stack, LocalTools(Path(values.get("STACK_DIR", ".local")), stack.client("sqs")))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console import views
 from console.errors import ApiProblem, advice
@@ -34,7 +33,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-_TICK_SECONDS, _TICKS_PER_COMMENT = 0.5, 20
+_TICK_SECONDS = 0.5
 
 type View = Callable[[Visit], Response]
 
@@ -69,10 +68,9 @@ def create_app(console: Console, is_stopping: Callable[[], bool] = lambda: False
         ]
     # A page whose host name resolves to 127.0.0.1 must not read anything (DNS rebinding).
     hosts = Middleware(TrustedHostMiddleware, ["localhost", "127.0.0.1"], www_redirect=False)
+    headers = Middleware(BaseHTTPMiddleware, _add_headers)
     start = Route("/", lambda _request: RedirectResponse("/console/"))
-    return Starlette(
-        routes=[start, Mount("/console", routes=pages)], middleware=[Middleware(_SecurityHeaders), hosts]
-    )
+    return Starlette(routes=[start, Mount("/console", routes=pages)], middleware=[headers, hosts])
 
 
 async def _respond(console: Console, view: View, who: str, request: Request) -> Response:
@@ -110,30 +108,17 @@ def _stream(console: Console, is_stopping: Callable[[], bool]) -> Response:
     """Server-sent events: `executions` whenever the list has changed, and comments in between."""
 
     async def events() -> AsyncIterator[str]:
-        version, tick = console.index.version, 0
+        version = console.index.version
         while not is_stopping():
             console.index.watch()
-            if console.index.version != version:
-                version = console.index.version
-                yield "event: executions\ndata: changed\n\n"
-            elif tick % _TICKS_PER_COMMENT == 0:
-                yield ": still here\n\n"
-            tick += 1
+            yield ":\n\n" if console.index.version == version else "event: executions\ndata: changed\n\n"
+            version = console.index.version
             await asyncio.sleep(_TICK_SECONDS)
 
     return StreamingResponse(events(), media_type="text/event-stream")
 
 
-class _SecurityHeaders:
-    """Adds the headers to every response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+async def _add_headers(request: Request, respond: RequestResponseEndpoint) -> Response:
+    response = await respond(request)
+    response.headers.update(_HEADERS)
+    return response

@@ -5,42 +5,32 @@ from __future__ import annotations
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-type CallError = ClientError | BotoCoreError | httpx.HTTPError
-
 _THROTTLED = {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 
 
 class ApiProblem(Exception):
-    """The API refused a request: its status and problem details."""
+    """The API refused a request, with this status; the message is for the user."""
 
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(f"{title}. {detail}".strip())
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
         self.status = status
 
 
-def is_throttled(error: CallError) -> bool:
-    """Whether the call only has to be repeated later."""
-    return _code(error) in _THROTTLED
-
-
-def advice(error: CallError) -> str:
+def advice(error: ClientError | BotoCoreError | httpx.HTTPError) -> str:
     """One or two sentences for the page: the cause, and what to do."""
     if isinstance(error, httpx.HTTPError):
         return "The API does not answer. If the stack was stopped, start it; otherwise try again in a moment."
-    if not isinstance(error, ClientError):
-        return f"AWS cannot be called: {error} Sign in again (aws sso login), and restart the console."
-    if _code(error) in _EXPIRED:
+    if isinstance(error, BotoCoreError):
+        return f"AWS cannot be called: {error}. Sign in again (aws sso login), and restart the console."
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    if code in _EXPIRED:
         return "The console's AWS credentials have expired: sign in again (aws sso login), and restart it."
-    if _code(error).startswith("AccessDenied"):
+    if code.startswith("AccessDenied"):
         return (
-            f"The console's AWS credentials do not permit {error.operation_name}; docs/console.md lists the "
-            f"permissions. AWS says: {error.response['Error'].get('Message', '')}"
+            f"The console's AWS credentials do not permit {error.operation_name}. docs/console.md lists the "
+            f"permissions. AWS says: {message}"
         )
-    if _code(error) in _THROTTLED:
-        return f"AWS limits the calls of {error.operation_name}: try again in a moment."
-    return f"{error.operation_name} failed: {error.response['Error'].get('Message') or _code(error)}"
-
-
-def _code(error: CallError) -> str:
-    return str(error.response["Error"].get("Code", "")) if isinstance(error, ClientError) else ""
+    if code in _THROTTLED:
+        return f"Delayed: AWS limits the calls of {error.operation_name}. The page is complete in a moment."
+    return f"{error.operation_name} failed: {message or code}"

@@ -26,13 +26,7 @@ class StateView:
     def summary(self) -> str:
         """The result with the attempts, in words: `succeeded, 2 retries`."""
         retries = len(self.state.attempts) - 1
-        return (
-            f"{self.result}, {retries} retr{'y' if retries == 1 else 'ies'}" if retries > 0 else self.result
-        )
-
-    def drawn(self) -> dict[str, object]:
-        """What the graph shows of the state."""
-        return {"name": self.state.name, "result": self.result, "summary": self.summary}
+        return self.result + (f", {retries} retr{'y' if retries == 1 else 'ies'}" if retries > 0 else "")
 
 
 def status_of(execution: ExecutionStates, now: datetime) -> str:
@@ -42,32 +36,23 @@ def status_of(execution: ExecutionStates, now: datetime) -> str:
 
 def state_views(execution: ExecutionStates, status: str) -> list[StateView]:
     """The states in the order in which they were entered; a state can be entered again."""
-    last = len(execution.states) - 1
-    return [
-        _view(state, execution, status, is_last=number == last)
-        for number, state in enumerate(execution.states)
-    ]
+    return [_view(state, execution, status) for state in execution.states]
 
 
-def _view(state: EnteredState, execution: ExecutionStates, status: str, *, is_last: bool) -> StateView:
-    result = _result(state, status, is_last=is_last)
+def _view(state: EnteredState, execution: ExecutionStates, status: str) -> StateView:
+    is_last = state is execution.states[-1]
     failed = [attempt for attempt in state.attempts if attempt.error]
     error, cause = (failed[-1].error, failed[-1].cause) if failed else ("", "")
-    if result == "failed" and execution.events[-1].is_end:
-        details = execution.events[-1].details
-        error, cause = str(details.get("error") or error), str(details.get("cause") or cause)
-    end = state.exited_at or (execution.ended_at if is_last else None)
-    return StateView(state, result, end - state.entered_at if end else None, error, cause)
-
-
-def _result(state: EnteredState, status: str, *, is_last: bool) -> str:
-    if state.kind == "Fail":
-        return "failed"
-    if state.exited_at or not is_last:  # Without an exit in the log, the next state says that there was one.
-        return "caught" if state.attempts and state.attempts[-1].error else "succeeded"
-    if status in ("failed", "timed out", "aborted"):
-        return "failed"
-    return {"running": "running", NOT_ENDED: "unknown"}.get(status, "succeeded")
+    # Without an exit in the log, the next state or the success says that there was one.
+    is_left = state.exited_at or not is_last or execution.end_event == "ExecutionSucceeded"
+    if is_left and state.kind != "Fail":
+        result = "caught" if failed and failed[-1] is state.attempts[-1] else "succeeded"
+    else:
+        result = {"running": "running", NOT_ENDED: "unknown"}.get(status, "failed")
+        end = execution.events[-1].details if execution.end_event else {}
+        error, cause = str(end.get("error") or error), str(end.get("cause") or cause)
+    ended_at = state.exited_at or (execution.ended_at if is_last else None)
+    return StateView(state, result, ended_at - state.entered_at if ended_at else None, error, cause)
 
 
 def timeline(execution: ExecutionStates, views: Sequence[StateView], now: datetime) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from console.errors import advice, is_throttled
+from console.errors import advice
 from ops.execution_log import FILTER_PATTERN, LoggedEvent, LoggedExecution, execution_name
 from ops.log_reader import json_object
 
@@ -26,9 +26,8 @@ PAGE_SIZE = 100
 # EXPRESS ends an execution after five minutes; lines arrive later than what they describe.
 MAX_DURATION = timedelta(minutes=5)
 MARGIN = timedelta(minutes=2)
-_SLICE = timedelta(hours=1)
+_MAX_GAP = timedelta(hours=1)
 _WATCHED_SECONDS = 30.0
-_RUN_OF_TICKET = re.compile(r"-[rs][0-9a-f]+$")
 
 
 @dataclass(slots=True)
@@ -58,9 +57,14 @@ class Execution:
         if event.is_end:
             self.ended_at, self.outcome = event.time, logged.outcome
         else:
-            self.started_at = event.time
-            self.ticket_id = str(json_object(logged.input).get("ticketId") or self.ticket_id)
+            self.started_at, self.ticket_id = event.time, ticket_of(event)
         return before != (self.started_at, self.outcome)
+
+
+def ticket_of(event: LoggedEvent) -> str:
+    """The ticket's id, from the execution's input or, without it, from the execution's name."""
+    found = json_object(event.details.get("input")).get("ticketId")
+    return str(found or re.sub("-[rs][0-9a-f]+$", "", execution_name(event.arn)))
 
 
 def open_status(started_at: datetime, now: datetime) -> str:
@@ -76,12 +80,10 @@ class ExecutionIndex:
     how far back they are complete.
     """
 
-    def __init__(
-        self, client: CloudWatchLogsClient, log_group: str, *, limit: int = 5_000, now: datetime | None = None
-    ) -> None:
+    def __init__(self, client: CloudWatchLogsClient, log_group: str, *, limit: int = 5_000) -> None:
         self._client, self._log_group, self._limit = client, log_group, limit
         self._by_arn: dict[str, Execution] = {}
-        self._read_until = self._wanted_since = self.complete_since = now or datetime.now(UTC)
+        self._read_until = self._wanted_since = self.complete_since = datetime.now(UTC)
         self._watched_at = float("-inf")
         self._wake_up, self._is_current = threading.Event(), threading.Event()
         self.version, self.problem, self.is_full = 0, "", False
@@ -108,15 +110,19 @@ class ExecutionIndex:
 
     def update(self, now: datetime) -> bool:
         """Read what is new and one older slice; return whether all is read. Raises botocore's errors."""
+        if now - self._read_until > _MAX_GAP:  # Start again, with the newest.
+            self._by_arn, self.is_full = {}, False
+            self._read_until = self.complete_since = now
         self._apply(self._events(self._read_until - MARGIN, now))
         self._read_until = now
         if self._wanted_since < self.complete_since and not self.is_full:
-            start = max(self._wanted_since, self.complete_since - _SLICE)
+            # A slice as long as what has been read: a busy stack is not read far beyond the limit.
+            start = self.complete_since - max(MARGIN, now - self.complete_since)
+            start = max(self._wanted_since, start)
             self._apply(self._events(start, self.complete_since))
             self.complete_since = start
         if len(self._by_arn) > self._limit:
-            oldest_first = sorted(self._by_arn.values(), key=lambda one: one.time)
-            kept = oldest_first[-self._limit :]
+            kept = sorted(self._by_arn.values(), key=lambda one: one.time)[-self._limit :]
             self._by_arn = {one.arn: one for one in kept}
             self.complete_since, self.is_full = kept[0].time, True
         return self.is_full or self.complete_since <= self._wanted_since
@@ -133,16 +139,14 @@ class ExecutionIndex:
         try:
             is_complete, self.problem = self.update(datetime.now(UTC)), ""
         except (ClientError, BotoCoreError) as error:
-            self.problem = "CloudWatch Logs delays the list." if is_throttled(error) else advice(error)
-            is_complete = True
+            is_complete, self.problem = True, advice(error)
         if is_complete:
             self._is_current.set()
         return 5 if self.problem else int(is_complete)
 
     def _apply(self, events: Iterable[LoggedEvent]) -> None:
         for event in events:
-            name = execution_name(event.arn)
-            new = Execution(event.arn, name, _RUN_OF_TICKET.sub("", name))
+            new = Execution(event.arn, execution_name(event.arn), ticket_of(event))
             self.version += self._by_arn.setdefault(event.arn, new).apply(event)
 
     def _events(self, start: datetime, end: datetime) -> Iterator[LoggedEvent]:

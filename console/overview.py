@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,52 +33,40 @@ _METRICS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """`charts` shows the last hour, `today` has sums since midnight UTC, `latest` each last value."""
-
-    by_status: Mapping[str, str]
-    by_urgency: Mapping[str, int]
-    waiting: int
-    latest: Mapping[str, float]
-    today: Mapping[str, float]
-    charts: Mapping[str, Any]
-
-
 class Overview:
     """Reads the numbers at most every 15 seconds, for all who look."""
 
     def __init__(self, stack: DeployedStack) -> None:
         self._stack = stack
         self._lock = threading.Lock()
-        self._numbers: Numbers | None = None
-        self._read_at = 0.0
+        self._numbers: Mapping[str, Any] = {}
+        self._read_at = float("-inf")
 
-    def read(self, api: TicketApi) -> Numbers:
-        """The numbers. Raises botocore's errors, ApiProblem and httpx.HTTPError."""
+    def read(self, api: TicketApi) -> Mapping[str, Any]:
+        """The values of the page. Raises botocore's errors, ApiProblem and httpx.HTTPError."""
         with self._lock:
-            if self._numbers is None or time.monotonic() - self._read_at > _MAX_AGE_SECONDS:
+            if time.monotonic() - self._read_at > _MAX_AGE_SECONDS:
                 self._numbers = self._read(api, datetime.now(UTC))
                 self._read_at = time.monotonic()
             return self._numbers
 
-    def _read(self, api: TicketApi, now: datetime) -> Numbers:
+    def _read(self, api: TicketApi, now: datetime) -> Mapping[str, Any]:
         pages = {status: api.search(status=status, limit=_LIMIT) for status in _OPEN}
         urgencies = Counter(one.get("urgency") for page in pages.values() for one in page["tickets"])
-        urls = map(self._stack.output, ("WaitingRoomQueueUrl", "PriorityWaitingRoomQueueUrl"))
+        rooms = map(self._stack.output, ("WaitingRoomQueueUrl", "PriorityWaitingRoomQueueUrl"))
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         series = self._series(TimeWindow(min(midnight, now - timedelta(hours=1)), now))
-        return Numbers(
-            {status: f"{len(page['tickets'])}{'+' * ('cursor' in page)}" for status, page in pages.items()},
-            {urgency: urgencies[urgency] for urgency in ("CRITICAL", "HIGH", "MEDIUM", "LOW")},
-            sum(Queue(self._stack.client("sqs"), url).size() for url in urls),
-            {name: values[max(values)] for name, values in series.items() if values},
-            {name: sum(v for t, v in values.items() if t >= midnight) for name, values in series.items()},
-            {
-                "flow": _chart(series, ("accepted", "processed", "failed"), now, step=1, missing=0),
-                "triage": _chart(series, ("p50", "p95"), now, step=5, missing=None),
+        return {
+            "by_status": {
+                s: f"{len(page['tickets'])}{'+' * ('cursor' in page)}" for s, page in pages.items()
             },
-        )
+            "by_urgency": {urgency: urgencies[urgency] for urgency in ("CRITICAL", "HIGH", "MEDIUM", "LOW")},
+            "waiting": sum(Queue(self._stack.client("sqs"), url).size() for url in rooms),
+            "latest": {name: values[max(values)] for name, values in series.items() if values},
+            "today": {n: sum(v for t, v in values.items() if t >= midnight) for n, values in series.items()},
+            "flow": _chart(series, ("accepted", "processed", "failed"), now, step=1, missing=0),
+            "triage": _chart(series, ("p50", "p95"), now, step=5, missing=None),
+        }
 
     def _series(self, window: TimeWindow) -> dict[str, dict[datetime, float]]:
         dimensions = (("service", "support-pipeline"), ("Stage", self._stack.parameters["Stage"]))
@@ -88,17 +75,10 @@ class Overview:
             for metric, statistic, minutes in _METRICS.values()
         ]
         series = read_series(self._stack.client("cloudwatch"), queries, window)
-        return dict(zip(_METRICS, (series[query] for query in queries), strict=True))
+        return dict(zip(_METRICS, series.values(), strict=True))
 
 
-def _chart(
-    series: Mapping[str, Mapping[datetime, float]],
-    names: tuple[str, ...],
-    now: datetime,
-    *,
-    step: int,
-    missing: float | None,
-) -> dict[str, Any]:
+def _chart(series: Any, names: Sequence[str], now: datetime, *, step: int, missing: float | None) -> Any:
     """Labels and values of the last hour, every `step` minutes."""
     end = now.replace(minute=now.minute - now.minute % step, second=0, microsecond=0)
     times = [end - timedelta(minutes=minutes) for minutes in range(60 - step, -1, -step)]

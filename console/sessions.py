@@ -13,7 +13,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-MAX_SECONDS = 12 * 3600
 # Renew an ID token before it expires during a request.
 _RENEW_SECONDS = 60
 # Challenge → the name of what the user has to enter.
@@ -37,20 +36,14 @@ class ChallengeRequired(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in user, or nobody. The API accepts the ID token; the times are epoch seconds."""
+    """A signed-in user, or nobody. The API accepts the ID token until `expires_at` (epoch seconds)."""
 
     user: str = ""
     subject: str = ""
     groups: frozenset[str] = frozenset()
     id_token: str = field(default="", repr=False)
     refresh_token: str = field(default="", repr=False)
-    token_expires_at: float = 0
-    ends_at: float = 0
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether the user may replay tickets."""
-        return "admins" in self.groups
+    expires_at: float = 0
 
     @property
     def is_staff(self) -> bool:
@@ -62,7 +55,7 @@ NOBODY = Session()
 
 
 class Sessions:
-    """The sessions, by the random id in the browser's cookie; they end with the process.
+    """The sessions, by the random id in the browser's cookie. They end with the process or the refresh token.
 
     To sign in raises SignInRefused or ChallengeRequired; every method raises botocore's errors.
     """
@@ -75,26 +68,23 @@ class Sessions:
 
     def sign_in(self, user: str, password: str) -> str:
         """The id of a new session."""
-        credentials = {"USERNAME": user, "PASSWORD": password}
-        return self._complete(self._authenticate("ADMIN_USER_PASSWORD_AUTH", credentials), user)
+        tokens = self._authenticate("ADMIN_USER_PASSWORD_AUTH", USERNAME=user, PASSWORD=password)
+        return self._complete(user, tokens)
 
     def answer(self, challenge: str, user: str, session: str, answer: str) -> str:
         """The id of a new session, for the answer to a challenge."""
-        response = self._call(
-            "admin_respond_to_auth_challenge",
-            ChallengeName=challenge,
-            Session=session,
-            ChallengeResponses={"USERNAME": user, _ANSWERS.get(challenge, "ANSWER"): answer},
-        )
-        return self._complete(response, user)
+        answers = {"USERNAME": user, _ANSWERS.get(challenge, "ANSWER"): answer}
+        arguments = {"ChallengeName": challenge, "Session": session, "ChallengeResponses": answers}
+        respond = self._cognito.admin_respond_to_auth_challenge
+        return self._complete(user, self._call(respond, **arguments))
 
     def find(self, session_id: str) -> Session:
         """The session with this id and a valid ID token, or NOBODY."""
         with self._lock:
             session = self._by_id.get(session_id, NOBODY)
-            if session.ends_at > time.time() > session.token_expires_at - _RENEW_SECONDS:
+            if session.user and session.expires_at - time.time() < _RENEW_SECONDS:
                 self._by_id[session_id] = session = self._renewed(session)
-            return session if session.ends_at > time.time() else NOBODY
+            return session
 
     def end(self, session_id: str) -> None:
         """End the session, if there is one."""
@@ -102,27 +92,25 @@ class Sessions:
 
     def _renewed(self, session: Session) -> Session:
         try:
-            response = self._authenticate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": session.refresh_token})
+            response = self._authenticate("REFRESH_TOKEN_AUTH", REFRESH_TOKEN=session.refresh_token)
         except SignInRefused:
             return NOBODY
-        renewed = _session(response["AuthenticationResult"])
-        return replace(renewed, refresh_token=session.refresh_token, ends_at=session.ends_at)
+        return replace(_session(response["AuthenticationResult"]), refresh_token=session.refresh_token)
 
-    def _authenticate(self, flow: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
-        return self._call("admin_initiate_auth", AuthFlow=flow, AuthParameters=parameters)
+    def _authenticate(self, flow: str, **parameters: str) -> Mapping[str, Any]:
+        return self._call(self._cognito.admin_initiate_auth, AuthFlow=flow, AuthParameters=parameters)
 
-    def _call(self, operation: str, **arguments: Any) -> Mapping[str, Any]:
+    def _call(self, operation: Any, **arguments: Any) -> Mapping[str, Any]:
         try:
-            return dict(getattr(self._cognito, operation)(**self._pool, **arguments))
+            return dict(operation(**self._pool, **arguments))
         except ClientError as error:
             if error.response["Error"]["Code"] not in _REFUSALS:
                 raise
             raise SignInRefused(error.response["Error"]["Message"]) from error
 
-    def _complete(self, response: Mapping[str, Any], user: str) -> str:
+    def _complete(self, user: str, response: Mapping[str, Any]) -> str:
         if tokens := response.get("AuthenticationResult"):
             session_id = secrets.token_urlsafe(32)
-            self._by_id = {key: one for key, one in self._by_id.items() if one.ends_at > time.time()}
             self._by_id[session_id] = _session(tokens)
             return session_id
         if response["ChallengeName"] not in _ANSWERS:
@@ -137,5 +125,4 @@ def _session(tokens: Mapping[str, Any]) -> Session:
     claims = json.loads(base64.urlsafe_b64decode(tokens["IdToken"].split(".")[1] + "=="))
     user, groups = str(claims.get("email") or claims["sub"]), frozenset(claims.get("cognito:groups", []))
     id_token, refresh_token = tokens["IdToken"], tokens.get("RefreshToken", "")
-    ends_at = time.time() + MAX_SECONDS
-    return Session(user, str(claims["sub"]), groups, id_token, refresh_token, float(claims["exp"]), ends_at)
+    return Session(user, str(claims["sub"]), groups, id_token, refresh_token, float(claims["exp"]))

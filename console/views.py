@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 from jinja2 import Environment, FileSystemLoader
@@ -17,15 +17,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.errors import ApiProblem
 from console.execution import pretty, state_views, status_of, timeline
-from console.executions import MARGIN, MAX_DURATION, STATUSES, ExecutionIndex, select
-from console.graph import Graph
+from console.executions import MARGIN, MAX_DURATION, STATUSES, ExecutionIndex, select, ticket_of
+from console.graph import parse_graph
 from console.local_tools import FAULTS, LocalTools
 from console.overview import Overview
-from console.sessions import MAX_SECONDS, NOBODY, ChallengeRequired, Session, Sessions, SignInRefused
+from console.sessions import NOBODY, ChallengeRequired, Session, Sessions, SignInRefused
 from console.ticket_api import TicketApi
 from ops.execution_log import execution_name
 from ops.execution_states import read_executions_named
-from ops.formatting import long_duration, short_duration
+from ops.formatting import short_duration
 from ops.log_reader import TimeWindow
 from ops.stack import DeployedStack
 from support.domain.analysis_schema import CATEGORIES
@@ -36,26 +36,17 @@ URGENCIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 _FILTERS = ("status", "urgency", "category", "needsReview", "cursor", "createdAfter", "createdBefore")
 
 
-@dataclass(frozen=True, slots=True)
 class Console:
     """What the pages show, and the sessions of those who look at it. `local` is None on AWS."""
 
-    stack: DeployedStack
-    index: ExecutionIndex
-    sessions: Sessions
-    http: httpx.Client
-    overview: Overview
-    local: LocalTools | None
-
-    @classmethod
-    def of(cls, stack: DeployedStack, local: LocalTools | None) -> Self:
-        """The console of a stack. Raises UsageError: the stack lacks an output."""
-        stack = replace(stack, client=cache(stack.client))
-        index = ExecutionIndex(stack.client("logs"), stack.output("StateMachineLogGroup"))
-        pool = stack.output("UserPoolId"), stack.output("UserPoolClientId")
+    def __init__(self, stack: DeployedStack, local: LocalTools | None) -> None:
+        self.stack, self.local = replace(stack, client=cache(stack.client)), local
+        client, output = self.stack.client, self.stack.output
+        self.index = ExecutionIndex(client("logs"), output("StateMachineLogGroup"))
+        self.sessions = Sessions(client("cognito-idp"), output("UserPoolId"), output("UserPoolClientId"))
         # A proxy for AWS may not reach a local stack.
-        http = httpx.Client(base_url=stack.api_url, timeout=35, trust_env=local is None)
-        return cls(stack, index, Sessions(stack.client("cognito-idp"), *pool), http, Overview(stack), local)
+        self.http = httpx.Client(base_url=stack.api_url, timeout=35, trust_env=local is None)
+        self.overview = Overview(self.stack)
 
 
 @dataclass(slots=True)
@@ -87,38 +78,30 @@ class Visit:
         return HTMLResponse(_TEMPLATES.get_template(template).render(context), code)
 
 
-def _time(moment: datetime | str) -> datetime:
-    return datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-
-
-def _seconds(duration: timedelta | None) -> str:
-    if duration is None:
-        return "-"
-    return f"{duration.total_seconds():.2f} s" if duration < timedelta(minutes=1) else long_duration(duration)
+def _time(moment: Any) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
 
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True, trim_blocks=True
 )
+_TEMPLATES.policies["json.dumps_kwargs"] = {"sort_keys": False}
 _TEMPLATES.globals |= {"faults": FAULTS, "categories": tuple(CATEGORIES), "urgencies": URGENCIES}
 _TEMPLATES.globals |= {"ranges": RANGES, "execution_statuses": STATUSES}
-_TEMPLATES.filters |= {
-    "age": lambda moment: short_duration(datetime.now(UTC) - _time(moment)),
-    "clock": lambda moment: f"{_time(moment):%Y-%m-%d %H:%M:%S}" if moment else "-",
-    "epoch": lambda moment: int(_time(moment).timestamp()),
-    "pretty": pretty,
-    "seconds": _seconds,
-}
-
-
-# --- Signing in ---
+_TEMPLATES.filters.update(
+    age=lambda moment: short_duration(datetime.now(UTC) - _time(moment)),
+    clock=lambda moment: f"{_time(moment):%Y-%m-%d %H:%M:%S}" if moment else "-",
+    epoch=lambda moment: int(_time(moment).timestamp()),
+    pretty=pretty,
+    seconds=lambda duration: "-" if duration is None else f"{duration.total_seconds():.2f} s",
+)
 
 
 def sign_in_form(visit: Visit, message: str = "", challenge: ChallengeRequired | None = None) -> Response:
     """The form, or that for a challenge."""
-    demo_users = visit.console.local.passwords() if visit.console.local else {}
-    code = 403 if message else 200
-    return visit.render("sign_in.html", code, message=message, challenge=challenge, demo_users=demo_users)
+    demo_users = visit.console.local.passwords if visit.console.local else {}
+    values = {"message": message, "challenge": challenge, "demo_users": demo_users}
+    return visit.render("sign_in.html", 403 if message else 200, **values)
 
 
 def sign_in(visit: Visit) -> Response:
@@ -128,16 +111,15 @@ def sign_in(visit: Visit) -> Response:
         if form["challenge"]:
             session_id = sessions.answer(form["challenge"], form["user"], form["session"], form["answer"])
         else:
-            password = local.passwords().get(form["demo"]) if local else None
+            password = local.passwords.get(form["demo"]) if local else None
             session_id = sessions.sign_in(form["demo"] or form["user"], password or form["password"])
     except SignInRefused as refusal:
         return sign_in_form(visit, str(refusal))
     except ChallengeRequired as challenge:
         return sign_in_form(visit, challenge=challenge)
     target = form["next"] if form["next"].startswith("/console/") else "/console/"
-    response, is_secure = RedirectResponse(target, 303), visit.request.url.scheme == "https"
-    cookie: dict[str, Any] = {"path": "/console", "httponly": True, "samesite": "strict", "secure": is_secure}
-    response.set_cookie(visit.cookie_name, session_id, MAX_SECONDS, **cookie)
+    response = RedirectResponse(target, 303)
+    response.set_cookie(visit.cookie_name, session_id, path="/console", httponly=True, samesite="strict")
     return response
 
 
@@ -152,9 +134,6 @@ def start(visit: Visit) -> Response:
     return RedirectResponse("/console/overview" if visit.session.is_staff else "/console/tickets")
 
 
-# --- Executions ---
-
-
 def executions(visit: Visit) -> Response:
     """The list."""
     now, index = datetime.now(UTC), visit.console.index
@@ -162,9 +141,8 @@ def executions(visit: Visit) -> Response:
     since = now - RANGES[choice]
     filters = {name: visit.query(name).strip() for name in ("status", "ticket", "after")}
     found, after = select(index.read(since), now, **filters)
-    missing_before = index.complete_since if index.complete_since > since else None
-    values = {"executions": found, "after": after, "range": choice, "missing_before": missing_before}
-    return visit.render("executions.html", **values, now=now, index=index)
+    values = {"executions": found, "after": after, "range": choice, "since": since, "now": now}
+    return visit.render("executions.html", **values, index=index)
 
 
 def execution(visit: Visit) -> Response:
@@ -184,21 +162,19 @@ def execution(visit: Visit) -> Response:
         "execution.html",
         name=name,
         execution=shown,
+        ticket_id=ticket_of(shown.events[0]) if shown else "",
         status=status,
         states=states,
         others=[(one, status_of(one, now)) for one in found if one is not shown],
-        graph={**asdict(graph), "visited": [view.drawn() for view in states]},
+        graph={**graph, "visited": [(view.state.name, view.result, view.summary) for view in states]},
         timeline=timeline(shown, states, now) if shown else [],
     )
 
 
 @lru_cache(maxsize=1)
-def _graph(client: Any, arn: str, _minute: int) -> Graph:
+def _graph(client: Any, arn: str, _minute: int) -> dict[str, Any]:
     """The graph of the deployed definition, which is read again every minute."""
-    return Graph.parse(client.describe_state_machine(stateMachineArn=arn)["definition"])
-
-
-# --- Tickets ---
+    return parse_graph(client.describe_state_machine(stateMachineArn=arn)["definition"])
 
 
 def inbox(visit: Visit) -> Response:
@@ -216,7 +192,7 @@ def ticket(visit: Visit, problem: ApiProblem | None = None) -> Response:
     """One ticket; `problem` says why the last change was refused."""
     ticket_id = visit.request.path_params["ticket_id"]
     try:
-        found = visit.api.ticket(ticket_id)
+        found = visit.api.send("GET", "tickets", ticket_id)
     except ApiProblem as error:
         if error.status != 404 or not visit.query("new"):
             raise
@@ -228,19 +204,18 @@ def ticket(visit: Visit, problem: ApiProblem | None = None) -> Response:
 
 def change_ticket(visit: Visit) -> Response:
     """Change a ticket, reply to it, rate it or replay it; then show it again."""
-    ticket_id, form, api = visit.request.path_params["ticket_id"], visit.form, visit.api
-    version = {"version": int(form["version"])} if form["version"].isdecimal() else {}
+    ticket_id, form = visit.request.path_params["ticket_id"], visit.form
+    version, rating = (int(form[name]) if form[name].isdecimal() else 0 for name in ("version", "rating"))
     changes = {name: form[name] for name in ("status", "assignee", "urgency", "category") if name in form}
     comment = {"comment": form["comment"]} if form["comment"] else {}
-    actions: dict[str, Callable[[], object]] = {
-        "change": lambda: api.change(ticket_id, version | changes),
-        "approve": lambda: api.act(ticket_id, "reply", version),
-        "reply": lambda: api.act(ticket_id, "reply", version | {"text": form["text"]}),
-        "feedback": lambda: api.act(ticket_id, "feedback", {"rating": int(form["rating"] or 0)} | comment),
-        "replay": lambda: api.act(ticket_id, "replay"),
-    }
+    method, path, body = {
+        "approve": ("POST", ["reply"], {"version": version}),
+        "reply": ("POST", ["reply"], {"version": version, "text": form["text"]}),
+        "feedback": ("POST", ["feedback"], {"rating": rating, **comment}),
+        "replay": ("POST", ["replay"], None),
+    }.get(form["action"], ("PATCH", [], {"version": version, **changes}))
     try:
-        actions.get(form["action"], lambda: None)()
+        visit.api.send(method, "tickets", ticket_id, *path, json=body)
     except ApiProblem as problem:
         return ticket(visit, problem)
     return RedirectResponse(visit.request.url.path, 303)
@@ -256,20 +231,21 @@ def new_ticket(visit: Visit) -> Response:
     # Forms send line breaks as CRLF.
     fields = {name: visit.form[name].replace("\r\n", "\n") for name in ("subject", "content")}
     try:
-        ticket_id = visit.api.submit({name: text for name, text in fields.items() if text})
+        submission = {name: text for name, text in fields.items() if text}
+        ticket_id = visit.api.send("POST", "support-request", json=submission)["ticketId"]
     except ApiProblem as problem:
         return new_ticket_form(visit, problem)
-    execution_page = f"/console/executions/{ticket_id}?at={int(time.time())}"
-    is_staff = visit.session.is_staff
-    return RedirectResponse(execution_page if is_staff else f"/console/tickets/{ticket_id}?new=1", 303)
-
-
-# --- At a glance, and the local stack ---
+    page = (
+        f"executions/{ticket_id}?at={int(time.time())}"
+        if visit.session.is_staff
+        else f"tickets/{ticket_id}?new=1"
+    )
+    return RedirectResponse(f"/console/{page}", 303)
 
 
 def overview(visit: Visit) -> Response:
     """The numbers."""
-    return visit.render("overview.html", numbers=visit.console.overview.read(visit.api))
+    return visit.render("overview.html", **visit.console.overview.read(visit.api))
 
 
 def mails(visit: Visit, local: LocalTools) -> Response:

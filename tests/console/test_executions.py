@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from console import executions
-from console.executions import Execution, ExecutionIndex, select
+from console.executions import MARGIN, Execution, ExecutionIndex, select
 from tests.console.log_lines import START, TICKET, History, arn_of
 
 NOW = START + timedelta(minutes=10)
@@ -50,10 +50,16 @@ def logs() -> Logs:
     return Logs()
 
 
+def at(index: ExecutionIndex, now: datetime) -> ExecutionIndex:
+    """The index, as if it had been made then."""
+    index._read_until = index._wanted_since = index.complete_since = now
+    return index
+
+
 @pytest.fixture
 def index(logs: Logs) -> ExecutionIndex:
     client: Any = logs
-    return ExecutionIndex(client, "group", now=NOW)
+    return at(ExecutionIndex(client, "group"), NOW)
 
 
 def read(index: ExecutionIndex, since: datetime = START) -> list[Execution]:
@@ -115,14 +121,28 @@ def test_a_longer_range_is_read_backwards_in_slices(index: ExecutionIndex, logs:
 
     assert [one.name for one in read(index, NOW - timedelta(hours=6))] == ["old"]
 
-    older = [end - start for start, end in logs.windows if end < NOW]
-    assert older == [timedelta(hours=1)] * 5
+    minutes = [(end - start) // timedelta(minutes=1) for start, end in logs.windows if end < NOW]
+    assert minutes == [2, 4, 8, 16, 32, 64, 128, 104]
     assert index.complete_since == NOW - timedelta(hours=6)
+
+
+def test_after_hours_without_a_page_the_list_starts_again_with_the_newest(
+    index: ExecutionIndex, logs: Logs
+) -> None:
+    logs.add(History("old", NOW - timedelta(minutes=1)).start())
+    read(index)
+    logs.windows.clear()
+    later = NOW + timedelta(hours=9)
+
+    index.update(later)
+
+    assert min(start for start, _ in logs.windows) == later - MARGIN
+    assert index.read(START, patience=0) == []
 
 
 def test_only_the_newest_executions_are_kept(logs: Logs) -> None:
     client: Any = logs
-    index = ExecutionIndex(client, "group", limit=3, now=NOW)
+    index = at(ExecutionIndex(client, "group", limit=3), NOW)
     for number in range(9):
         logs.add(History(str(number), START + timedelta(seconds=number)).start())
 
@@ -137,7 +157,7 @@ def test_nothing_is_read_while_nobody_looks(index: ExecutionIndex, logs: Logs) -
 
     index.watch()
 
-    assert index._step() == 1
+    assert index._step() is not None
     assert logs.windows
 
 
@@ -147,7 +167,7 @@ def test_throttled_reads_are_a_delay_and_other_errors_say_what_to_do(
     index.watch()
     logs.error = "ThrottlingException"
     assert index._step() == 5
-    assert index.problem == "CloudWatch Logs delays the list."
+    assert index.problem.startswith("Delayed: ")
 
     logs.error = "AccessDeniedException"
     index._step()

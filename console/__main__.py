@@ -15,26 +15,30 @@ from ops.stack import deployed_stack, local_stack
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Serve until a signal stops it. Options: STACK, PROFILE, PORT (3000), STACK_DIR (.local)."""
-    values = {name: value for name, value in environment.items() if value}
+    """Serve until a signal stops it. Options: STACK, PROFILE, PORT (8080), STACK_DIR (.local)."""
     try:
-        port, name = int(values.get("PORT", "3000")), values.get("STACK")
-        if name:
-            require_aws(values)
-        stack = deployed_stack(name, values.get("PROFILE")) if name else local_stack(values)
-        folder = Path(values.get("STACK_DIR", ".local"))
-        console = Console(stack, None if name else LocalTools(folder, stack.client("sqs")))
-    except (UsageError, ValueError) as error:
+        console, port = _options({name: value for name, value in environment.items() if value})
+    except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     console.index.start()
     app = create_app(console, lambda: server.should_exit)
     config = uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
-    sys.stdout.write(f"The console of {console.stack.label}: http://localhost:{port}/ (Ctrl-C stops it)\n")
-    sys.stdout.flush()
+    print(f"The console of {console.stack.label}: http://localhost:{port}/ (Ctrl-C stops it)", flush=True)
     server.run()
     return 0
+
+
+def _options(values: Mapping[str, str]) -> tuple[Console, int]:
+    port, name, folder = values.get("PORT", "8080"), values.get("STACK"), values.get("STACK_DIR", ".local")
+    if not port.isdecimal():
+        raise UsageError(f"PORT must be a number, not {port}.")
+    if name:
+        require_aws(values)
+        return Console(deployed_stack(name, values.get("PROFILE")), None), int(port)
+    stack = local_stack(values)
+    return Console(stack, LocalTools(Path(folder), stack.client("sqs"))), int(port)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     # Not no-referrer: browsers would then send `Origin: null` with forms.
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-cache",
 }
 _TICK_SECONDS = 0.5
 
@@ -120,5 +119,7 @@ def _stream(console: Console, is_stopping: Callable[[], bool]) -> Response:
 
 async def _add_headers(request: Request, respond: RequestResponseEndpoint) -> Response:
     response = await respond(request)
-    response.headers.update(_HEADERS)
+    # The back button must not show pages after the sign-out; files may be kept.
+    caching = "no-cache" if "etag" in response.headers else "no-store"
+    response.headers.update(_HEADERS | {"Cache-Control": caching})
     return response

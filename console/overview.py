@@ -55,7 +55,14 @@ class Overview:
         urgencies = Counter(one.get("urgency") for page in pages.values() for one in page["tickets"])
         rooms = map(self._stack.output, ("WaitingRoomQueueUrl", "PriorityWaitingRoomQueueUrl"))
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        series = self._series(TimeWindow(min(midnight, now - timedelta(hours=1)), now))
+        dimensions = (("service", "support-pipeline"), ("Stage", self._stack.parameters["Stage"]))
+        queries = [
+            Query(Metric("SupportPipeline", metric, dimensions), statistic, timedelta(minutes=minutes))
+            for metric, statistic, minutes in _METRICS.values()
+        ]
+        window = TimeWindow(min(midnight, now - timedelta(hours=1)), now)
+        found = read_series(self._stack.client("cloudwatch"), queries, window)
+        series = dict(zip(_METRICS, found.values(), strict=True))
         return {
             "by_status": {
                 s: f"{len(page['tickets'])}{'+' * ('cursor' in page)}" for s, page in pages.items()
@@ -67,15 +74,6 @@ class Overview:
             "flow": _chart(series, ("accepted", "processed", "failed"), now, step=1, missing=0),
             "triage": _chart(series, ("p50", "p95"), now, step=5, missing=None),
         }
-
-    def _series(self, window: TimeWindow) -> dict[str, dict[datetime, float]]:
-        dimensions = (("service", "support-pipeline"), ("Stage", self._stack.parameters["Stage"]))
-        queries = [
-            Query(Metric("SupportPipeline", metric, dimensions), statistic, timedelta(minutes=minutes))
-            for metric, statistic, minutes in _METRICS.values()
-        ]
-        series = read_series(self._stack.client("cloudwatch"), queries, window)
-        return dict(zip(_METRICS, series.values(), strict=True))
 
 
 def _chart(series: Any, names: Sequence[str], now: datetime, *, step: int, missing: float | None) -> Any:

@@ -91,7 +91,9 @@ def test_every_response_has_a_strict_policy_and_no_page_has_code_in_it(
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
         assert "unsafe" not in policy
         assert response.headers["referrer-policy"] == "same-origin"
-        if not path.startswith("static"):
+        is_file = path.startswith("static")
+        assert response.headers["cache-control"] == ("no-cache" if is_file else "no-store")
+        if not is_file:
             assert "<style" not in response.text
             assert " style=" not in response.text
             assert " onclick" not in response.text

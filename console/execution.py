@@ -75,5 +75,5 @@ def pretty(payload: str | None) -> str:
     """JSON with line breaks; text that is no JSON, such as a truncated payload, as it is."""
     try:
         return json.dumps(json.loads(payload or ""), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return payload or ""
+    except (TypeError, ValueError, RecursionError):
+        return str(payload or "")

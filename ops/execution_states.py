@@ -102,7 +102,7 @@ class ExecutionStates:
     @property
     def begin(self) -> datetime:
         """The time of the first known event."""
-        return self.started_at or (self.states[0].entered_at if self.states else _NEVER)
+        return self.started_at or (self.events[0].time if self.events else _NEVER)
 
     @property
     def outcome(self) -> str:

@@ -89,6 +89,7 @@ def test_level_error_logs_no_entry_and_the_error_and_the_end_are_shown() -> None
     execution = parse(lines)
 
     assert status_of(execution, LATER) == "failed"
+    assert execution.begin == execution.events[0].time
     assert [state.errors for state in execution.states] == [["ModelRejected"]]
     assert [event.type for event in execution.events] == ["TaskFailed", "ExecutionFailed"]
 
@@ -97,6 +98,8 @@ def test_a_truncated_payload_is_shown_as_it_is() -> None:
     assert pretty('{"content": "I was ch') == '{"content": "I was ch'
     assert pretty('{"a":1}') == '{\n  "a": 1\n}'
     assert pretty(None) == ""
+    number: Any = 5
+    assert pretty(number) == "5"
 
 
 def test_retries_are_counted_with_timeouts_and_each_is_a_bar_of_the_timeline() -> None:

@@ -99,8 +99,8 @@ integration: .venv ## Run the tests on whole local stacks
 
 # What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
 test: lint ## Run everything
-	$(PY) -m pytest -n auto --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
-	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-append --cov-report=term $(STACK_TESTS)
+	$(PY) -m pytest -n auto --durations=15 --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
+	$(PY) -m pytest -n 2 --dist loadfile --durations=25 --cov --cov-append --cov-report=term $(STACK_TESTS)
 
 lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint
 	@$(MAKE) --no-print-directory -j 2 lint-template lint-code

@@ -11,7 +11,7 @@ from local.settings import StackError
 
 _SIZES = (100, 2_000, 5_000)
 _PAGE = 25
-_READS = 5
+_READS = 15
 _TICKETS = 6
 
 

@@ -6,18 +6,14 @@ the configuration and writes nothing. This module writes the lines in AWS's form
 
 - all scalars are strings; `details.input` and `details.output` are strings of JSON;
 - an input or output of more than MAX_PAYLOAD bytes is truncated (`inputDetails.truncated`), and without
-  `includeExecutionData` both are omitted;
+  `includeExecutionData` both are omitted, as are a task's parameters;
 - level ERROR logs errors only, FATAL only how an execution ended that did not succeed, OFF nothing;
 - the first two events have the `previous_event_id` 0, every other event the id of the event before it;
 - no event follows the one that ended the execution, although the emulator lets a stopped execution finish its
   current state.
 
-The events are those of the emulator's history, which has no TaskStarted, and a TaskFailed for a task that
-timed out.
-
-On AWS, executions share log streams. Here each execution has a stream of its own,
-`states/{machine}/{minute}/{id}`, because the emulator is slow when events arrive out of order. As on AWS, a
-line that cannot be written does not make the execution fail.
+The executions of a state machine share log streams, here one for each minute:
+`states/{machine}/{minute}/{id}`. As on AWS, a line that cannot be written does not make the execution fail.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 """
@@ -27,7 +23,9 @@ import logging
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 from ministack.services import stepfunctions
 
@@ -39,7 +37,7 @@ Json = dict[str, Any]
 MAX_PAYLOAD = 248 * 1024
 
 _FATAL = {"ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut"}
-_ERROR = {*_FATAL, "FailStateEntered", "TaskFailed"}
+_ERROR = {*_FATAL, "FailStateEntered", "TaskFailed", "TaskTimedOut"}
 _END = {*_FATAL, "ExecutionSucceeded"}
 _INTEGRATION = re.compile(r"arn:[^:]+:states:::(.+):([^:]+)")
 
@@ -76,7 +74,7 @@ def _log(execution: Json, event: Json) -> None:
             line = _line(execution, event, with_data=configuration.get("includeExecutionData", False))
             message = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
             timestamp = int(line["event_timestamp"])
-            put_log_event(_group_arn(configuration), _stream(machine, execution), timestamp, message)
+            put_log_event(_group_arn(configuration), _stream(machine, timestamp), timestamp, message)
     except Exception:
         logger.exception("%s of %s could not be logged", event["type"], execution["executionArn"])
 
@@ -113,9 +111,9 @@ def _group_arn(configuration: Json) -> str:
     return str(destination["cloudWatchLogsLogGroup"]["logGroupArn"])
 
 
-def _stream(machine: Json, execution: Json) -> str:
-    minute = re.sub("[T:]", "-", execution["startDate"][: len("2026-01-31T23:59")])
-    return f"states/{machine['name']}/{minute}/{execution['executionArn'].rpartition(':')[2]}"
+def _stream(machine: Json, timestamp: int) -> str:
+    minute = f"{datetime.fromtimestamp(timestamp / 1000, UTC):%Y-%m-%d-%H-%M}"
+    return f"states/{machine['name']}/{minute}/{crc32(minute.encode()):08x}"
 
 
 # --- The log line ---
@@ -142,6 +140,9 @@ def _details(details: Mapping[str, Any], *, with_data: bool) -> Json:
             if with_data:
                 text = _truncated(value)
                 logged |= {name: text, f"{name}Details": {"truncated": text != value}}
+        elif name == "parameters":
+            if with_data:
+                logged[name] = _truncated(value)
         elif value:
             logged[name] = str(value)
     integration = _INTEGRATION.fullmatch(details.get("resource", ""))

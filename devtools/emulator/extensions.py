@@ -7,6 +7,7 @@ from devtools.emulator import (
     cloudformation,
     control_plane,
     embedded_metrics,
+    execution_history,
     execution_log,
     execution_metrics,
     execution_start,
@@ -73,6 +74,7 @@ def install() -> None:
     mocked_responses.install()
     execution_log.install()  # around timeouts: an event that it refuses is not logged
     execution_metrics.install()
+    execution_history.install()  # around the others: each event that it adds is logged and counted
 
     # Other services
     alarms.install()

@@ -1,4 +1,4 @@
-"""FilterLogEvents: JSON filter patterns, and pages.
+"""FilterLogEvents: JSON filter patterns, and pages; and late events.
 
 On AWS, a JSON pattern selects the lines whose fields match it, and a page ends at 1 MB or 10,000 events,
 whichever comes first, with a `nextToken` for the next page. In the emulator, a JSON pattern matches all
@@ -10,7 +10,9 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatter
 
 import heapq
 import json
+import operator
 import re
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +23,8 @@ from devtools.emulator import patch
 
 type Json = dict[str, Any]
 type Response = tuple[int, dict[str, str], bytes]
+
+_timestamp = operator.itemgetter("timestamp")
 
 MAX_BYTES = 1024 * 1024
 MAX_EVENTS = 10_000
@@ -33,6 +37,7 @@ def install() -> None:
     """Extend the emulator."""
     patch.wrap(cloudwatch_logs, "_compile_filter_pattern", _compile_filter_pattern)
     patch.wrap(cloudwatch_logs, "_filter_log_events", _filter_log_events)
+    patch.wrap(cloudwatch_logs, "_append_log_events", _append_log_events)
 
 
 class _UnsupportedPatternError(Exception):
@@ -49,6 +54,9 @@ def _compile_filter_pattern(original: Callable[[str], Any], raw: str) -> Callabl
     expected = re.compile((".*" if before else "") + re.escape(text) + (".*" if after else ""), re.DOTALL)
 
     def matches(message: str) -> bool:
+        # Usually there is no need to parse the line: JSON escapes no character of an ASCII text.
+        if text.isascii() and text not in message:
+            return False
         try:
             line = json.loads(message)
         except (ValueError, RecursionError):
@@ -106,20 +114,40 @@ def _page(data: Json, streams: Json, matches: Callable[[str], bool]) -> tuple[li
 
 
 def _events(data: Json, streams: Json) -> Iterator[Json]:
-    """The events between startTime and endTime, oldest first; copies, because lines are written meanwhile."""
+    """The events between startTime and endTime, oldest first."""
     earliest, latest = data.get("startTime", 0), data.get("endTime", float("inf"))
-    names = data.get("logStreamNames") or [*streams]
+    names = [name for name in data.get("logStreamNames") or streams if name in streams]
+    with cloudwatch_logs._log_events_lock:  # lines are written meanwhile
+        by_stream = [(name, _between(streams[name]["events"], earliest, latest)) for name in names]
+    merged = heapq.merge(*(_named(*named) for named in by_stream), key=_order)
+    return ({**event, "logStreamName": name} for name, event in merged)
+
+
+def _between(events: list[Json], earliest: float, latest: float) -> list[Json]:
+    """The part of a stream's events, which are in order, between two times."""
+    start, end = bisect_left(events, earliest, key=_timestamp), bisect_right(events, latest, key=_timestamp)
+    return events[start:end]
+
+
+def _named(name: str, events: list[Json]) -> Iterator[tuple[str, Json]]:
+    return ((name, event) for event in events)
+
+
+def _order(named: tuple[str, Json]) -> tuple[int, int]:
+    _name, event = named
+    return event["timestamp"], event.get("ingestionTime", 0)
+
+
+def _append_log_events(original: Callable[..., None], stream: Json, events: list[Json]) -> None:
+    if len(events) != 1 or not stream["events"]:
+        original(stream, events)
+        return
+    (event,) = events
     with cloudwatch_logs._log_events_lock:
-        by_stream = [
-            [
-                {**event, "logStreamName": name}
-                for event in streams[name]["events"]
-                if earliest <= event["timestamp"] <= latest
-            ]
-            for name in names
-            if name in streams
-        ]
-    return heapq.merge(*by_stream, key=lambda event: (event["timestamp"], event.get("ingestionTime", 0)))
+        insort(stream["events"], event, key=_timestamp)
+        stream["firstEventTimestamp"] = min(stream["firstEventTimestamp"], event["timestamp"])
+        stream["lastEventTimestamp"] = max(stream["lastEventTimestamp"], event["timestamp"])
+        stream["lastIngestionTime"] = event["ingestionTime"]
 
 
 def _invalid_parameter(message: str) -> Response:

@@ -1,6 +1,7 @@
 """The lines that an execution writes to the log group of its state machine."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -86,6 +87,7 @@ SUCCEEDED = [
     "ExecutionStarted",
     "TaskStateEntered",
     "TaskScheduled",
+    "TaskStarted",
     "TaskSucceeded",
     "TaskStateExited",
     "ChoiceStateEntered",
@@ -95,7 +97,7 @@ SUCCEEDED = [
     "ExecutionSucceeded",
 ]
 CAUGHT = [name.replace("TaskSucceeded", "TaskFailed") for name in SUCCEEDED]
-FAILED = [*CAUGHT[:7], "FailStateEntered", "ExecutionFailed"]
+FAILED = [*CAUGHT[:8], "FailStateEntered", "ExecutionFailed"]
 
 
 def test_an_execution_that_succeeds_logs_its_whole_history(
@@ -109,8 +111,8 @@ def test_an_execution_that_succeeds_logs_its_whole_history(
     ended = emulator.run(machine, submitted)
     log = lines(emulator, group, "ExecutionSucceeded")
     assert types(log) == SUCCEEDED
-    assert [line["id"] for line in log] == [str(number) for number in range(1, 11)]
-    assert [line["previous_event_id"] for line in log] == ["0", "0", *(str(n) for n in range(2, 10))]
+    assert [line["id"] for line in log] == [str(number) for number in range(1, 12)]
+    assert [line["previous_event_id"] for line in log] == ["0", "0", *(str(n) for n in range(2, 11))]
     assert all(before <= int(line["event_timestamp"]) < before + 60_000 for line in log)
     assert {line["redrive_count"] for line in log} == {"0"}
     assert {line["execution_arn"] for line in log} == {ended["executionArn"]}
@@ -120,13 +122,17 @@ def test_an_execution_that_succeeds_logs_its_whole_history(
     assert details[0] == {"input": submitted, "inputDetails": complete, "roleArn": ROLE}
     assert json.loads(details[1].pop("input")) == json.loads(submitted)
     assert details[1] == {"inputDetails": complete, "name": "Task"}
-    assert details[2] == {"resource": "invoke", "resourceType": "lambda"}
-    assert json.loads(details[3].pop("output"))["Payload"]["id"] == "é😀\n"
-    assert details[3] == {"outputDetails": complete, "resource": "invoke", "resourceType": "lambda"}
-    assert json.loads(details[4].pop("output"))["answer"] == {"id": "é😀\n"}
-    assert details[4] == {"name": "Task", "outputDetails": complete}
-    assert details[5]["name"] == "Ignore?"
-    assert json.loads(details[9]["output"]) == {"execution": ended["executionArn"]}
+    task = {"resource": "invoke", "resourceType": "lambda"}
+    parameters = {"FunctionName": function, "Payload": json.loads(submitted)}
+    assert json.loads(details[2].pop("parameters")) == parameters
+    assert details[2] == task | {"region": REGION}
+    assert details[3] == task
+    assert json.loads(details[4].pop("output"))["Payload"]["id"] == "é😀\n"
+    assert details[4] == task | {"outputDetails": complete}
+    assert json.loads(details[5].pop("output"))["answer"] == {"id": "é😀\n"}
+    assert details[5] == {"name": "Task", "outputDetails": complete}
+    assert details[6]["name"] == "Ignore?"
+    assert json.loads(details[10]["output"]) == {"execution": ended["executionArn"]}
 
 
 def test_an_execution_that_fails_logs_its_error(emulator: Emulator, function: str, group: str) -> None:
@@ -136,7 +142,7 @@ def test_an_execution_that_fails_logs_its_error(emulator: Emulator, function: st
     emulator.run(machine, text(fails=True, ignore=False))
     log = lines(emulator, group, "ExecutionFailed")
     assert types(log) == FAILED
-    failed = log[3]["details"]
+    failed = log[4]["details"]
     assert json.loads(failed.pop("cause"))["errorMessage"] == "no luck"
     assert failed == {"error": "Invalid", "resource": "invoke", "resourceType": "lambda"}
     assert log[-2]["details"]["name"] == "Failed"
@@ -150,7 +156,7 @@ def test_a_caught_error_is_logged(emulator: Emulator, function: str, group: str)
     emulator.run(machine, text(fails=True, ignore=True))
     log = lines(emulator, group, "ExecutionSucceeded")
     assert types(log) == CAUGHT
-    assert json.loads(log[4]["details"]["output"])["failure"]["Error"] == "Invalid"
+    assert json.loads(log[5]["details"]["output"])["failure"]["Error"] == "Invalid"
 
 
 def test_nothing_is_logged_after_an_execution_was_aborted(emulator: Emulator, group: str) -> None:
@@ -168,6 +174,51 @@ def test_nothing_is_logged_after_an_execution_was_aborted(emulator: Emulator, gr
     log = lines(emulator, group, "ExecutionAborted")
     assert types(log) == ["ExecutionStarted", "WaitStateEntered", "ExecutionAborted"]
     assert log[-1]["details"] == {"error": "Stopped", "cause": "Enough."}
+
+
+@pytest.mark.parametrize("level", ["ALL", "ERROR"])
+def test_a_task_that_times_out_is_logged_as_such(emulator: Emulator, group: str, level: str) -> None:
+    slow = emulator.create_function("import time\ndef handler(event, context): time.sleep(60)")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": slow},
+        "TimeoutSeconds": 1,
+        "End": True,
+    }
+    configured = configuration(emulator, group, level)
+    emulator.run(
+        emulator.create_state_machine(
+            {"StartAt": "Task", "States": {"Task": task}}, loggingConfiguration=configured
+        )
+    )
+    log = lines(emulator, group, "ExecutionFailed")
+    assert types(log)[-2:] == ["TaskTimedOut", "ExecutionFailed"]
+    assert log[-2]["details"] == {
+        "error": "States.Timeout",
+        "resource": "invoke",
+        "resourceType": "lambda",
+    }
+
+
+def test_executions_share_log_streams_in_the_order_of_their_events(
+    emulator: Emulator, function: str, group: str
+) -> None:
+    machine = emulator.create_state_machine(
+        states(function), loggingConfiguration=configuration(emulator, group)
+    )
+    for _ in range(3):
+        emulator.run(machine, text(fails=False, ignore=True))
+    lines(emulator, group, "ExecutionSucceeded")
+    client = emulator.client("logs")
+    streams = [one["logStreamName"] for one in client.describe_log_streams(logGroupName=group)["logStreams"]]
+    # Two, if the minute has just changed.
+    assert len(streams) <= 2
+    assert all(re.fullmatch(r"states/[^/]+/\d{4}(-\d\d){4}/[0-9a-f]{8}", name) for name in streams)
+    for name in streams:
+        events = client.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)["events"]
+        times = [event["timestamp"] for event in events]
+        assert times == sorted(times)
 
 
 def test_a_timeout_is_logged(emulator: Emulator, group: str) -> None:
@@ -218,7 +269,7 @@ def test_without_execution_data_only_names_and_errors_are_logged(
     log = lines(emulator, group, "ExecutionSucceeded")
     assert types(log) == CAUGHT
     fields = {field for line in log for field in line["details"]}
-    assert fields == {"roleArn", "name", "resource", "resourceType", "error", "cause"}
+    assert fields == {"roleArn", "name", "region", "resource", "resourceType", "error", "cause"}
 
 
 def test_a_missing_log_group_is_reported_and_does_not_make_the_execution_fail(

@@ -78,7 +78,9 @@ async def _respond(console: Console, view: View, who: str, request: Request) -> 
         # Browsers send the origin with every form; together with the cookie's SameSite=Strict, against CSRF.
         if request.headers.get("origin") != f"{request.url.scheme}://{request.url.netloc}":
             return PlainTextResponse("Forms of other sites are refused.", 403)
-        form |= {name: str(value) for name, value in (await request.form()).items()}
+        # Forms send line breaks as CRLF.
+        fields = (await request.form()).items()
+        form |= {name: str(value).replace("\r\n", "\n") for name, value in fields}
     return await run_in_threadpool(_view, Visit(request, console, form), view, who)
 
 

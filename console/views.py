@@ -228,10 +228,8 @@ def new_ticket_form(visit: Visit, problem: ApiProblem | None = None) -> Response
 
 def new_ticket(visit: Visit) -> Response:
     """Submit a ticket, and show its execution or, to a customer, the ticket."""
-    # Forms send line breaks as CRLF.
-    fields = {name: visit.form[name].replace("\r\n", "\n") for name in ("subject", "content")}
+    submission = {name: visit.form[name] for name in ("subject", "content") if visit.form[name]}
     try:
-        submission = {name: text for name, text in fields.items() if text}
         ticket_id = visit.api.send("POST", "support-request", json=submission)["ticketId"]
     except ApiProblem as problem:
         return new_ticket_form(visit, problem)

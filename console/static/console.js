@@ -24,6 +24,7 @@ function svg(tag, attributes, ...children) {
 
 function drawGraph(box, { start, states, edges, visited }) {
   const results = Object.fromEntries(visited.map(([name, result, summary]) => [name, { result, summary }]));
+  for (const [name] of visited) states[name] ||= "";  // a state of another version of the definition
   const taken = new Set(visited.slice(1).map(([name], number) => `${visited[number][0]}→${name}`));
   const layout = new dagre.graphlib.Graph().setGraph({ nodesep: 20, ranksep: 34, marginx: 4, marginy: 4 });
   for (const name of Object.keys(states)) layout.setNode(name, { width: name.length * 7 + 34, height: 38 });

@@ -54,7 +54,11 @@ def create_app(console: Console, is_stopping: Callable[[], bool] = lambda: False
         page("/tickets/{ticket_id}", views.change_ticket, "POST"),
         page("/new-ticket", views.new_ticket_form),
         page("/new-ticket", views.new_ticket, "POST"),
-        page("/overview", views.overview, who="staff"),
+        page(
+            "/overview",
+            lambda visit: visit.render("overview.html", **console.overview.read(visit.api)),
+            who="staff",
+        ),
         page("/executions", views.executions, who="staff"),
         page("/executions/{execution}", views.execution, who="staff"),
         page("/events", lambda visit: _stream(visit.console, is_stopping), who="staff"),
@@ -62,7 +66,7 @@ def create_app(console: Console, is_stopping: Callable[[], bool] = lambda: False
     ]
     if local := console.local:
         pages += [
-            page("/mails", lambda visit: views.mails(visit, local), who="staff"),
+            page("/mails", lambda visit: visit.render("mails.html", mails=local.mails()), who="staff"),
             page("/fault", lambda visit: views.set_fault(visit, local), "POST", who="staff"),
         ]
     # A page whose host name resolves to 127.0.0.1 must not read anything (DNS rebinding).

@@ -241,16 +241,6 @@ def new_ticket(visit: Visit) -> Response:
     return RedirectResponse(f"/console/{page}", 303)
 
 
-def overview(visit: Visit) -> Response:
-    """The numbers."""
-    return visit.render("overview.html", **visit.console.overview.read(visit.api))
-
-
-def mails(visit: Visit, local: LocalTools) -> Response:
-    """The team's mails on the local stack."""
-    return visit.render("mails.html", mails=local.mails())
-
-
 def set_fault(visit: Visit, local: LocalTools) -> Response:
     """Start a fault of the local model, or end it."""
     local.set_fault(visit.form["fault"])

@@ -148,7 +148,7 @@ def executions(visit: Visit) -> Response:
 def execution(visit: Visit) -> Response:
     """One execution, by its ARN or its name; `at` is about when it ran, in epoch seconds."""
     now, wanted, at = datetime.now(UTC), visit.request.path_params["execution"], visit.query("at")
-    around = datetime.fromtimestamp(int(at[:10]), UTC) if at.isdecimal() else now
+    around = datetime.fromtimestamp(max(3600, int(at[:10])), UTC) if at.isdecimal() else now
     margin = MAX_DURATION + MARGIN
     stack, name = visit.console.stack, execution_name(wanted)
     window = TimeWindow(around - margin, around + margin)

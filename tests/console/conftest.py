@@ -90,6 +90,7 @@ class Aws:
     def _log_lines(self, **call: Any) -> Iterator[Any]:
         if self.error:
             raise self.error
+        assert 0 <= call["startTime"] < call["endTime"]
         self.patterns.append(call["filterPattern"])
         yield {"events": [{"message": line} for line in self.lines]}
 

@@ -35,6 +35,7 @@ from devtools.emulator import (
     state_machine_versions,
     states_language,
     step_functions_integration,
+    subscriptions,
     timeouts,
     user_names,
     user_pool_token,
@@ -86,6 +87,7 @@ def install() -> None:
     log_redaction.install()
     queue_metrics.install()
     queues.install()
+    subscriptions.install()
     user_names.install()
 
     # All services

@@ -7,9 +7,9 @@ so that an alarm on a dimension that does not exist seems to work, and keeps an 
 are missing. It refuses metric math in a template. This module evaluates alarms as AWS does, each time they
 are described; a period ends at the time of the evaluation.
 
-ALARM_MINUTE is the number of seconds that a minute of an alarm's period, and of the age of a queue's messages,
-lasts, 60 by default. With less, a test need not wait for what on AWS takes minutes or days. The root user can
-change it: `POST /_ministack/config` with `{"alarms.minute": 0.5}`.
+ALARM_MINUTE is the number of seconds that a minute lasts in the periods of alarms and the ages of messages,
+60 by default. With less, a test need not wait for what on AWS takes minutes or days. The root user can change
+it: `POST /_ministack/config` with `{"alarms.minute": 0.5}`.
 
 Source: Amazon CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data" and "Create a
 CloudWatch alarm based on a metric math expression".

@@ -31,6 +31,7 @@ from devtools.emulator import (
     request_context,
     request_signature,
     request_validation,
+    reserved_concurrency,
     shutdown,
     state_machine_versions,
     states_language,
@@ -54,6 +55,7 @@ def install() -> None:
     worker_limit.install()  # around shutdown: an invocation that waited for a worker must not start one then
     function_log.install()  # around handler_errors: it logs the errors
     embedded_metrics.install()
+    reserved_concurrency.install()
 
     # REST APIs
     openapi_import.install()

@@ -173,9 +173,7 @@ def minute(emulator: Emulator) -> Iterator[Callable[[float], None]]:
     set_seconds(60)
 
 
-def test_the_length_of_a_minute_can_be_changed(
-    emulator: Emulator, minute: Callable[[float], None]
-) -> None:
+def test_the_length_of_a_minute_can_be_changed(emulator: Emulator, minute: Callable[[float], None]) -> None:
     namespace = unique("Namespace")
     put(emulator, namespace, 2, Done=2)
     name = alarm(emulator, "", "Done", Namespace=namespace, Dimensions=[])

@@ -36,16 +36,16 @@ class Subscription:
         return [(message["Body"], [*message["MessageAttributes"]]) for message in messages or []]
 
 
-@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize(("effect", "receiver"), [("Allow", "queue"), ("Deny", "dead_letters")])
 def test_a_message_that_the_queues_policy_denies_goes_to_the_dead_letter_queue(
-    authorizing_emulator: Emulator, effect: str
+    authorizing_emulator: Emulator, effect: str, receiver: str
 ) -> None:
     subscription = Subscription(authorizing_emulator, Policy=policy({"Effect": effect, **SNS}))
 
     subscription.publish()
 
-    delivered, dead = subscription.received(subscription.queue), subscription.received(subscription.dead_letters)
-    assert [delivered, dead] == [[("hello", ["kind"])], []][:: 1 if effect == "Allow" else -1]
+    expected = {"queue": [], "dead_letters": [], receiver: [("hello", ["kind"])]}
+    assert {name: subscription.received(getattr(subscription, name)) for name in expected} == expected
 
 
 def test_a_message_for_a_queue_that_is_gone_goes_to_the_dead_letter_queue(

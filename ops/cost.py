@@ -91,7 +91,7 @@ def _usages(stack: DeployedStack) -> Iterator[Usage]:
     # In USD.
     yield Usage("model", _own(stack, metrics.MODEL_COST), 1)
     resources = [*stack.resources()]
-    api = (("ApiName", stack.name), ("Stage", stack.parameters["Stage"]))
+    api = (("ApiName", stack.name), ("Stage", stack.parameter("Stage")))
     yield Usage("API", Metric("AWS/ApiGateway", "Count", api), PRICES["api"]["request"])
     yield from _executions(stack.output("StateMachineArn"))
     by_type: dict[str, Callable[[DeployedStack, Resource], Iterator[Usage]]] = {
@@ -109,7 +109,7 @@ def _usages(stack: DeployedStack) -> Iterator[Usage]:
 
 def _own(stack: DeployedStack, metric: metrics.Metric) -> Metric:
     """A metric that the functions record."""
-    dimensions = (("service", "support-pipeline"), ("Stage", stack.parameters["Stage"]))
+    dimensions = (("service", "support-pipeline"), ("Stage", stack.parameter("Stage")))
     return Metric("SupportPipeline", metric.name, dimensions)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from infra.prices import PRICES, model_cost
-from ops.formatting import count, sanitize
+from infra.prices import PRICES
+from ops.formatting import count
 from ops.log_reader import TimeWindow
 from ops.report import Report
 from ops.stack import DeployedStack, Resource
-from ops.usage import Metric, ModelUsage, read_model_usage, read_sums
+from ops.usage import Metric, read_sums
+from support.domain import metrics
 
 DEFAULT_SINCE = timedelta(days=1)
 
@@ -20,8 +21,8 @@ _GB = 1_000_000_000
 # EXPRESS bills memory in steps of 64 MB, of which an execution needs one.
 _EXECUTION_GB = 64 / 1024
 _NOT_INCLUDED = (
-    "Not included: invalid answers of the model, traces, storage, alarms and custom metrics, the firewall, "
-    "the guardrail, your own key, free tiers and discounts."
+    "Not included: traces, storage, alarms and custom metrics, the firewall, the guardrail, your own key, "
+    "free tiers and discounts."
 )
 
 
@@ -36,11 +37,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of the bill; `usd` is None if it is unknown, and `note` says why or what was used."""
+    """A part of the bill; `usd` is None if CloudWatch has no values."""
 
     name: str
     usd: float | None
-    note: str = ""
 
 
 def show_cost(stack: DeployedStack, report: Report, since: timedelta) -> int:
@@ -52,11 +52,9 @@ def show_cost(stack: DeployedStack, report: Report, since: timedelta) -> int:
     """
     now = datetime.now(UTC)
     window = TimeWindow(now - since, now)
-    model = read_model_usage(stack.client("logs"), stack.physical_id("FunctionsLogGroup"), window)
-    usages = [*_usages(stack)]
-    sums = read_sums(stack.client("cloudwatch"), [usage.metric for usage in usages], window)
-    parts = [*_model_parts(model), *_service_parts(usages, sums)]
-    tickets = len(model.tickets)
+    usages, analysed = [*_usages(stack)], _own(stack, metrics.TICKETS_PROCESSED)
+    sums = read_sums(stack.client("cloudwatch"), [analysed, *(usage.metric for usage in usages)], window)
+    parts, tickets = [*_parts(usages, sums)], round(sums.get(analysed, 0))
     report.line(
         f"{window.start:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC: {count(tickets, 'ticket')} analysed."
     )
@@ -70,22 +68,14 @@ def show_cost(stack: DeployedStack, report: Report, since: timedelta) -> int:
 
 def _row(part: Part, tickets: int) -> str:
     if part.usd is None:
-        return f"{part.name:<20}{'-':>14}{'-':>14}{'-':>14}  {part.note}"
+        return f"{part.name:<20}{'-':>14}{'-':>14}{'-':>14}  CloudWatch has no values"
     each = part.usd / tickets if tickets else None
     per_ticket = "-" if each is None else f"{each:.7f}"
     per_million = "-" if each is None else f"{each * _MILLION:.2f}"
-    return f"{part.name:<20}{part.usd:>14.6f}{per_ticket:>14}{per_million:>14}  {part.note}".rstrip()
+    return f"{part.name:<20}{part.usd:>14.6f}{per_ticket:>14}{per_million:>14}"
 
 
-def _model_parts(usage: ModelUsage) -> Iterator[Part]:
-    for model_id, input_tokens in usage.input_tokens.items():
-        output_tokens = usage.output_tokens[model_id]
-        cost = model_cost(model_id, input_tokens, output_tokens)
-        tokens = f"{sanitize(model_id)}: {input_tokens:,} input and {output_tokens:,} output tokens"
-        yield Part("model", cost, tokens if cost is not None else f"{tokens}; infra/prices.toml has no price")
-
-
-def _service_parts(usages: Iterable[Usage], sums: dict[Metric, float]) -> Iterator[Part]:
+def _parts(usages: Iterable[Usage], sums: dict[Metric, float]) -> Iterator[Part]:
     """One part for each name, in the order of the usages."""
     costs: dict[str, list[float]] = {}
     for usage in usages:
@@ -93,13 +83,15 @@ def _service_parts(usages: Iterable[Usage], sums: dict[Metric, float]) -> Iterat
         if usage.metric in sums:
             measured.append(sums[usage.metric] * usage.price)
     for name, measured in costs.items():
-        yield Part(name, sum(measured)) if measured else Part(name, None, "CloudWatch has no values")
+        yield Part(name, sum(measured) if measured else None)
 
 
 def _usages(stack: DeployedStack) -> Iterator[Usage]:
-    """Everything that is billed by use and that AWS measures, except the model."""
+    """Everything that is billed by use and measured."""
+    # In USD.
+    yield Usage("model", _own(stack, metrics.MODEL_COST), 1)
     resources = [*stack.resources()]
-    api = (("ApiName", stack.name), ("Stage", stack.parameters["Stage"]))
+    api = (("ApiName", stack.name), ("Stage", stack.parameter("Stage")))
     yield Usage("API", Metric("AWS/ApiGateway", "Count", api), PRICES["api"]["request"])
     yield from _executions(stack.output("StateMachineArn"))
     by_type: dict[str, Callable[[DeployedStack, Resource], Iterator[Usage]]] = {
@@ -113,6 +105,12 @@ def _usages(stack: DeployedStack) -> Iterator[Usage]:
         for resource in resources:
             if resource.type == kind:
                 yield from usages(stack, resource)
+
+
+def _own(stack: DeployedStack, metric: metrics.Metric) -> Metric:
+    """A metric that the functions record."""
+    dimensions = (("service", "support-pipeline"), ("Stage", stack.parameter("Stage")))
+    return Metric("SupportPipeline", metric.name, dimensions)
 
 
 def _executions(arn: str) -> Iterator[Usage]:

@@ -4,6 +4,7 @@ It contains nothing that a customer wrote: no content, no subject, and no cause 
 them. Ids and error names from messages and logs are sanitized.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,9 +44,16 @@ class Report:
             # Text, because the console would interpret brackets in a string as markup.
             self._console.print(Text(text, style))
         else:
-            # The console would wrap at 80 columns.
+            self._write_to_pipe(text)
+
+    def _write_to_pipe(self, text: str) -> None:
+        """Write one line, which the console would wrap at 80 columns."""
+        try:
             self._console.file.write(text + "\n")
             self._console.file.flush()
+        except BrokenPipeError:
+            # Whoever read the output, such as `head`, has ended. The command continues without it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._console.file.fileno())
 
     def row(self, head: str, text: str, style: str = "") -> None:
         """Write a table row; on a terminal the text is wrapped in its column."""

@@ -80,6 +80,16 @@ class DeployedStack:
             raise UsageError(f"Stack {self.name} has no output {key!r}: is it a support pipeline?")
         return self.outputs[key]
 
+    def parameter(self, key: str) -> str:
+        """The value of a parameter.
+
+        Raises:
+            UsageError: the stack has no such parameter.
+        """
+        if key not in self.parameters:
+            raise UsageError(f"Stack {self.name} has no parameter {key!r}: is it a support pipeline?")
+        return self.parameters[key]
+
 
 def find_physical_id(resources: Iterable[Resource], logical_id: str) -> str | None:
     """The name or ARN of the resource with this logical id; None if it is not among the resources."""

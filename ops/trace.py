@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from infra.prices import model_cost
@@ -17,8 +18,9 @@ from ops.execution_states import EnteredState, ExecutionStates, read_executions_
 from ops.failed_tickets import FailedTicket
 from ops.formatting import count, sanitize
 from ops.log_reader import TimeWindow, read_lines
-from ops.show_ticket import find_ticket, summary
+from ops.target import Target
 from ops.ticket_log import format_lines, function_of
+from ops.ticket_summary import FoundTicket, show_with_details
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Status
 
@@ -56,26 +58,27 @@ def trace(context: CommandContext, ticket_id: str, functions_log_group: str) -> 
         UsageError: the ticket does not exist.
         PipelineError, ClientError, BotoCoreError: a call to AWS failed.
     """
-    target, report = context.target, context.report
-    found = find_ticket(context, ticket_id)
-    if found is None:
-        return 1
+    return show_with_details(
+        context, ticket_id, partial(_story, context.target, functions_log_group=functions_log_group)
+    )
+
+
+def _story(target: Target, found: FoundTicket, *, functions_log_group: str) -> Iterator[str]:
     window = _window(found)
-    lines = [*read_lines(target.logs, functions_log_group, "ticketId", ticket_id, window)]
+    lines = [*read_lines(target.logs, functions_log_group, "ticketId", found.ticket_id, window)]
     executions = [
         execution
         for name in _names(_ticket(found), lines)
         for execution in read_executions_named(target.logs, target.log_group, name, window)
     ]
     executions.sort(key=lambda execution: execution.begin)
-    for line in [*summary(found), *_executions(executions, lines), *_others(lines)]:
-        report.line(line)
-    report.line(_times(found))
-    report.line(_totals(executions, lines))
-    return 0
+    yield from _executions(executions, lines)
+    yield from _others(lines)
+    yield _times(found)
+    yield _totals(executions, lines)
 
 
-def _window(found: Ticket | FailedTicket) -> TimeWindow:
+def _window(found: FoundTicket) -> TimeWindow:
     """The time from the submission until the notification or the failure; until now if there is neither."""
     ticket = _ticket(found)
     end = found.failed_at if isinstance(found, FailedTicket) else datetime.now(UTC)
@@ -84,7 +87,7 @@ def _window(found: Ticket | FailedTicket) -> TimeWindow:
     return TimeWindow(datetime.fromisoformat(ticket.created_at) - _MARGIN, end + _MARGIN)
 
 
-def _ticket(found: Ticket | FailedTicket) -> Ticket:
+def _ticket(found: FoundTicket) -> Ticket:
     return found.stored or found.ticket if isinstance(found, FailedTicket) else found
 
 
@@ -164,7 +167,7 @@ def _others(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield from (f"  {line}" for line in format_lines(others))
 
 
-def _times(found: Ticket | FailedTicket) -> str:
+def _times(found: FoundTicket) -> str:
     ticket = _ticket(found)
     received = datetime.fromisoformat(ticket.created_at)
     processed = [one["endedAt"] for one in ticket.history or [] if one["outcome"] == Status.PROCESSED]

@@ -1,17 +1,13 @@
-"""What a stack used in a period: sums of CloudWatch's metrics, and the model's tokens from the log."""
+"""What a stack used in a period: sums of CloudWatch's metrics."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ops.log_reader import TimeWindow, read_lines
-
-if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
+from ops.log_reader import TimeWindow
 
 # AWS keeps values of five minutes for 63 days, and of an hour for 455 days.
 _FINE = timedelta(minutes=5)
@@ -21,20 +17,11 @@ _FINE_MAX_AGE = timedelta(days=10)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of an AWS service: its namespace, name and dimensions."""
+    """A metric in CloudWatch: its namespace, name and dimensions."""
 
     namespace: str
     name: str
     dimensions: tuple[tuple[str, str], ...]
-
-
-@dataclass(slots=True)
-class ModelUsage:
-    """The valid answers of the model by its id, and the tickets that they analysed."""
-
-    tickets: set[str] = field(default_factory=set)
-    input_tokens: Counter[str] = field(default_factory=Counter)
-    output_tokens: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +54,6 @@ def read_series(
     for result in (one for page in pages for one in page["MetricDataResults"]):
         series[by_id[result["Id"]]] |= zip(result["Timestamps"], result["Values"], strict=True)
     return series
-
-
-def read_model_usage(client: CloudWatchLogsClient, log_group: str, window: TimeWindow) -> ModelUsage:
-    """The use of the model, from the lines of classified tickets. Raises botocore's errors."""
-    usage = ModelUsage()
-    for line in read_lines(client, log_group, "message", "ticket classified", window):
-        if call := line.get("modelCall"):
-            usage.tickets.add(str(line["ticketId"]))
-            usage.input_tokens[str(call["id"])] += int(call["inputTokens"])
-            usage.output_tokens[str(call["id"])] += int(call["outputTokens"])
-    return usage
 
 
 def _query(key: str, query: Query) -> dict[str, Any]:

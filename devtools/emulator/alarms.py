@@ -7,13 +7,15 @@ so that an alarm on a dimension that does not exist seems to work, and keeps an 
 are missing. It refuses metric math in a template. This module evaluates alarms as AWS does, each time they
 are described; a period ends at the time of the evaluation.
 
-ALARM_MINUTE is the number of seconds that a minute of an alarm's period lasts, 60 by default. With less, a
-test need not wait for periods that on AWS take minutes.
+ALARM_MINUTE is the number of seconds that a minute lasts in the periods of alarms and the ages of messages,
+60 by default. With less, a test need not wait for what on AWS takes minutes or days. The root user can change
+it: `POST /_ministack/config` with `{"alarms.minute": 0.5}`.
 
 Source: Amazon CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data" and "Create a
 CloudWatch alarm based on a metric math expression".
 """
 
+import json
 import operator
 import os
 import time
@@ -21,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from ministack import app
 from ministack.services import cloudwatch
 from ministack.services.cloudformation import provisioners
 
@@ -44,6 +47,26 @@ def install() -> None:
     patch.wrap(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
     patch.wrap(cloudwatch, "_describe_alarms", _describe_alarms)
     patch.wrap(provisioners, "_cw_metric_alarm_record", _alarm_of_template)
+    patch.wrap(app, "_handle_admin_config_request", _configure)
+
+
+# --- Time ---
+
+
+class _Clock:
+    minute = float(os.environ.get("ALARM_MINUTE", "60"))
+
+
+def real_seconds(seconds: float) -> float:
+    """How long so many seconds of a period or of an age last."""
+    return seconds / 60 * _Clock.minute
+
+
+async def _configure(original: Callable[..., Any], path: str, method: str, body: bytes) -> Any:
+    response = await original(path, method, body)
+    if response:
+        _Clock.minute = json.loads(body or b"{}").get("alarms.minute", _Clock.minute)
+    return response
 
 
 # --- Metric math in a template ---
@@ -121,8 +144,7 @@ def _points(alarm: Json) -> Series:
 def _series(metric: Json, statistic: str, period: int, periods: int) -> Series:
     dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
     key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
-    now, by_age = time.time(), defaultdict(list)
-    seconds = period / 60 * float(os.environ.get("ALARM_MINUTE", "60"))
+    now, seconds, by_age = time.time(), real_seconds(period), defaultdict(list)
     for point in cloudwatch._metrics.get(key) or []:
         by_age[int((now - point["Timestamp"]) // seconds)].append(point)
     return {

@@ -31,10 +31,12 @@ from devtools.emulator import (
     request_context,
     request_signature,
     request_validation,
+    reserved_concurrency,
     shutdown,
     state_machine_versions,
     states_language,
     step_functions_integration,
+    subscriptions,
     timeouts,
     user_names,
     user_pool_token,
@@ -53,6 +55,7 @@ def install() -> None:
     worker_limit.install()  # around shutdown: an invocation that waited for a worker must not start one then
     function_log.install()  # around handler_errors: it logs the errors
     embedded_metrics.install()
+    reserved_concurrency.install()
 
     # REST APIs
     openapi_import.install()
@@ -86,6 +89,7 @@ def install() -> None:
     log_redaction.install()
     queue_metrics.install()
     queues.install()
+    subscriptions.install()
     user_names.install()
 
     # All services

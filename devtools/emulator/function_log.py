@@ -91,10 +91,19 @@ def _drain_stderr(original: Callable[..., str], self: Any, **waits: float) -> st
 # --- The log stream ---
 
 
-def _emit_lambda_logs(original: Callable[..., None], func: Any, *args: Any, **kwargs: Any) -> None:
+def log_group(func: Any) -> str:
+    """The log group of a function."""
     config = func.get("config") or func
-    function, group = config["FunctionName"], (config.get("LoggingConfig") or {}).get("LogGroup")
-    if group in (None, f"/aws/lambda/{function}"):
+    return (config.get("LoggingConfig") or {}).get("LogGroup") or _own_log_group(config["FunctionName"])
+
+
+def _own_log_group(function: str) -> str:
+    return f"/aws/lambda/{function}"
+
+
+def _emit_lambda_logs(original: Callable[..., None], func: Any, *args: Any, **kwargs: Any) -> None:
+    function, group = (func.get("config") or func)["FunctionName"], log_group(func)
+    if group == _own_log_group(function):
         original(func, *args, **kwargs)
         return
     with _emit_lock:  # so that the newest stream is the one of this call

@@ -12,6 +12,7 @@ from typing import Any
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc
 
 from devtools.emulator import patch
+from devtools.emulator.function_log import log_group
 
 Json = dict[str, Any]
 
@@ -33,9 +34,7 @@ def _emit_lambda_logs(
     original: Callable[..., None], func: Json, request_id: str, log_text: str, *args: Any, **kwargs: Any
 ) -> None:
     original(func, request_id, log_text, *args, **kwargs)
-    config = func.get("config") or func
-    default = f"/aws/lambda/{config['FunctionName']}"
-    _record((config.get("LoggingConfig") or {}).get("LogGroup") or default, _size(log_text or ""))
+    _record(log_group(func), _size(log_text or ""))
 
 
 def _record(group: str, size: int) -> None:

@@ -2,7 +2,7 @@
 
 AWS measures every queue once a minute. The emulator records no such metrics, so that an alarm on a queue
 stays OK. This module measures ApproximateNumberOfMessagesVisible and ApproximateAgeOfOldestMessage whenever
-the alarms are evaluated.
+the alarms are evaluated. Ages pass as fast as the periods of alarms (see alarms).
 
 Source: SQS developer guide, "Available CloudWatch metrics for Amazon SQS".
 """
@@ -14,6 +14,7 @@ from typing import Any
 from ministack.services import cloudwatch, sqs
 
 from devtools.emulator import patch
+from devtools.emulator.alarms import real_seconds
 
 Json = dict[str, Any]
 
@@ -36,9 +37,10 @@ def _measure(queue: Json) -> None:
     now = time.time()
     visible = [message for message in queue["messages"] if message["visible_at"] <= now]
     sent = [message["sent_at"] for message in queue["messages"] if message["receive_count"] <= _MAX_RECEIVES]
+    age = max(0.0, now - min(sent, default=now)) / real_seconds(1)
     dimensions = {"QueueName": queue["name"]}
     for name, value, unit in (
         ("ApproximateNumberOfMessagesVisible", len(visible), "Count"),
-        ("ApproximateAgeOfOldestMessage", max(0.0, now - min(sent, default=now)), "Seconds"),
+        ("ApproximateAgeOfOldestMessage", age, "Seconds"),
     ):
         cloudwatch.record_metric("AWS/SQS", name, value, unit, dimensions)

@@ -71,6 +71,25 @@ def test_the_list_shows_executions_and_filters_them(aws: Aws, signed_in: SignedI
     assert f"/console/executions/{arn_of('b-2')}?at=".replace(":", "%3A").replace("%3Fat", "?at") in failed
 
 
+def test_the_list_shows_executions_of_which_the_log_lacks_the_start_or_the_end(
+    aws: Aws, signed_in: SignedIn
+) -> None:
+    aws.add(History("running", now_minus(10)).start())
+    aws.add(History("without-end", now_minus(600)).start())
+    aws.add(History("without-start", now_minus(20)).add("ExecutionFailed", error="TicketFailed"))
+
+    page = signed_in("agent").get("/console/executions").text
+
+    for name, status in {
+        "running": "running",
+        "without-end": "not ended in the log",
+        "without-start": "failed",
+    }.items():
+        row = page.split(f'data-execution="{name}"')[1].split("</tr>")[0]
+        assert f'data-status="{status}"' in row
+        assert '<td class="number">-</td>' in row
+
+
 def test_more_executions_than_a_page_are_listed_page_by_page(aws: Aws, signed_in: SignedIn) -> None:
     for number in range(150):
         aws.add(History(f"e-{number:03}", now_minus(200 - number)).start().succeed())

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from coverage import Coverage
 from local.processes import free_port, wait_for
 from local.stack import Stack
 from ops.queue import Queue
+from support.domain.ticket import timestamp
 from tests.helpers.queues import receive_all
 
 PROJECT = Path(__file__).parents[2]
@@ -148,6 +150,25 @@ class RunningStack:
         finally:
             limit({name: before[name] for name in limits})
 
+    def deploy(self, **parameters: str) -> None:
+        """Deploy the same template with these parameters changed."""
+        cloudformation, name = self.stack.client("cloudformation"), self.stack.stack_name
+        (before,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        kept = [p["ParameterKey"] for p in before["Parameters"] if p["ParameterKey"] not in parameters]
+        cloudformation.update_stack(
+            StackName=name,
+            UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": key, "UsePreviousValue": True} for key in kept]
+            + [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+
+        def status() -> str:
+            return str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+
+        assert wait_for(lambda: "IN_PROGRESS" not in status(), 120)
+        assert status() == "UPDATE_COMPLETE"
+
     def submit(self, body: Any, **headers: str) -> str:
         """Submit a ticket that is accepted; return its id."""
         answer = self.post(body, **headers)
@@ -185,6 +206,30 @@ class RunningStack:
             self.stack.client("dynamodb").scan(TableName=self.stack.tickets_table, Select="COUNT")["Count"]
         )
 
+    def backdate(self, ticket_id: str, ago: timedelta, *attributes: str) -> None:
+        """Set times of a ticket that is not finished."""
+        self.stack.client("dynamodb").update_item(
+            TableName=self.stack.tickets_table,
+            Key={"ticketId": {"S": ticket_id}},
+            UpdateExpression="SET " + ", ".join(f"{name} = :ago" for name in attributes),
+            ConditionExpression="attribute_exists(pendingSince)",
+            ExpressionAttributeValues={":ago": {"S": timestamp(datetime.now(UTC) - ago)}},
+        )
+
+    @contextmanager
+    def denied(self, function: str, action: str) -> Iterator[None]:
+        """Deny a function an action through its role; a change of the function would not affect its alias."""
+        iam, functions = self.stack.client("iam"), self.stack.client("lambda")
+        configuration = functions.get_function_configuration(FunctionName=self.stack.function_name(function))
+        policy = {"RoleName": configuration["Role"].rpartition("/")[2], "PolicyName": "denied"}
+        denial = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+        iam.put_role_policy(**policy, PolicyDocument=document)
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(**policy)
+
     def messages(self, queue_url: str, wait_seconds: int = 0) -> list[dict[str, Any]]:
         """Receive and delete all messages of a queue that then stays empty for `wait_seconds`."""
         return receive_all(self.stack.client("sqs"), queue_url, wait_seconds)
@@ -205,6 +250,14 @@ class RunningStack:
     def fail_model(self, **faults: object) -> None:
         """Set the model's faults."""
         httpx.post(f"{self.stack.model_url}/faults", json=faults).raise_for_status()
+
+    def set_alarm_minute(self, seconds: float) -> None:
+        """Set how long a minute of the alarms lasts."""
+        url, body = f"{self.stack.endpoint_url}/_ministack/config", json.dumps({"alarms.minute": seconds})
+        signed = AWSRequest("POST", url, data=body)
+        credentials = Credentials(self.stack.access_key_id, self.stack.secret_access_key)
+        SigV4Auth(credentials, "s3", self.stack.region).add_auth(signed)
+        httpx.post(url, content=body, headers=dict(signed.headers)).raise_for_status()
 
     def new_customer(self, client_id: str | None = None, *, kind: str = "IdToken") -> str:
         """Create another customer; return a token of theirs."""

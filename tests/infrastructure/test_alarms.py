@@ -9,10 +9,12 @@ import pytest
 
 from support.domain import metrics
 from support.domain.metrics import Metric
+from tests.integration.test_alarms import DRIVEN
 
 type Document = dict[str, Any]
 
-RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+RUNBOOK = (DOCS / "runbook.md").read_text()
 OWN = {metric.name: metric for metric in vars(metrics).values() if isinstance(metric, Metric)}
 
 # The metrics of AWS that alarms and dashboard use, with their dimensions, from the services' guides.
@@ -136,6 +138,13 @@ def test_the_alarm_on_throttles_covers_every_function(
         for name, resource in template["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+
+
+def test_every_alarm_is_raised_by_its_cause_in_a_test_or_only_on_aws(alarms: dict[str, Document]) -> None:
+    _, _, section = (DOCS / "aws.md").read_text().partition("\n## Alarms that only AWS can raise\n")
+    only_on_aws = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.M)
+
+    assert sorted([*DRIVEN, *only_on_aws]) == sorted([*alarms, "OnCallAlarm"])
 
 
 def test_the_on_call_gets_all_critical_alarms_in_one(alarms: dict[str, Document], template: Document) -> None:

@@ -6,30 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.processes import wait_for
 from tests.helpers.running_stack import RunningStack
 
 SUBMISSION = {"content": "I was charged twice this month."}
-
-
-def deploy(stack: RunningStack, **parameters: str) -> None:
-    """Deploy the same template with these parameters changed."""
-    cloudformation, name = stack.stack.client("cloudformation"), stack.stack.stack_name
-    (before,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    kept = [p["ParameterKey"] for p in before["Parameters"] if p["ParameterKey"] not in parameters]
-    cloudformation.update_stack(
-        StackName=name,
-        UsePreviousTemplate=True,
-        Parameters=[{"ParameterKey": key, "UsePreviousValue": True} for key in kept]
-        + [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-
-    def status() -> str:
-        return str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
-
-    assert wait_for(lambda: "IN_PROGRESS" not in status(), 120)
-    assert status() == "UPDATE_COMPLETE"
 
 
 def live(stack: RunningStack, function: str) -> dict[str, Any]:
@@ -57,7 +36,7 @@ def second_release(stack: RunningStack) -> Iterator[Any]:
     assert refused.returncode == 2
     assert refused.stdout == f"Acting on the local stack at {stack.stack.web_url}.\n"
     assert "No version was published before" in refused.stderr
-    deploy(stack, LogLevel="WARNING")
+    stack.deploy(LogLevel="WARNING")
     yield stack
     stack.command("ops", "rollback")
 

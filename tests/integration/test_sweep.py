@@ -38,19 +38,8 @@ def read(stack: RunningStack, ticket_id: str) -> dict[str, Any]:
 
 def sweep(stack: RunningStack, ticket_id: str) -> dict[str, int]:
     """Run the deployed sweep as if the ticket had been pending for an hour and its lease had ended."""
-    note(stack, ticket_id, timedelta(hours=1), "pendingSince", "leasedUntil")
+    stack.backdate(ticket_id, timedelta(hours=1), "pendingSince", "leasedUntil")
     return dict(invoke(stack, "sweep", {}))
-
-
-def note(stack: RunningStack, ticket_id: str, ago: timedelta, *times: str) -> None:
-    """Set times of a pending ticket."""
-    stack.stack.client("dynamodb").update_item(
-        TableName=stack.stack.tickets_table,
-        Key={"ticketId": {"S": ticket_id}},
-        UpdateExpression="SET " + ", ".join(f"{name} = :ago" for name in times),
-        ConditionExpression="attribute_exists(pendingSince)",
-        ExpressionAttributeValues={":ago": {"S": timestamp(datetime.now(UTC) - ago)}},
-    )
 
 
 def test_a_stuck_ticket_is_swept_processed_and_notified(stack: RunningStack, stuck: str) -> None:
@@ -66,11 +55,11 @@ def test_a_stuck_ticket_is_swept_processed_and_notified(stack: RunningStack, stu
 
 
 def test_a_ticket_that_an_execution_is_processing_is_not_swept(stack: RunningStack, stuck: str) -> None:
-    note(stack, stuck, timedelta(hours=1), "pendingSince")
+    stack.backdate(stuck, timedelta(hours=1), "pendingSince")
 
     assert invoke(stack, "sweep", {})["swept"] == 0
 
-    note(stack, stuck, timedelta(hours=1), "leasedUntil")
+    stack.backdate(stuck, timedelta(hours=1), "leasedUntil")
     assert invoke(stack, "sweep", {})["swept"] == 1
     assert wait_for(lambda: "notifiedAt" in read(stack, stuck), 60)
 
@@ -78,7 +67,7 @@ def test_a_ticket_that_an_execution_is_processing_is_not_swept(stack: RunningSta
 def test_a_ticket_that_waited_too_long_and_whose_message_was_lost_fails(
     stack: RunningStack, stuck: str
 ) -> None:
-    note(stack, stuck, timedelta(hours=1), "pendingSince", "leasedUntil")
+    stack.backdate(stuck, timedelta(hours=1), "pendingSince", "leasedUntil")
     waits_since(stack, stuck, timedelta(hours=26))
 
     assert invoke(stack, "sweep", {})["swept"] == 1

@@ -1,8 +1,11 @@
 """The output on a terminal and in a pipe."""
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +17,7 @@ from ops.report import Report
 from support.domain.ticket import Ticket
 from tests.ops.conftest import submission
 
+PROJECT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -105,3 +109,15 @@ def test_a_duration_is_shown_in_its_largest_unit(seconds: int, text: str) -> Non
 def test_a_sanitized_name_is_short_and_has_no_control_characters() -> None:
     assert sanitize("a\x1b[2J\r\nb" + "c" * 500) == "a??2J??b" + "c" * 120
     assert sanitize("") == "-"
+
+
+def test_a_command_whose_output_nobody_reads_continues_quietly() -> None:
+    command = "from ops.report import Report; report = Report(); report.line('1'); report.line('2'); exit(3)"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (3, b"")

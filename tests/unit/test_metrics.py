@@ -78,6 +78,15 @@ def test_a_processed_ticket_counts_by_urgency_category_and_language(stored: None
     }
 
 
+def test_a_repeated_update_does_not_count_again(stored: None, values: Read) -> None:
+    run("update/analysis")
+    values()
+
+    run("update/analysis", execution="another")
+
+    assert values() == {"TaskSucceeded Step=Update Ticket": [1]}
+
+
 def test_a_notification_counts_with_the_time_since_the_ticket_was_received(
     stored: None, values: Read
 ) -> None:

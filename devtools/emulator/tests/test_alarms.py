@@ -1,5 +1,7 @@
 """Alarms evaluate the metric with their dimensions; executions and queues have metrics."""
 
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from devtools.emulator.tests.harness import ROLE, Emulator, eventually, unique
 from devtools.emulator.tests.test_access_log import FORMAT, resources, set_role
+from devtools.emulator.tests.test_control_plane import send
 
 FAILS = {"StartAt": "Lost", "States": {"Lost": {"Type": "Fail", "Error": "Lost"}}}
 SUCCEEDS = {"StartAt": "Found", "States": {"Found": {"Type": "Succeed"}}}
@@ -156,6 +159,45 @@ def test_an_alarm_counts_the_periods_that_breach(
     )  # fmt: skip
 
     assert state(emulator, name) == expected
+
+
+@pytest.fixture
+def minute(emulator: Emulator) -> Iterator[Callable[[float], None]]:
+    """Sets the length of a minute."""
+
+    def set_seconds(seconds: float) -> None:
+        body = json.dumps({"alarms.minute": seconds}).encode()
+        assert send(emulator, "POST", "/_ministack/config", body, service="s3").status_code == 200
+
+    yield set_seconds
+    set_seconds(60)
+
+
+def test_the_length_of_a_minute_can_be_changed(emulator: Emulator, minute: Callable[[float], None]) -> None:
+    namespace = unique("Namespace")
+    put(emulator, namespace, 2, Done=2)
+    name = alarm(emulator, "", "Done", Namespace=namespace, Dimensions=[])
+    assert state(emulator, name) == "OK"
+
+    minute(600)
+    assert state(emulator, name) == "ALARM"
+
+    minute(60)
+    assert state(emulator, name) == "OK"
+
+
+def test_messages_age_as_fast_as_periods_pass(emulator: Emulator, minute: Callable[[float], None]) -> None:
+    queue, _ = emulator.create_queue()
+    name = alarm(
+        emulator, "", "ApproximateAgeOfOldestMessage", Namespace="AWS/SQS", Statistic="Maximum",
+        Dimensions=[{"Name": "QueueName", "Value": queue.rpartition("/")[2]}], Threshold=3600,
+    )  # fmt: skip
+    emulator.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    assert state(emulator, name) == "OK"
+
+    minute(0.001)
+
+    assert eventually(lambda: state(emulator, name) == "ALARM")
 
 
 def math_alarm(emulator: Emulator, namespace: str, *expressions: str) -> str:

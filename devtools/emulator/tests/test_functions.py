@@ -149,3 +149,18 @@ def test_the_streams_of_a_functions_own_log_group_do_not_have_its_name(emulator:
     streams = emulator.client("logs").describe_log_streams(logGroupName=f"/aws/lambda/{function}")
     (stream,) = streams["logStreams"]
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST]\w+", stream["logStreamName"])
+
+
+def test_reserved_concurrency_applies_to_versions(emulator: Emulator) -> None:
+    client = emulator.client("lambda")
+    function = emulator.create_function("def handler(event, context):\n    return 1")
+    version = client.publish_version(FunctionName=function)["Version"]
+    client.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
+    client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=0)
+
+    for name in (function, f"{function}:{version}", f"{function}:live"):
+        with pytest.raises(client.exceptions.TooManyRequestsException):
+            client.invoke(FunctionName=name)
+
+    client.delete_function_concurrency(FunctionName=function)
+    assert emulator.invoke(f"{function}:live") == (None, 1)

@@ -50,7 +50,9 @@ def _record_analysis(event: Mapping[str, Any]) -> Ticket:
         classified.ticket_id, classified.analysis, execution_name=event["execution"], now=now
     )
     logger.info("ticket updated", status=ticket.status)
-    _count_analysis(classified, classified.analysis, now)
+    # A repeated execution changes nothing.
+    if ticket.updated_at == timestamp(now):
+        _count_analysis(classified, classified.analysis, now)
     return ticket
 
 

@@ -77,7 +77,7 @@ def start(
     with step("Creating the demo users and the demo service"):
         stack = connect(settings, emulator, outputs, model_url)
         _create_demo_clients(stack, settings.folder)
-    console_port = _start_console(settings, group)
+    console_port = _start_console(settings, group, emulator)
     with step("Warming up the functions"):
         warm_up(stack, settings.folder / "functions.log")
     with step("Starting the console and the web server"):
@@ -122,12 +122,12 @@ def _create_demo_clients(stack: Stack, folder: Path) -> None:
     stack.save_shell_settings(folder)
 
 
-def _start_console(settings: Settings, group: ProcessGroup) -> int:
+def _start_console(settings: Settings, group: ProcessGroup, emulator: Emulator) -> int:
     """Start the console, which reads stack.json; return its port. It becomes ready during the warm-up."""
     port = free_port()
-    kept = {name: value for name, value in os.environ.items() if name not in ("STACK", "PROFILE")}
-    environment = kept | {"PORT": str(port), "STACK_DIR": str(settings.folder)}
-    group.start("console", "console", environment=environment)
+    # It is this stack's, whatever deployed stack the user's environment names.
+    options = {"STACK": "", "PORT": str(port), "STACK_DIR": str(settings.folder)}
+    group.start("console", "console", environment=emulator.environment() | options)
     return port
 
 

@@ -1,10 +1,10 @@
 """`python -m evals`: measure a model on labelled tickets, and write results.json, report.md and report.html.
 
-The options are variables in the environment (evals.options). Progress goes to the standard error output. Exit
-codes: 0 measured; 1 the model cannot be used, or the report is partial because tickets have no answer, such as
-when the spending cap
-was reached; 2 an option or a file is wrong; 130 stopped by Ctrl-C. Answers are kept in
-.evals/cache, so that the next run asks only what is missing.
+The options are variables in the environment (evals.options). Progress goes to the standard error output.
+Answers are kept in .evals/cache, so that the next run asks only what is missing.
+
+Exit codes: 0 measured; 1 the model cannot be used, or the report is partial: tickets have no answer, such as
+when the spending cap was reached; 2 an option or a file is wrong; 130 stopped by Ctrl-C.
 """
 
 import os

@@ -1,6 +1,7 @@
 """The figures of a run, each as a statistic (evals.bootstrap) of its scored tickets."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +15,14 @@ _BINS = 10
 _TICKETS_PRICED = 1_000
 
 
-def flags(values: Sequence[bool]) -> Array:
-    """1.0 for true."""
+def flags(values: Sequence[Any]) -> Array:
+    """1.0 for true; the values are booleans, or rows of booleans."""
     return np.array(values, dtype=float)
 
 
 def one_hot(values: Sequence[str | None], names: Sequence[str]) -> Array:
     """A row for each ticket, with 1.0 in the column of its value."""
-    return flags([[value == name for name in names] for value in values])  # type: ignore[misc]
+    return flags([[value == name for name in names] for value in values])
 
 
 def statistics(scored: Sequence[Scored]) -> dict[str, Statistic]:
@@ -162,7 +163,7 @@ def bins(scored: Sequence[Scored]) -> Array:
     """A row for each ticket, with 1.0 in the column of its confidence's tenth; zeros if it has none."""
     confidence = [one.confidence for one in scored]
     indexes = [None if value is None else min(int(value * _BINS), _BINS - 1) for value in confidence]
-    return flags([[index == column for column in range(_BINS)] for index in indexes])  # type: ignore[misc]
+    return flags([[index == column for column in range(_BINS)] for index in indexes])
 
 
 def calibration_error(scored: Sequence[Scored]) -> Statistic:

@@ -97,7 +97,7 @@ class Model:
     @property
     def tool_schema(self) -> Any:
         """The tool's schema as the model sees it."""
-        return self.tool.specification["inputSchema"]["json"]  # type: ignore[index]
+        return self.tool.specification["inputSchema"]["json"]
 
     def ask(self, ticket_block: str, usage: Usage) -> ModelAnswer:
         """Ask once, and note what the call used. Raises the errors of TriageModel.ask."""

@@ -64,8 +64,8 @@ class Options:
         is_server = urlsplit(self.model).scheme in ("http", "https")
         if self.model not in ("", BASELINE, BEDROCK) and not is_server:
             raise UsageError(
-                f"MODEL={self.model} is unknown: leave it out for the stand-in, or set it to bedrock, baseline, "
-                "or the http(s) URL of an OpenAI-compatible server."
+                f"MODEL={self.model} is unknown: leave it out for the stand-in, or set it to bedrock, "
+                "baseline, or the http(s) URL of an OpenAI-compatible server."
             )
         if self.data is None and (self.columns or self.taxonomy or self.train):
             raise UsageError("COLUMNS, TAXONOMY and TRAIN describe a foreign set: set DATA=<file>.csv too.")

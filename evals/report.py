@@ -21,7 +21,7 @@ _MAX_MATRIX = 20
 _MAX_CONFUSIONS = 25
 
 # Figure → its title, and its unit. Shares are shown as percentages.
-_TITLES = {
+TITLES = {
     "categoryAccuracy": ("category accuracy", "share"),
     "categoryMacroF1": ("category macro-F1", "score"),
     "urgencyAccuracy": ("urgency accuracy", "share"),
@@ -43,6 +43,16 @@ _TITLES = {
     "latencyP95": ("model latency, 95th percentile", "ms"),
     "usdPerThousand": ("price of 1,000 tickets", "USD"),
 }
+_FORMATS = {
+    "share": "{:.1f} %",
+    "points": "{:+.1f} points",
+    "score": "{:.3f}",
+    "number": "{:,.1f}",
+    "ms": "{:,.0f} ms",
+    "USD": "{:.4f} USD",
+}
+# The unit of a difference of shares.
+DIFFERENCE_UNITS = {"share": "points"}
 _HEADLINES = (
     "categoryAccuracy",
     "categoryMacroF1",
@@ -80,7 +90,7 @@ def write(folder: Path, document: Mapping[str, Any], tickets: Dataset, replies: 
         lstrip_blocks=True,
     )
     templates.filters |= {"shown": shown, "interval": interval, "range": spread}
-    templates.globals |= {"titles": _TITLES, "whisker": plots.whisker}
+    templates.globals |= {"titles": TITLES, "whisker": plots.whisker}
     (folder / FILE).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     for name in (HTML, MARKDOWN):
         text = templates.get_template(name).render(view)
@@ -132,21 +142,11 @@ def interval(figure: Mapping[str, float | None], unit: str) -> str:
 def _shown(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
-    match unit:
-        case "share":
-            return f"{value:.1%}".replace("%", " %")
-        case "score":
-            return f"{value:.3f}"
-        case "ms":
-            return f"{value:,.0f} ms"
-        case "USD":
-            return f"{value:.4f} USD"
-        case _:
-            return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+    return _FORMATS[unit].format(100 * value if unit in ("share", "points") else value)
 
 
 def _line(document: Mapping[str, Any], name: str) -> str:
-    title, unit = _TITLES[name]
+    title, unit = TITLES[name]
     return f"{title:<36}{interval(document['figures'][name], unit)}"
 
 

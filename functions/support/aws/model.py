@@ -49,7 +49,7 @@ class AnalysisTool:
     """The tool that the model calls with its answer; `schema` is the JSON Schema of a valid answer."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        self.specification = {"name": TOOL, "inputSchema": {"json": without_limits(schema)}}
+        self.specification: dict[str, Any] = {"name": TOOL, "inputSchema": {"json": without_limits(schema)}}
         self._validate = fastjsonschema.compile(schema)
 
     def parse(self, tool_input: Any) -> Mapping[str, Any]:

@@ -29,10 +29,10 @@ from evals.scoring import Scored, Scorer
 FOLDER = Path(".evals")
 
 
-def main(environment: Mapping[str, str] = os.environ) -> int:
+def main(environment: Mapping[str, str] = os.environ, gold_folder: Path = gold.FOLDER) -> int:
     """Run with the options in the environment; return the exit code."""
     try:
-        return _run(Options.parse(environment))
+        return _run(Options.parse(environment), gold_folder)
     except EvalError as error:
         _say(str(error))
         return 2 if isinstance(error, UsageError) else 1
@@ -41,8 +41,8 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         return 130
 
 
-def _run(options: Options) -> int:
-    tickets = _dataset(options)
+def _run(options: Options, gold_folder: Path) -> int:
+    tickets = _dataset(options, gold_folder)
     run = _baseline(options, tickets) if options.model == BASELINE else _model(options, tickets)
     if not run.scored:
         raise EvalError(f"No ticket was answered: {_reasons(run.unanswered)}.")
@@ -55,11 +55,11 @@ def _run(options: Options) -> int:
     return 1 if run.is_partial else 0
 
 
-def _dataset(options: Options) -> Dataset:
+def _dataset(options: Options, gold_folder: Path) -> Dataset:
     if options.data:
         tickets = dataset.load(options.data, options.columns, options.taxonomy)
     else:
-        tickets = gold.load(gold.HELD_OUT if options.held_out else gold.TICKETS)
+        tickets = gold.load(gold_folder / (gold.HELD_OUT if options.held_out else gold.TICKETS))
     return tickets.limited_to(options.limit) if options.limit else tickets
 
 

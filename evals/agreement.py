@@ -19,11 +19,13 @@ from support.domain.analysis_schema import URGENCIES
 _LABELS = ("category", "urgency", "language")
 
 
-def main(files: Sequence[Path] = (gold.TICKETS, gold.HELD_OUT), second_pass: Path = gold.SECOND_PASS) -> int:
+def main(folder: Path = gold.FOLDER) -> int:
     """Print the agreement; return the exit code."""
     try:
-        first = [example for path in files for example in gold.load(path).examples]
-        second = _second_pass(second_pass, {example.id for example in first})
+        first = [
+            example for name in (gold.TICKETS, gold.HELD_OUT) for example in gold.load(folder / name).examples
+        ]
+        second = _second_pass(folder / gold.SECOND_PASS, {example.id for example in first})
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2

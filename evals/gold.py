@@ -12,9 +12,7 @@ from support.domain.analysis_schema import CATEGORIES, URGENCIES
 from support.domain.ticket import MAX_CONTENT, MAX_SUBJECT
 
 FOLDER = Path(__file__).with_name("gold")
-TICKETS = FOLDER / "tickets.jsonl"
-HELD_OUT = FOLDER / "held_out.jsonl"
-SECOND_PASS = FOLDER / "second_pass.jsonl"
+TICKETS, HELD_OUT, SECOND_PASS = "tickets.jsonl", "held_out.jsonl", "second_pass.jsonl"
 
 TRAITS = frozenset(
     {

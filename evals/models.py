@@ -85,7 +85,6 @@ class Model:
     model_id: str
     client: BedrockRuntimeClient
     prices: TokenPrices
-    categories: Mapping[str, str]
     tool: AnalysisTool
     is_stand_in: bool = False
 
@@ -135,9 +134,8 @@ def open_model(
             name=name,
             key=name,
             model_id=name,
-            client=_bedrock(concurrency),
             prices=prices or list_prices(name),
-            categories=categories,
+            client=_bedrock(concurrency),
             tool=tool,
         )
         return
@@ -150,7 +148,6 @@ def open_model(
             model_id=DEFAULT_MODEL_ID,
             client=_client(endpoint, concurrency),
             prices=prices or TokenPrices(0, 0),
-            categories=categories,
             tool=tool,
             is_stand_in=not model,
         )

@@ -16,7 +16,7 @@ from evals.errors import UsageError
 _HELD_OUT = 3
 
 
-def main(files: Sequence[Path], tickets: Path = gold.TICKETS, held_out: Path = gold.HELD_OUT) -> int:
+def main(files: Sequence[Path], folder: Path = gold.FOLDER) -> int:
     """Split the files; return the exit code."""
     try:
         chosen = held_out_ids(files)
@@ -24,13 +24,13 @@ def main(files: Sequence[Path], tickets: Path = gold.TICKETS, held_out: Path = g
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    parts: dict[Path, list[str]] = {tickets: [], held_out: []}
+    parts: dict[str, list[str]] = {gold.TICKETS: [], gold.HELD_OUT: []}
     for document in sorted(documents, key=lambda document: str(document["id"])):
-        part = parts[held_out if document["id"] in chosen else tickets]
+        part = parts[gold.HELD_OUT if document["id"] in chosen else gold.TICKETS]
         part.append(json.dumps(document, ensure_ascii=False))
-    for path, part in parts.items():
-        path.write_text("\n".join(part) + "\n", "utf-8")
-        sys.stdout.write(f"{path}: {len(part)} tickets\n")
+    for name, part in parts.items():
+        (folder / name).write_text("\n".join(part) + "\n", "utf-8")
+        sys.stdout.write(f"{name}: {len(part)} tickets\n")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 12, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 22, 12, 40
 _TICKS = (0, 0.25, 0.5, 0.75, 1)
 
 type Point = tuple[float, float]

@@ -31,16 +31,16 @@ TITLES = {
     "overTriage": ("over-triage: urgency too high", "share"),
     "languageAccuracy": ("language tag right", "share"),
     "replyInLanguage": ("reply in the ticket's language", "share"),
-    "replyWithinLength": (f"reply within {MAX_REPLY_WORDS} words (or 10 % more)", "share"),
+    "replyWithinLength": (f"reply within {MAX_REPLY_WORDS} words", "share"),
     "calibrationError": ("expected calibration error", "score"),
     "answered": ("valid answers", "share"),
-    "schemaFailures": ("no valid answer after all retries", "share"),
+    "schemaFailures": ("no valid answer after retries", "share"),
     "refusals": ("refused by a content filter", "share"),
     "callsPerTicket": ("model calls per ticket", "number"),
     "inputTokens": ("input tokens per ticket", "number"),
     "outputTokens": ("output tokens per ticket", "number"),
-    "latencyP50": ("model latency, median", "ms"),
-    "latencyP95": ("model latency, 95th percentile", "ms"),
+    "latencyP50": ("model latency, p50", "ms"),
+    "latencyP95": ("model latency, p95", "ms"),
     "usdPerThousand": ("price of 1,000 tickets", "USD"),
 }
 _FORMATS = {
@@ -127,11 +127,12 @@ def spread(figure: Mapping[str, float | None], unit: str) -> str:
     """A figure's interval, such as `81 to 88 %`; empty without one."""
     if figure["low"] is None:
         return ""
-    return f"{_shown(figure['low'], unit)} to {_shown(figure['high'], unit)}"
+    low, _, _ = _shown(figure["low"], unit).partition(" ")
+    return f"{low} to {_shown(figure['high'], unit)}"
 
 
 def interval(figure: Mapping[str, float | None], unit: str) -> str:
-    """A figure's value and interval: `84.7 % (81.0 % to 88.1 %)`."""
+    """A figure's value and interval: `84.7 % (81.0 to 88.1 %)`."""
     return (
         f"{shown(figure, unit)} ({spread(figure, unit)})"
         if figure["low"] is not None

@@ -1,5 +1,6 @@
 """Which answers need no review: coverage against accuracy by threshold, and the second signals."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from evals.metrics import bins, flags
 from evals.scoring import Scored
 from evals.signals import SIGNALS
 
+_NORMAL_QUANTILE = 1.96
 _THRESHOLDS = [round(step / 20, 2) for step in range(21)]
 
 
@@ -31,25 +33,31 @@ def curve(scored: Sequence[Scored]) -> list[dict[str, Any]]:
                 "threshold": threshold,
                 "coverage": figure(share(chosen), len(scored)).to_document(),
                 "accuracy": figure(share(right, chosen), len(scored)).to_document(),
+                "accuracyAtLeast": round(_at_least(float(right @ chosen), float(chosen.sum())), 6),
             }
         )
     return points
 
 
-def recommended(points: Sequence[dict[str, Any]], target: float) -> dict[str, Any] | None:
-    """The first point from which on every threshold reaches the target accuracy; None if there is none.
+def _at_least(successes: float, trials: float) -> float:
+    """The lower end of Wilson's 95 % interval of a share; 0 without trials.
 
-    Only the lower end of the interval counts, so that few tickets cannot promise much.
+    Unlike the bootstrap's, it is far below 1 when the few that were tried all succeeded.
     """
-    best = None
-    for point in reversed(points):
-        low = point["accuracy"]["low"]
-        if low is None:
-            continue
-        if low < target:
-            break
-        best = point
-    return best
+    if not trials:
+        return 0
+    mean, spread = successes / trials, _NORMAL_QUANTILE**2 / trials
+    margin = _NORMAL_QUANTILE * math.sqrt(mean * (1 - mean) / trials + spread / (4 * trials))
+    return (mean + spread / 2 - margin) / (1 + spread)
+
+
+def recommended(points: Sequence[dict[str, Any]], target: float) -> dict[str, Any] | None:
+    """The lowest threshold that reaches the target accuracy; None if there is none.
+
+    Only the lower end of Wilson's interval counts, so that few tickets cannot promise much.
+    """
+    reaching = [point for point in points if point["accuracyAtLeast"] >= target]
+    return reaching[0] if reaching else None
 
 
 def reliability(scored: Sequence[Scored]) -> list[dict[str, Any]]:

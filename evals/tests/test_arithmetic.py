@@ -137,7 +137,7 @@ def test_the_recommended_threshold_is_the_lowest_that_keeps_the_target(scorer: S
     table = [
         scored(scorer, example(f"t-{step}-{number}"), document(category=category, confidence=step / 10))
         for step in range(11)
-        for number in range(20)
+        for number in range(25)
         for category in ["BILLING" if step >= 7 else "ORDER"]
     ]
     curve = review.curve(table)
@@ -147,6 +147,16 @@ def test_the_recommended_threshold_is_the_lowest_that_keeps_the_target(scorer: S
     assert recommended is not None
     assert recommended["threshold"] == 0.65
     assert recommended["coverage"]["value"] == pytest.approx(4 / 11)
+
+
+def test_a_few_right_answers_recommend_no_threshold(scorer: Scorer) -> None:
+    few, many = (
+        [scored(scorer, example(f"t-{number}"), document()) for number in range(tickets)]
+        for tickets in (20, 80)
+    )
+
+    assert review.recommended(review.curve(few), 0.95) is None
+    assert review.recommended(review.curve(many), 0.95) is not None
 
 
 def test_no_threshold_is_recommended_for_answers_that_are_wrong(scorer: Scorer) -> None:

@@ -44,7 +44,7 @@ def test_a_run_that_is_clearly_worse_fails(tmp_path: Path, scorer: Scorer, capsy
     output = capsys.readouterr().out
     assert "category: only A right 20, only B right 0, McNemar's exact test p = 1.9e-06" in output
     assert "B is worse than A beyond chance: category." in output
-    assert re.search(r"-33\.3 points \(-4\d\.\d points to -2\d\.\d points\)", output)
+    assert re.search(r"-33\.3 points \(-4\d\.\d to -2\d\.\d points\)", output)
     assert "price of 1,000 tickets" in output
 
 

@@ -100,7 +100,7 @@ integration: .venv ## Run the tests on whole local stacks
 # What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
 test: lint .venv-evals ## Run everything
 	$(PY) -m pytest -n auto --durations=15 --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
-	.venv-evals/bin/python -m pytest -q evals
+	.venv-evals/bin/python -m pytest -q -n auto --dist loadfile evals
 	$(PY) -m pytest -n 2 --dist loadfile --durations=25 --cov --cov-append --cov-report=term $(STACK_TESTS)
 
 lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint

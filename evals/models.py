@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 # Before the functions' code is imported: it reads the stage, and would print its metrics as log lines.
-os.environ.setdefault("STAGE_NAME", "eval")
-os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
+os.environ |= {"STAGE_NAME": "eval", "POWERTOOLS_METRICS_DISABLED": "true"}
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError

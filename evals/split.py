@@ -1,6 +1,7 @@
 """`python -m evals.split FILE…`: write gold files as tickets.jsonl and held_out.jsonl in evals/gold.
 
-A third of each category and language is held out: always the same tickets, whatever their order.
+A third of each category and language is held out: always the same tickets, whatever their order. Other files
+give another split, so this is for a new gold set only.
 """
 
 import hashlib

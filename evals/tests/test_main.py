@@ -3,13 +3,16 @@
 import json
 import re
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 
 import pytest
 
 from evals import __main__ as program
+from evals.tests.conftest import document
 from evals.tests.test_baseline import made
 from evals.tests.test_files import TICKET, gold_file
 
@@ -124,6 +127,48 @@ def test_a_foreign_set_is_measured_with_the_baseline(tmp_path: Path) -> None:
     assert 0.82 <= result.document["figures"]["categoryAccuracy"]["value"] <= 0.97
     assert set(result.document["perClass"]) == {"card_arrival", "exchange_rate", "pin_blocked", "OTHER"}
     assert "urgencyKappa" not in result.document["figures"]
+
+
+class ChatServer(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server with one model, which finds every ticket about billing."""
+
+    def do_GET(self) -> None:
+        self._send({"data": [{"id": "first"}]})
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        call = {"function": {"name": "record_analysis", "arguments": json.dumps(document())}}
+        usage = {"prompt_tokens": 500, "completion_tokens": 100}
+        choice = {"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}
+        self._send({"choices": [choice], "usage": usage} if request["model"] == "second" else {})
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _send(self, body: Any) -> None:
+        payload = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+
+def test_a_model_on_an_openai_compatible_server_is_measured_with_its_price(tmp_path: Path) -> None:
+    gold_file(tmp_path, *TICKETS)
+    with ThreadingHTTPServer(("127.0.0.1", 0), ChatServer) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        result = run(tmp_path, MODEL=url, MODEL_ID="second", TOKEN_PRICES="1,10")
+        server.shutdown()
+
+    assert result.code == 0
+    assert "No evidence" not in result.output
+    assert result.document["model"] == f"second at {url}"
+    figures = {name: figure["value"] for name, figure in result.document["figures"].items()}
+    assert figures["categoryAccuracy"] == pytest.approx(2 / 3)
+    assert figures["inputTokens"] == 500
+    assert figures["usdPerThousand"] == pytest.approx(1.5)
+    assert result.document["spentUsd"] == pytest.approx(0.0045)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evals import baseline, dataset, gold, report, results
+from evals import dataset, gold, report, results
 from evals.budget import Budget
 from evals.cache import Answer, AnswerCache
 from evals.errors import EvalError, UsageError
@@ -76,6 +76,8 @@ def _model(options: Options, tickets: Dataset) -> Run:
 
 
 def _baseline(options: Options, tickets: Dataset) -> Run:
+    from evals import baseline  # noqa: PLC0415 - scikit-learn takes seconds to import
+
     training = dataset.load(options.train, options.columns, options.taxonomy) if options.train else None
     answers = baseline.answers(tickets.examples, training.examples if training else None)
     return _scored(options, tickets, Outcome(answers), None, 0)

@@ -29,7 +29,7 @@ CALLS_FOR_A_VALID_ANSWER = 3
 _PATIENCE = 6
 _CHARACTERS_PER_TOKEN = 4
 _OUTPUT_TOKENS = 150
-_SECONDS_PER_CALL = 1.5
+_SECONDS_PER_CALL, _SECONDS_PER_STAND_IN_CALL = 1.5, 0.1
 _PROGRESS_SECONDS = 5
 
 
@@ -90,7 +90,8 @@ class Runner:
         fixed = len(prompt.INSTRUCTIONS) + len(str(self._model.tool_schema))
         tokens = sum(fixed + len(example.text) for example in to_ask) // _CHARACTERS_PER_TOKEN
         usage = Usage(tokens, _OUTPUT_TOKENS * len(to_ask))
-        each = fmean(answer.latency_ms for answer in cached) / 1000 if cached else _SECONDS_PER_CALL
+        expected = _SECONDS_PER_STAND_IN_CALL if self._model.is_stand_in else _SECONDS_PER_CALL
+        each = fmean(answer.latency_ms for answer in cached) / 1000 if cached else expected
         return Estimate(
             tickets=len(examples),
             cached=len(cached),

@@ -43,9 +43,9 @@ class FakeBedrock:
 
 
 def model(
-    bedrock: Any, model_id: str = "amazon.nova-lite-v1:0", guardrail: Guardrail = NO_GUARDRAIL
+    bedrock: Any, model_id: str = "amazon.nova-lite-v1:0", guardrail: Guardrail = NO_GUARDRAIL, **tool: Any
 ) -> TriageModel:
-    return TriageModel(bedrock, model_id, guardrail, TokenPrices(0.06, 0.24))
+    return TriageModel(bedrock, model_id, guardrail, TokenPrices(0.06, 0.24), **tool)
 
 
 def test_a_tool_call_is_the_answer() -> None:
@@ -69,7 +69,7 @@ def test_the_tool_call_is_forced_and_the_output_limited() -> None:
 def test_a_tool_with_other_categories_replaces_ours() -> None:
     tool = AnalysisTool(analysis_schema.schema_for({"CARD": "cards", "OTHER": ""}))
     bedrock = FakeBedrock(ANSWER | {"category": "CARD"})
-    other = TriageModel(bedrock, "amazon.nova-lite-v1:0", NO_GUARDRAIL, TokenPrices(0, 0), tool)
+    other = model(bedrock, tool=tool)
 
     assert other.ask("block").document["category"] == "CARD"
     offered = bedrock.request["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]

@@ -112,7 +112,8 @@ def _ticket_ids(context: CommandContext, start: datetime) -> Iterator[str]:
         pages = query.paginate(
             TableName=context.target.tickets_table,
             IndexName="ByTime",
-            KeyConditionExpression="shard = :shard AND createdAt >= :start",
+            KeyConditionExpression="#shard = :shard AND createdAt >= :start",
+            ExpressionAttributeNames={"#shard": "shard"},  # a reserved word
             ExpressionAttributeValues={":shard": {"S": key}, ":start": {"S": timestamp(start)}},
         )
         yield from (item["ticketId"]["S"] for page in pages for item in page["Items"])

@@ -11,7 +11,7 @@ export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
 STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
-TOOL_TESTS := tests/local tests/sfn_local devtools benchmarks
+TOOL_TESTS := tests/local tests/console tests/sfn_local devtools benchmarks
 CHECK_TESTS := tests/unit tests/ops tests/statemachine tests/infrastructure
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
 
@@ -51,6 +51,9 @@ ticket: .venv ## Show one ticket: state, failure, executions, last log lines (TI
 
 trace: .venv ## Show one ticket's whole story: executions, states, waits, durations, tokens, cost (TICKET=)
 	@$(PY) -m ops trace
+
+console: .venv ## See executions, tickets and numbers in a browser, on this machine only (PORT=8080)
+	@exec $(PY) -m console
 
 cost: .venv ## Price what the stack used, by part, per ticket and per million tickets (SINCE=1d)
 	@$(PY) -m ops cost
@@ -208,6 +211,6 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket trace cost replay recover dismiss rollback sweep \
+.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket trace console cost replay recover dismiss rollback sweep \
 	digest verify-aws deploy unit check integration test lint lint-code lint-template format openapi docs requirements \
 	clean corrections eval eval-compare storm chaos bench profile simulate fuzz test-sfn-local test-second-opinion

@@ -62,7 +62,7 @@ def _welcome(settings: Settings, stack: Stack) -> str:
     return f"""
 The support pipeline is running.
 
-  Web server    {url}   (health: {url}/healthz)
+  Console       {url}   (health: {url}/healthz)
   API docs      {url}/docs
   AWS emulator  {stack.endpoint_url}
   Model         {stack.model_url}

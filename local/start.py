@@ -77,10 +77,11 @@ def start(
     with step("Creating the demo users and the demo service"):
         stack = connect(settings, emulator, outputs, model_url)
         _create_demo_clients(stack, settings.folder)
+    console_port = _start_console(settings, group, emulator)
     with step("Warming up the functions"):
         warm_up(stack, settings.folder / "functions.log")
-    with step("Starting the web server"):
-        _start_web_server(settings, group, stack)
+    with step("Starting the console and the web server"):
+        _start_web_server(settings, group, stack, f"http://{HOST}:{console_port}")
     return stack
 
 
@@ -121,7 +122,17 @@ def _create_demo_clients(stack: Stack, folder: Path) -> None:
     stack.save_shell_settings(folder)
 
 
-def _start_web_server(settings: Settings, group: ProcessGroup, stack: Stack) -> None:
-    arguments = ["--port", str(settings.port), "--api-url", stack.api_url]
-    group.start("web-server", "local.web_server", *arguments, environment=os.environ)
+def _start_console(settings: Settings, group: ProcessGroup, emulator: Emulator) -> int:
+    """Start the console, which reads stack.json; return its port. It becomes ready during the warm-up."""
+    port = free_port()
+    # It is this stack's, whatever deployed stack the user's environment names.
+    options = {"STACK": "", "PORT": str(port), "STACK_DIR": str(settings.folder)}
+    group.start("console", "console", environment=emulator.environment() | options)
+    return port
+
+
+def _start_web_server(settings: Settings, group: ProcessGroup, stack: Stack, console_url: str) -> None:
+    group.wait_until_healthy("console", f"{console_url}/console/health")
+    urls = ["--api-url", stack.api_url, "--console-url", console_url]
+    group.start("web-server", "local.web_server", "--port", str(settings.port), *urls, environment=os.environ)
     group.wait_until_healthy("web-server", f"{settings.web_url}/healthz")

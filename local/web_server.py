@@ -1,14 +1,14 @@
-"""The local stack's web server: a reverse proxy that gives the deployed API a short URL, and the API's docs.
+"""The local stack's web server: the deployed API and the console at one short URL, and the API's docs.
 
-Run as `python -m local.web_server --port 3000 --api-url http://…`. It forwards requests unchanged and has no
-logic of its own: API Gateway accepts or rejects them. Like a custom domain it keeps the Host header, which is
-part of what a client signs.
+Run as `python -m local.web_server --port 3000 --api-url http://… --console-url http://…`. It forwards
+requests unchanged and has no logic of its own: API Gateway and the console accept or reject them. Like a
+custom domain it keeps the Host header, which is part of what a client signs.
 """
 
 import argparse
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -56,17 +56,17 @@ UNREACHABLE_HEADERS = {
 
 
 class _ReverseProxy:
-    """An ASGI application that forwards every request, of any method, to the API."""
+    """An ASGI application that forwards every request, of any method, to the API or to the console."""
 
-    def __init__(self, api_url: str) -> None:
-        parts = urlsplit(api_url)
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._prefix = parts.path.encode("ascii")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = _response(await self._forward(request))
+            response = await self._respond(request.app.state.client, await self._forwarded(request))
         except ClientDisconnect:
             return
         except httpx.TransportError:
@@ -75,14 +75,17 @@ class _ReverseProxy:
             )
         await response(scope, receive, send)
 
-    async def _forward(self, request: Request) -> httpx.Response:
+    async def _respond(self, client: httpx.AsyncClient, request: httpx.Request) -> Response:
+        return _response(await client.send(request))
+
+    async def _forwarded(self, request: Request) -> httpx.Request:
         path, query = request.scope["raw_path"], request.scope["query_string"]
         if not path.startswith(b"/"):  # `OPTIONS *`, or a whole URL as for a proxy
             path = b"/" + path
         headers = [header for header in original_headers(request) if header[0].lower() not in _HOP_BY_HOP]
         client_ip = request.client.host if request.client else HOST
         client: httpx.AsyncClient = request.app.state.client
-        return await client.request(
+        return client.build_request(
             request.method,
             self._origin,
             headers=[*headers, (b"x-forwarded-for", client_ip.encode())],
@@ -90,6 +93,28 @@ class _ReverseProxy:
             # Unchanged: decoding and encoding could turn it into a different path.
             extensions={"target": self._prefix + path + (query and b"?" + query)},
         )
+
+
+class _StreamingProxy(_ReverseProxy):
+    """Forwards responses as they come: some of the console's are endless streams of events."""
+
+    async def _respond(self, client: httpx.AsyncClient, request: httpx.Request) -> Response:
+        upstream = await client.send(request, stream=True)
+        response = StreamingResponse(_chunks(upstream), upstream.status_code)
+        response.raw_headers = [
+            header for header in upstream.headers.raw if header[0].lower() not in _HOP_BY_HOP
+        ]
+        return response
+
+
+async def _chunks(upstream: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        # The console may stop during a stream.
+        with suppress(httpx.TransportError):
+            async for chunk in upstream.aiter_raw():
+                yield chunk
+    finally:
+        await upstream.aclose()
 
 
 async def _truncated_body(request: Request) -> bytes:
@@ -116,8 +141,8 @@ def _content_length(upstream: httpx.Response) -> list[tuple[bytes, bytes]]:
     return [(b"content-length", str(len(upstream.content)).encode())]
 
 
-def create_app(api_url: str, origin: str) -> Starlette:
-    """The web server for the API that is deployed at `api_url`; `origin` is the API's AllowedOrigin."""
+def create_app(api_url: str, console_url: str, origin: str) -> Starlette:
+    """The web server for the API and the console at these URLs; `origin` is the API's AllowedOrigin."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -129,7 +154,11 @@ def create_app(api_url: str, origin: str) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     app = Starlette(
-        routes=[Route("/healthz", healthz), *site.routes()],
+        routes=[
+            Route("/healthz", healthz),
+            *site.routes(),
+            Route("/console{path:path}", _StreamingProxy(console_url)),
+        ],
         lifespan=lifespan,
         middleware=[Middleware(SameOrigin, origins=[origin])],
     )
@@ -182,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--api-url", required=True)
+    parser.add_argument("--console-url", required=True)
     parser.add_argument(
         "--request-seconds",
         type=float,
@@ -191,11 +221,12 @@ def main() -> None:
     arguments = parser.parse_args()
     _LimitedProtocol.request_seconds = arguments.request_seconds
     uvicorn.run(
-        create_app(arguments.api_url, f"http://localhost:{arguments.port}"),
+        create_app(arguments.api_url, arguments.console_url, f"http://localhost:{arguments.port}"),
         host=HOST,
         port=arguments.port,
         http=_LimitedProtocol,
         log_level="warning",
+        timeout_graceful_shutdown=1,  # a stream of events does not end by itself
         ws="none",  # forwards an upgrade request like any other
         proxy_headers=False,  # the client is the one that connected, not the one that a header names
     )

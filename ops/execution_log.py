@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from ops.log_reader import json_object
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
 
 _END_EVENTS = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
 # Two events per execution instead of about 24: CloudWatch Logs filters out those of the states.
-_FILTER_PATTERN = '{ $.type = "Execution*" }'
+FILTER_PATTERN = '{ $.type = "Execution*" }'
 # EXPRESS ends an execution after five minutes.
 _MAX_DURATION = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event in the history of an execution, in which `number` counts the events from 1."""
+
+    arn: str
+    number: int
+    type: str
+    time: datetime
+    details: dict[str, Any]
+
+    @classmethod
+    def parse(cls, line: object) -> LoggedEvent | None:
+        """The event in a line of the log; None if the line does not contain one."""
+        event = json_object(line)
+        arn, kind = event.get("execution_arn"), event.get("type")
+        if not isinstance(arn, str) or not isinstance(kind, str):
+            return None
+        try:
+            time = datetime.fromtimestamp(int(event["event_timestamp"]) / 1000, UTC)
+            return cls(arn, int(event.get("id", 0)), kind, time, json_object(event.get("details")))
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
+            return None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the event ended the execution."""
+        return self.type in _END_EVENTS
 
 
 @dataclass(slots=True)
@@ -36,21 +66,20 @@ class LoggedExecution:
     error: str = ""
     cause: str = ""
 
-    def apply(self, event: dict[str, Any]) -> None:
-        """Add what an event of the log says about the execution."""
-        details = _json_object(event.get("details"))
-        time = datetime.fromtimestamp(int(event["event_timestamp"]) / 1000, UTC)
-        if event["type"] == "ExecutionStarted":
-            self.started_at = time
+    def apply(self, event: LoggedEvent) -> None:
+        """Add what the event that started or ended the execution says about it."""
+        details = event.details
+        if event.type == "ExecutionStarted":
+            self.started_at = event.time
             self.input = details.get("input")
             # A boolean today, but every other scalar is logged as text.
-            truncated = _json_object(details.get("inputDetails")).get("truncated")
+            truncated = json_object(details.get("inputDetails")).get("truncated")
             self.is_input_truncated = str(truncated).lower() == "true"
         else:
-            self.end_event = event["type"]
-            self.ended_at = time
+            self.end_event = event.type
+            self.ended_at = event.time
             self.output = details.get("output")
-            self.error = details.get("error") or event["type"]
+            self.error = details.get("error") or event.type
             self.cause = details.get("cause") or ""
 
     @property
@@ -58,18 +87,30 @@ class LoggedExecution:
         """Whether the execution succeeded and sent the notification; without a logged output, assume so."""
         if self.end_event != "ExecutionSucceeded":
             return False
-        ticket = _json_object(_json_object(self.output).get("ticket"))
+        ticket = json_object(json_object(self.output).get("ticket"))
         return self.output is None or "notifiedAt" in ticket
 
     @property
     def is_deferred(self) -> bool:
         """Whether the execution put its ticket into the waiting room."""
-        return self.end_event == "ExecutionSucceeded" and "failure" in _json_object(self.output)
+        return self.end_event == "ExecutionSucceeded" and "failure" in json_object(self.output)
 
     @property
     def is_duplicate(self) -> bool:
         """Whether the execution ended because another one processes its ticket."""
-        return self.end_event == "ExecutionSucceeded" and _json_object(self.output).get("isDuplicate") is True
+        return self.end_event == "ExecutionSucceeded" and json_object(self.output).get("isDuplicate") is True
+
+    @property
+    def outcome(self) -> str:
+        """How the execution ended; empty if the log does not contain that."""
+        return outcome(self.end_event, is_deferred=self.is_deferred, is_duplicate=self.is_duplicate)
+
+
+def outcome(end_event: str | None, *, is_deferred: bool, is_duplicate: bool) -> str:
+    """How an execution ended, in one or two words: notified, deferred, failed, timed out …"""
+    if end_event == "ExecutionSucceeded":
+        return "deferred" if is_deferred else "duplicate ignored" if is_duplicate else "notified"
+    return (end_event or "").removeprefix("Execution").replace("TimedOut", "timed out").lower()
 
 
 def execution_name(arn: str) -> str:
@@ -88,11 +129,10 @@ def read_executions(
     running: dict[str, LoggedExecution] = {}
     # An earlier start, so that executions that ended just after `since` are complete.
     for event in _read_events(client, log_group, since - _MAX_DURATION, unmask=unmask):
-        arn = event["execution_arn"]
-        execution = running.setdefault(arn, LoggedExecution(arn))
+        execution = running.setdefault(event.arn, LoggedExecution(event.arn))
         execution.apply(event)
         if execution.started_at and execution.ended_at:
-            del running[arn]
+            del running[event.arn]
             if max(execution.started_at, execution.ended_at) >= since:
                 yield execution
     yield from (one for one in running.values() if (one.started_at or one.ended_at or since) >= since)
@@ -100,27 +140,16 @@ def read_executions(
 
 def _read_events(
     client: CloudWatchLogsClient, log_group: str, since: datetime, *, unmask: bool
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LoggedEvent]:
     """The start and end events of executions, oldest first."""
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=log_group,
         startTime=round(since.timestamp() * 1000),
-        filterPattern=_FILTER_PATTERN,
+        filterPattern=FILTER_PATTERN,
         unmask=unmask,
     )
     for page in pages:
         for log_event in page["events"]:
-            event = _json_object(log_event["message"])
-            is_start_or_end = event.get("type") == "ExecutionStarted" or event.get("type") in _END_EVENTS
-            if is_start_or_end and isinstance(event.get("execution_arn"), str):
+            event = LoggedEvent.parse(log_event["message"])
+            if event and (event.is_end or event.type == "ExecutionStarted"):
                 yield event
-
-
-def _json_object(value: object) -> dict[str, Any]:
-    """A JSON object, or the one in a JSON text; an empty one for any other value."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return value if isinstance(value, dict) else {}

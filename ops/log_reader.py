@@ -41,4 +41,15 @@ def read_lines(
     )
     for page in pages:
         for event in page["events"]:
-            yield json.loads(event["message"])
+            if line := json_object(event["message"]):
+                yield line
+
+
+def json_object(value: object) -> dict[str, Any]:
+    """A JSON object, or the one in a JSON text; an empty one for any other value."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}

@@ -123,14 +123,14 @@ def _origin(execution: ExecutionStates, previous: ExecutionStates | None) -> str
             return f", from the waiting room {wait}"
         case "failed":
             return f", replayed {wait}"
-        case "timed out" | "aborted" | "not ended in the log":
+        case "timed out" | "aborted" | "":
             return f", swept {wait}"
     return f", {wait}"
 
 
 def _end(execution: ExecutionStates) -> str:
     if execution.ended_at is None:
-        return execution.outcome
+        return execution.outcome or "not ended in the log"
     return f"{execution.outcome} after {_seconds(execution.ended_at - execution.begin)}"
 
 

@@ -45,7 +45,7 @@ class _PageRoute(Route):
 
 
 def routes() -> list[Route]:
-    """Routes for `/openapi.json`, `/docs` and each file of the page; `/` leads to the page.
+    """Routes for `/openapi.json`, `/docs` and each file of the page; `/` leads to the console.
 
     No path leads to another file.
     """
@@ -58,7 +58,7 @@ def routes() -> list[Route]:
         return JSONResponse(document | {"servers": servers}, headers=_HEADERS)
 
     async def start(_request: Request) -> Response:
-        return RedirectResponse("/docs", headers=_HEADERS)
+        return RedirectResponse("/console/", headers=_HEADERS)
 
     return [
         _PageRoute("/", start),

@@ -193,6 +193,7 @@ def test_every_server_of_the_stack_refuses_requests_from_pages_of_other_sites(st
     addresses = [
         ("POST", f"{stack.url}/support-request"),
         ("GET", f"{stack.url}/docs"),
+        ("GET", f"{stack.url}/console/sign-in"),
         ("POST", f"{stack.stack.model_url}/faults"),
         ("GET", f"{stack.stack.model_url}/calls"),
         ("POST", f"{stack.stack.endpoint_url}/2015-03-31/functions/"),

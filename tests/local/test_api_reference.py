@@ -38,11 +38,11 @@ def keys(node: Any) -> Iterator[str]:
         yield from keys(child)
 
 
-def test_the_first_address_that_a_newcomer_opens_leads_to_the_page() -> None:
+def test_the_first_address_that_a_newcomer_opens_leads_to_the_console() -> None:
     response = get("/")
 
     assert response.is_redirect
-    assert response.headers["location"] == "/docs"
+    assert response.headers["location"] == "/console/"
 
 
 def test_the_document_has_every_operation_but_preflights_and_the_url_of_the_request() -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -17,6 +17,8 @@ import pytest
 from local.processes import free_port, wait_for
 
 LIMIT = 10 * 1024 * 1024
+# Lets the stream go on.
+release = Event()
 
 
 class Api(BaseHTTPRequestHandler):
@@ -28,6 +30,9 @@ class Api(BaseHTTPRequestHandler):
         self.raw_requestline = self.rfile.readline(65537)
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True
+            return
+        if self.path == "/console/events":
+            self._stream()
             return
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path.endswith("/slow"):
@@ -41,6 +46,14 @@ class Api(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"first")
+        release.wait(10)
+        self.wfile.write(b"second")
+        self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
         """Log nothing."""
@@ -57,9 +70,10 @@ def api_port() -> Iterator[int]:
 
 def running(api_port: int, *options: str) -> Iterator[str]:
     port = free_port()
-    api_url = f"http://127.0.0.1:{api_port}/api/stage"
+    server = f"http://127.0.0.1:{api_port}"
+    urls = ["--api-url", f"{server}/api/stage", "--console-url", server]
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.web_server", "--port", str(port), "--api-url", api_url, *options],
+        [sys.executable, "-m", "local.web_server", "--port", str(port), *urls, *options],
         stderr=subprocess.PIPE,
     )
     url = f"http://127.0.0.1:{port}"
@@ -101,9 +115,26 @@ def connect(url: str, sent: bytes = b"") -> socket.socket:
     return connection
 
 
+@pytest.mark.parametrize("target", ["/console", "/console/", "/console/executions/a%3Ab?at=1&a=%2F"])
+def test_the_console_gets_its_requests_unchanged(server: str, target: str) -> None:
+    response = httpx.post(server + target, content=b"a=1")
+
+    assert response.status_code == 418
+    assert (response.json()["target"], response.json()["size"]) == (target, 3)
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+
+
+def test_a_stream_of_the_console_is_forwarded_as_it_comes(server: str) -> None:
+    with httpx.stream("GET", f"{server}/console/events") as response:
+        chunks = response.iter_raw()
+        assert next(chunks) == b"first"
+        release.set()
+        assert next(chunks) == b"second"
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
 def test_the_api_responds_to_other_methods_on_the_paths_of_the_pages(server: str, path: str) -> None:
-    assert httpx.get(server + path, follow_redirects=True).status_code == 200
+    assert httpx.get(server + path).status_code in (200, 307)
     assert httpx.delete(server + path).json()["target"] == f"/api/stage{path}"
 
 

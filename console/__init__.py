@@ -1,0 +1,1 @@
+"""The web console: executions, tickets and numbers of a stack in a browser, local or on AWS."""

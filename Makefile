@@ -70,6 +70,9 @@ dismiss: .venv ## Remove what no replay can fix from the queue (TICKET= or MESSA
 rollback: .venv ## Return to the versions that the last deployment replaced (DRY_RUN=1)
 	@$(PY) -m ops rollback
 
+corrections: .venv ## Save what agents corrected and customers rated, as candidates for the gold set (SINCE=30d SAVE=<file>)
+	@$(PY) -m ops corrections
+
 sweep: .venv ## Send stuck tickets to the waiting room now, without waiting for the schedule
 	@$(PY) -m ops sweep
 
@@ -98,8 +101,9 @@ integration: .venv ## Run the tests on whole local stacks
 	$(PY) -m pytest -q -n 2 --dist loadfile $(STACK_TESTS)
 
 # What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
-test: lint ## Run everything
+test: lint .venv-evals ## Run everything
 	$(PY) -m pytest -n auto --durations=15 --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
+	.venv-evals/bin/python -m pytest -q -n auto --dist loadfile evals
 	$(PY) -m pytest -n 2 --dist loadfile --durations=25 --cov --cov-append --cov-report=term $(STACK_TESTS)
 
 lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint
@@ -135,7 +139,7 @@ requirements: | $(UV) ## After a change of dependencies: write uv.lock and funct
 # The check passes if no stack is running, or if .venv is missing or broken.
 clean: ## Remove what the targets made
 	@! $(PY) -m local running 2>/dev/null
-	rm -rf .venv .venv-lambda .venv-bench .venv-second-opinion .uv .local .aws-sam .template.yaml .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lambda .venv-bench .venv-evals .venv-second-opinion .uv .local .aws-sam .template.yaml .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 ##@ Prove it
 
@@ -157,6 +161,12 @@ simulate: .venv-bench ## Simulate a load with an outage of the model (RATE=100 O
 fuzz: .venv ## Send what api/openapi.yaml allows, and what it does not, to a local stack (EXAMPLES=2000 SEED=)
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; FUZZ_SEED=$$seed FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) \
 		$(PY) -m pytest -q -s --timeout 1800 tests/integration/test_openapi_conformance.py
+
+eval: .venv-evals ## Measure the triage on labelled tickets (MODEL=bedrock|http…|baseline MODEL_ID= HELD_OUT=1 DATA= MAX_USD=)
+	@.venv-evals/bin/python -m evals
+
+eval-compare: .venv-evals ## Compare runs of make eval; fails if B is worse beyond chance (A=<folder> B=<folder>)
+	@.venv-evals/bin/python -m evals.compare
 
 test-sfn-local: .venv ## Run the scenarios on AWS Step Functions Local (Docker, or SFN_LOCAL_ENDPOINT=)
 	$(PY) -m pytest -q tests/sfn_local --sfn-local
@@ -187,6 +197,11 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --frozen --quiet --group bench
 	@touch $@
 
+# All of .venv, and the baseline.
+.venv-evals: pyproject.toml uv.lock .python-version | $(UV) .venv
+	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --frozen --quiet --group evals
+	@touch $@
+
 .venv-second-opinion: tests/second_opinion/localstack.txt .python-version | $(UV)
 	@$(UV) venv --quiet --clear $@ && $(UV) pip sync --quiet --require-hashes --python $@ $< || { rm -rf $@; exit 1; }
 	@touch $@
@@ -198,4 +213,4 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 
 .PHONY: help run stop token invoke mail inbox rehearse dashboard ticket trace console cost replay recover dismiss rollback sweep \
 	digest verify-aws deploy unit check integration test lint lint-code lint-template format openapi docs requirements \
-	clean storm chaos bench profile simulate fuzz test-sfn-local test-second-opinion
+	clean corrections eval eval-compare storm chaos bench profile simulate fuzz test-sfn-local test-second-opinion

@@ -1,5 +1,5 @@
 """The command line: `python -m ops replay | recover | dismiss | rollback | verify | ticket | trace |
-cost | sweep | digest`.
+cost | corrections | sweep | digest`.
 
 The first line of the output says on which stack the command acts.
 
@@ -17,6 +17,8 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops.context import CommandContext
+from ops.corrections import DEFAULT_SINCE as CORRECTIONS_SINCE
+from ops.corrections import save_corrections
 from ops.cost import DEFAULT_SINCE, show_cost
 from ops.dismiss import DismissalRequest, dismiss
 from ops.options import Options, UsageError
@@ -72,6 +74,8 @@ def _run_on_tickets(options: Options, stack: DeployedStack, report: Report) -> i
         return dismiss(context, _dismissal_request(options))
     if options.command == "recover":
         return recover(context, options.since or _RECOVER_SINCE)
+    if options.command == "corrections":
+        return save_corrections(context, options.since or CORRECTIONS_SINCE, options.save)
     if options.command == "ticket":
         return show_ticket(context, options.ticket or "", stack.physical_id("FunctionsLogGroup"))
     if options.command == "trace":

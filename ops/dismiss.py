@@ -8,7 +8,6 @@ operations log group, which is kept longer than tickets and stacks.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from ops.execution_log import execution_name
 from ops.failed_tickets import FailedTicket, Unreadable, UnreadableMessage, find_failed_tickets
 from ops.formatting import count, sanitize
 from ops.options import UsageError
+from ops.private_file import write_new
 from ops.queue import Message, ReceivedMessages
 from ops.target import Target
 from support.domain.ticket import Ticket, timestamp
@@ -197,14 +197,7 @@ def _save(message: Message, file: Path) -> None:
         "sentAt": timestamp(message.sent_at),
         "body": message.body,
     }
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as new:
-            new.write(json.dumps(document, indent=2) + "\n")
-            new.flush()
-            os.fsync(descriptor)
-    except OSError as error:
-        raise UsageError(f"SAVE={file} cannot be written: {error.strerror}.") from error
+    write_new(file, json.dumps(document, indent=2) + "\n")
 
 
 def _log(target: Target, entry: Mapping[str, Any]) -> None:

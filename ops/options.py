@@ -12,7 +12,17 @@ from typing import Literal, get_args
 MAX_REASON = 500
 
 Command = Literal[
-    "replay", "recover", "dismiss", "rollback", "verify", "ticket", "trace", "cost", "sweep", "digest"
+    "replay",
+    "recover",
+    "dismiss",
+    "rollback",
+    "verify",
+    "ticket",
+    "trace",
+    "cost",
+    "corrections",
+    "sweep",
+    "digest",
 ]
 _COMMANDS: tuple[Command, ...] = get_args(Command)
 
@@ -24,6 +34,9 @@ _UNSUPPORTED = {
     "dismiss": dict.fromkeys(("ERROR", "SINCE"), "set TICKET or MESSAGE"),
     **dict.fromkeys(("ticket", "trace"), dict.fromkeys(("ERROR", "SINCE", "MESSAGE"), "set TICKET")),
     "cost": dict.fromkeys(("TICKET", "ERROR", "MESSAGE"), "it prices the whole stack; set SINCE"),
+    "corrections": dict.fromkeys(
+        ("TICKET", "ERROR", "MESSAGE", "DRY_RUN"), "it saves the corrections of all tickets; set SINCE"
+    ),
     "sweep": dict.fromkeys(("TICKET", "DRY_RUN"), "it sweeps all stuck tickets"),
     "digest": dict.fromkeys(("TICKET", "DRY_RUN"), "it mails all tickets that wait for the digest"),
 }

@@ -82,13 +82,14 @@ def test_the_table_lists_every_ssm_parameter(template: Document) -> None:
 
 def read_by_commands() -> set[str]:
     """The variables that the source code of the local stack, the operators' commands and the tools reads."""
-    rooms = [PROJECT / name for name in ("local", "console", "ops", "devtools", "benchmarks")]
+    rooms = [PROJECT / name for name in ("local", "console", "ops", "devtools", "benchmarks", "evals")]
     files = [path for room in rooms for path in room.rglob("*.py")]
     files = [path for path in files if "tests" not in path.relative_to(PROJECT).parts]
     files.append(PROJECT / "tests" / "sfn_local" / "conftest.py")
     source = "\n".join(path.read_text() for path in files)
     read = re.findall(r'(?:environ|environment|values)(?:\.get\(|\[)"([A-Z_]+)"', source)
     read += re.findall(r'(?:_port|whole_number)\(environment, "([A-Z_]+)"', source)
+    read += re.findall(r'(?:_path|_flag|_number)\(values, "([A-Z_]+)"', source)
     return set(read) - INTERNAL
 
 

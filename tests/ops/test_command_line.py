@@ -31,6 +31,7 @@ COMMANDS = (
     "ticket",
     "trace",
     "cost",
+    "corrections",
     "sweep",
     "digest",
 )
@@ -84,6 +85,7 @@ def error_message(capsys: Any, *, output_before: str = "") -> str:
         (["trace"], {}, "Set the ticket to show: TICKET=<ticket id>."),
         (["trace"], {"TICKET": "t-1", "SINCE": "1d"}, "trace does not accept SINCE: set TICKET."),
         (["cost"], {"TICKET": "t-1"}, "cost does not accept TICKET: it prices the whole stack; set SINCE."),
+        (["corrections"], {"TICKET": "t-1"}, "corrections does not accept TICKET: it saves the corrections"),
         (["sweep"], {"DRY_RUN": "1"}, "sweep does not accept DRY_RUN: it sweeps all stuck tickets."),
         (["digest"], {"TICKET": "t-1"}, "digest does not accept TICKET: it mails all tickets"),
     ],

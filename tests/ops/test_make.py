@@ -46,7 +46,7 @@ def dead_stack(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command",
     [
-        *("replay", "recover", "rollback", "verify-aws", "sweep", "digest", "cost", "console"),
+        *("replay", "recover", "rollback", "verify-aws", "sweep", "digest", "cost", "corrections", "console"),
         *("ticket TICKET=t", "trace TICKET=t", "dismiss TICKET=t REASON=r"),
     ],
 )

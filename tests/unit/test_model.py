@@ -8,7 +8,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from support.aws import clients
-from support.aws.model import MAX_TOKENS, Guardrail, TriageModel
+from support.aws.model import MAX_TOKENS, AnalysisTool, Guardrail, TriageModel
 from support.domain import analysis_schema
 from support.domain.errors import ModelOutputInvalid, ModelRefused, ModelRejected
 from support.domain.prompt import INSTRUCTIONS
@@ -43,9 +43,9 @@ class FakeBedrock:
 
 
 def model(
-    bedrock: Any, model_id: str = "amazon.nova-lite-v1:0", guardrail: Guardrail = NO_GUARDRAIL
+    bedrock: Any, model_id: str = "amazon.nova-lite-v1:0", guardrail: Guardrail = NO_GUARDRAIL, **tool: Any
 ) -> TriageModel:
-    return TriageModel(bedrock, model_id, guardrail, TokenPrices(0.06, 0.24))
+    return TriageModel(bedrock, model_id, guardrail, TokenPrices(0.06, 0.24), **tool)
 
 
 def test_a_tool_call_is_the_answer() -> None:
@@ -64,6 +64,18 @@ def test_the_tool_call_is_forced_and_the_output_limited() -> None:
     assert tools["toolChoice"] == {"tool": {"name": tools["tools"][0]["toolSpec"]["name"]}}
     assert tools["tools"][0]["toolSpec"]["inputSchema"]["json"] == analysis_schema.TOOL_SCHEMA
     assert bedrock.request["inferenceConfig"]["maxTokens"] == MAX_TOKENS
+
+
+def test_a_tool_with_other_categories_replaces_ours() -> None:
+    tool = AnalysisTool(analysis_schema.schema_for({"CARD": "cards", "OTHER": ""}))
+    bedrock = FakeBedrock(ANSWER | {"category": "CARD"})
+    other = model(bedrock, tool=tool)
+
+    assert other.ask("block").document["category"] == "CARD"
+    offered = bedrock.request["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"]
+    assert offered["properties"]["category"]["enum"] == ["CARD", "OTHER"]
+    with pytest.raises(ModelOutputInvalid):
+        model(bedrock).ask("block")
 
 
 def test_the_ticket_is_separate_from_the_instructions() -> None:

@@ -14,7 +14,7 @@ from support.aws.model_families import family_of
 from support.aws.telemetry import record
 from support.domain import metrics
 from support.domain.analysis import clean
-from support.domain.analysis_schema import SCHEMA, TOOL_SCHEMA
+from support.domain.analysis_schema import SCHEMA, without_limits
 from support.domain.errors import (
     ModelOutputInvalid,
     ModelRefused,
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from support.domain.token_prices import TokenPrices
 
 TOOL = "record_analysis"
-_TOOL_SPECIFICATION = {
-    "name": TOOL,
-    "inputSchema": {"json": TOOL_SCHEMA},
-}
 
 # Bedrock reserves quota for all of it. An analysis needs about 200 tokens; some languages need more.
 MAX_TOKENS = 600
@@ -48,7 +44,26 @@ _THROTTLED = frozenset({"ThrottlingException", "TooManyRequestsException", "Serv
 # Timeouts and failures of the model; their HTTP status is 4xx.
 _UNAVAILABLE = frozenset({"ModelTimeoutException", "ModelErrorException", "ModelNotReadyException"})
 
-_validate = fastjsonschema.compile(SCHEMA)
+
+class AnalysisTool:
+    """The tool that the model calls with its answer; `schema` is the JSON Schema of a valid answer."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.specification: dict[str, Any] = {"name": TOOL, "inputSchema": {"json": without_limits(schema)}}
+        self._validate = fastjsonschema.compile(schema)
+
+    def parse(self, tool_input: Any) -> Mapping[str, Any]:
+        """The cleaned input of a call. Raises ModelOutputInvalid."""
+        answer: Mapping[str, Any] = clean(tool_input)
+        try:
+            self._validate(answer)
+        except fastjsonschema.JsonSchemaValueException as error:
+            # The value is not quoted: it may contain ticket text.
+            raise ModelOutputInvalid(f"{error.name or 'answer'} violates the rule {error.rule}.") from None
+        return answer
+
+
+_ANALYSIS_TOOL = AnalysisTool(SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +90,18 @@ class TriageModel:
     """A Bedrock model that analyses one ticket per call."""
 
     def __init__(
-        self, client: BedrockRuntimeClient, model_id: str, guardrail: Guardrail, prices: TokenPrices
+        self,
+        client: BedrockRuntimeClient,
+        model_id: str,
+        guardrail: Guardrail,
+        prices: TokenPrices,
+        tool: AnalysisTool = _ANALYSIS_TOOL,
     ) -> None:
         self._client = client
         self._model_id = model_id
         self._guardrail = guardrail
         self._prices = prices
+        self._tool = tool
 
     def ask(self, ticket_block: str) -> ModelAnswer:
         """Analyse a ticket, given as a delimited block of text; count the call and what it used.
@@ -96,7 +117,7 @@ class TriageModel:
             with translate_errors(unavailable=ModelUnavailable, rejected=ModelRejected):
                 response = self._converse(ticket_block)
             values |= self._usage(response)
-            return _parse(response, self._model_id)
+            return _parse(response, self._model_id, self._tool)
         except ModelThrottled:
             raise  # no error: the ticket only waits
         except Exception:
@@ -121,7 +142,7 @@ class TriageModel:
                 modelId=self._model_id,
                 system=[{"text": INSTRUCTIONS}],
                 messages=[{"role": "user", "content": [self._content(ticket_block)]}],
-                **family_of(self._model_id).request(max_tokens=MAX_TOKENS, tool=_TOOL_SPECIFICATION),
+                **family_of(self._model_id).request(max_tokens=MAX_TOKENS, tool=self._tool.specification),
                 **self._guardrail_config(),
             )
         except ClientError as error:
@@ -151,7 +172,7 @@ def _translate(error: ClientError) -> PipelineError:
     return ModelRejected(describe(error))
 
 
-def _parse(response: ConverseResponseTypeDef, model_id: str) -> ModelAnswer:
+def _parse(response: ConverseResponseTypeDef, model_id: str, tool: AnalysisTool) -> ModelAnswer:
     stop_reason = response["stopReason"]
     if stop_reason in _REFUSED:
         raise ModelRefused(f"The model stopped with {stop_reason}.")
@@ -159,7 +180,7 @@ def _parse(response: ConverseResponseTypeDef, model_id: str) -> ModelAnswer:
         raise ModelOutputInvalid(f"The model stopped with {stop_reason}.")
     return ModelAnswer(
         model_id=model_id,
-        document=_tool_input(response),
+        document=tool.parse(_tool_input(response)),
         stopped_early=stop_reason != "tool_use",
         input_tokens=response["usage"]["inputTokens"],
         output_tokens=response["usage"]["outputTokens"],
@@ -167,7 +188,7 @@ def _parse(response: ConverseResponseTypeDef, model_id: str) -> ModelAnswer:
     )
 
 
-def _tool_input(response: ConverseResponseTypeDef) -> Mapping[str, Any]:
+def _tool_input(response: ConverseResponseTypeDef) -> Any:
     blocks = response["output"].get("message", {"content": []})["content"]
     calls = [block["toolUse"] for block in blocks if "toolUse" in block]
     if not calls:
@@ -175,10 +196,4 @@ def _tool_input(response: ConverseResponseTypeDef) -> Mapping[str, Any]:
     if [call["name"] for call in calls] != [TOOL]:
         # The names are not quoted: the model may have copied them from the ticket.
         raise ModelOutputInvalid(f"The model made {len(calls)} tool calls; expected one call of {TOOL}.")
-    answer: Mapping[str, Any] = clean(calls[0]["input"])
-    try:
-        _validate(answer)
-    except fastjsonschema.JsonSchemaValueException as error:
-        # The value is not quoted: it may contain ticket text.
-        raise ModelOutputInvalid(f"{error.name or 'answer'} violates the rule {error.rule}.") from None
-    return answer
+    return calls[0]["input"]

@@ -12,7 +12,8 @@ def _load(name: str) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(files("support.domain").joinpath(name).read_text("utf-8")))
 
 
-def _schema(categories: dict[str, str]) -> dict[str, Any]:
+def schema_for(categories: dict[str, str]) -> dict[str, Any]:
+    """The schema of an analysis with these categories; the value is a category's description, or empty."""
     schema = _load("analysis.schema.json")
     schema["properties"]["category"] |= {
         "enum": list(categories),
@@ -21,14 +22,15 @@ def _schema(categories: dict[str, str]) -> dict[str, Any]:
     return schema
 
 
-def _without_limits(schema: Any) -> Any:
+def without_limits(schema: Any) -> Any:
+    """The schema as the model sees it."""
     if not isinstance(schema, dict):
         return schema
-    return {name: _without_limits(value) for name, value in schema.items() if name not in _LIMITS}
+    return {name: without_limits(value) for name, value in schema.items() if name not in _LIMITS}
 
 
 CATEGORIES: dict[str, str] = _load("taxonomy.json")["categories"]
-SCHEMA: dict[str, Any] = _schema(CATEGORIES)
-TOOL_SCHEMA: dict[str, Any] = _without_limits(SCHEMA)
+SCHEMA: dict[str, Any] = schema_for(CATEGORIES)
+TOOL_SCHEMA: dict[str, Any] = without_limits(SCHEMA)
 MAX_RESPONSE: int = SCHEMA["properties"]["response"]["maxLength"]
 URGENCIES: tuple[str, ...] = tuple(SCHEMA["properties"]["urgency"]["enum"])

@@ -4,14 +4,21 @@ import json
 import secrets
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 from support.domain.analysis_schema import TOOL_SCHEMA
 from support.domain.ticket import Ticket
 
 INSTRUCTIONS = files("support.domain").joinpath("prompt.txt").read_text("utf-8").strip()
 
-# Stored with every analysis, to compare answers across versions. A hash cannot be forgotten in an edit.
-VERSION = sha256((INSTRUCTIONS + json.dumps(TOOL_SCHEMA)).encode()).hexdigest()[:12]
+
+def version(tool_schema: Any) -> str:
+    """The version of the prompt with this tool. A hash cannot be forgotten in an edit."""
+    return sha256((INSTRUCTIONS + json.dumps(tool_schema)).encode()).hexdigest()[:12]
+
+
+# Stored with every analysis, to compare answers across versions.
+VERSION = version(TOOL_SCHEMA)
 
 
 def ticket_block(ticket: Ticket) -> str:

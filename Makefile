@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # Where it is set, each of the many processes would compile all its packages again.
 export PYTHONDONTWRITEBYTECODE :=
-STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration
+STACK_TESTS := devtools/storm/tests devtools/chaos/tests tests/integration tests/browser
 TOOL_TESTS := tests/local tests/console tests/sfn_local devtools benchmarks
 CHECK_TESTS := tests/unit tests/ops tests/statemachine tests/infrastructure
 EXPORT := export --frozen --quiet --no-dev --no-emit-project
@@ -97,14 +97,20 @@ unit: .venv ## Run the unit tests: no server, no network
 check: lint ## Run the linters, and the tests that need no stack
 	$(PY) -m pytest -q -n auto $(CHECK_TESTS)
 
-integration: .venv ## Run the tests on whole local stacks
+integration: .venv chromium ## Run the tests on whole local stacks
 	$(PY) -m pytest -q -n 2 --dist loadfile $(STACK_TESTS)
 
 # What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
-test: lint .venv-evals ## Run everything
+test: lint .venv-evals chromium ## Run everything
 	$(PY) -m pytest -n auto --durations=15 --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
 	.venv-evals/bin/python -m pytest -q -n auto --dist loadfile evals
 	$(PY) -m pytest -n 2 --dist loadfile --durations=25 --cov --cov-append --cov-report=term $(STACK_TESTS)
+
+chromium: .venv ## Install Chromium for the browser tests, if there is none
+	@$(PY) -m tests.browser.chromium
+
+screenshots: .venv chromium ## Draw the pages of the console: docs/images
+	@$(PY) -m tests.browser.screenshots
 
 lint: .venv ## Run the linters: locked requirements, generated contract, ruff, mypy, import-linter, cfn-lint
 	@$(MAKE) --no-print-directory -j 2 lint-template lint-code
@@ -211,6 +217,7 @@ test-second-opinion: .venv ## Compare with other implementations: LocalStack, Ap
 	@python3 -m venv .uv >/dev/null 2>&1 && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		|| python3 local/install_uv.py $(UV_VERSION) $@
 
-.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket trace console cost replay recover dismiss rollback sweep \
-	digest verify-aws deploy unit check integration test lint lint-code lint-template format openapi docs requirements \
-	clean corrections eval eval-compare storm chaos bench profile simulate fuzz test-sfn-local test-second-opinion
+.PHONY: help run stop token invoke mail inbox rehearse dashboard ticket trace console cost replay recover dismiss \
+	rollback sweep digest verify-aws deploy unit check integration test chromium screenshots lint lint-code \
+	lint-template format openapi docs requirements clean corrections eval eval-compare storm chaos bench profile \
+	simulate fuzz test-sfn-local test-second-opinion

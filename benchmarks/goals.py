@@ -33,6 +33,8 @@ GOALS = {
     "list.ms100": Goal(40),
     "list.ms5000over100": Goal(1.3),
     "growth.ticketMs5000over100": Goal(1.05),
+    "console.executions1000Ms": Goal(300),
+    "console.executionGraphMs": Goal(500),
     "coldStart.store.ratio": Goal(1.0),
     "coldStart.update.ratio": Goal(1.0),
     "coldStart.notify.ratio": Goal(1.0),

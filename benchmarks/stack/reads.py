@@ -22,11 +22,11 @@ def measure_reads(bench: Bench) -> dict[str, float]:
     with httpx.Client(base_url=bench.stack.api_url, headers=headers, timeout=35, trust_env=False) as client:
         for size in _SIZES:
             bench.stored.set_number(size)
-            listed[size] = _milliseconds(lambda: _list(client))
+            listed[size] = median_ms(lambda: _list(client))
             run = bench.send_one_at_a_time(_TICKETS)
             announced[size] = median(run.seconds_until(bench.notified_at(run)))
         path = f"/tickets/{bench.stored.any_id()}"
-        ticket = _milliseconds(lambda: _get(client, path))
+        ticket = median_ms(lambda: _get(client, path))
     bench.stored.set_number(0)
     smallest, *_, largest = _SIZES
     return {
@@ -37,7 +37,7 @@ def measure_reads(bench: Bench) -> dict[str, float]:
     }
 
 
-def _milliseconds(read: Callable[[], object]) -> float:
+def median_ms(read: Callable[[], object]) -> float:
     """The median time of a read, after one that does not count."""
     read()
     seconds = []

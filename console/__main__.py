@@ -1,6 +1,7 @@
 """`python -m console`: the console of the local stack or, with STACK=, of a deployed one; on loopback."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,15 +19,16 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     """Serve until a signal stops it. Options: STACK, PROFILE, PORT (8080), STACK_DIR (.local)."""
     try:
         console, port = _options({name: value for name, value in environment.items() if value})
-    except UsageError as error:
-        sys.stderr.write(f"{error}\n")
+        listener = socket.create_server(("127.0.0.1", port))
+    except (UsageError, OSError, OverflowError) as error:
+        advice = "" if isinstance(error, UsageError) else ". Choose another port with PORT=."
+        sys.stderr.write(f"{error}{advice}\n")
         return 2
     console.index.start()
     app = create_app(console, lambda: server.should_exit)
-    config = uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
     print(f"The console of {console.stack.label}: http://localhost:{port}/ (Ctrl-C stops it)", flush=True)
-    server.run()
+    server.run([listener])
     return 0
 
 

@@ -62,7 +62,7 @@ def _welcome(settings: Settings, stack: Stack) -> str:
     return f"""
 The support pipeline is running.
 
-  Console       {url}   (health: {url}/healthz)
+  Console       {url}   (sign in with one click; health: {url}/healthz)
   API docs      {url}/docs
   AWS emulator  {stack.endpoint_url}
   Model         {stack.model_url}

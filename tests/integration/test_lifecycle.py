@@ -143,6 +143,14 @@ def test_a_port_in_use_is_reported(stack: RunningStack, tmp_path: Path, variable
     assert variable in done.stderr
 
 
+def test_a_console_on_a_port_in_use_says_how_to_choose_another(stack: RunningStack) -> None:
+    done = stack.command("console", PORT=str(stack.port))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(stack.port) in done.stderr
+    assert done.stderr.endswith("Choose another port with PORT=.\n")
+
+
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
 def test_an_invalid_port_is_reported(stack: RunningStack, port: str) -> None:
     done = command(stack, "run", PORT=port)

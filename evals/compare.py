@@ -17,6 +17,7 @@ from evals.bootstrap import Array, Statistic, figure
 from evals.errors import UsageError
 from evals.report import DIFFERENCE_UNITS, TITLES, interval, notes
 from evals.scoring import Scored
+from support.domain.analysis_schema import URGENCIES
 
 # Shared out among the tests of one comparison (Bonferroni), so that chance alone seldom calls a run worse.
 _ALPHA = 0.05
@@ -77,6 +78,7 @@ def _is_worse(first: Sequence[Scored], second: Sequence[Scored], write: Callable
     tests: dict[str, IsRight] = {"category": lambda one: one.answered_category == one.category}
     if all(one.urgency for one in first):
         tests["urgency"] = lambda one: one.answered_urgency == one.urgency
+        tests["under-triage"] = _is_urgent_enough
     write("\n")
     worse = []
     for name, is_right in tests.items():
@@ -94,6 +96,12 @@ def _is_worse(first: Sequence[Scored], second: Sequence[Scored], write: Callable
     )
     write(f"{verdict}\n\n")
     return bool(worse)
+
+
+def _is_urgent_enough(one: Scored) -> bool:
+    if one.urgency is None or one.answered_urgency is None:
+        return False
+    return URGENCIES.index(one.answered_urgency) >= URGENCIES.index(one.urgency)
 
 
 def _row(name: str, first: Statistic, second: Statistic, size: int) -> str:

@@ -88,8 +88,8 @@ def _mapping(columns: str) -> dict[str, str]:
         column, _, name = pair.strip().rpartition("=")
         if not column or name not in _FIELDS:
             raise UsageError(
-                f"COLUMNS has {pair!r}, which must be <column>=<field> with a field of {', '.join(_FIELDS)}: "
-                "COLUMNS=text=content,label=category."
+                f"MAPPING has {pair!r}, which must be <column>=<field> with a field of {', '.join(_FIELDS)}: "
+                "MAPPING=text=content,label=category."
             )
         mapping[column] = name
     return mapping
@@ -105,7 +105,7 @@ def _rows(path: Path, text: str, mapping: Mapping[str, str]) -> Iterator[tuple[s
     for name in _REQUIRED:
         if name not in fields.values():
             raise UsageError(
-                f"{path} has no column {name!r}: name the column in COLUMNS=<column>={name}. "
+                f"{path} has no column {name!r}: name the column in MAPPING=<column>={name}. "
                 f"Its columns are {', '.join(header)}."
             )
     try:

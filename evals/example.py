@@ -56,12 +56,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Labelled tickets. `categories` has the description, or an empty text, of each category, incl. OTHER."""
+    """Labelled tickets. `categories` has the description, or an empty text, of each category, incl. OTHER.
+
+    The report shows no text of tickets that are held out: a prompt must not be tuned on them.
+    """
 
     name: str
     examples: Sequence[Example]
     categories: Mapping[str, str]
     is_foreign: bool = False
+    is_held_out: bool = False
 
     def limited_to(self, limit: int) -> "Dataset":
         """At most `limit` tickets, always the same, spread over the set."""
@@ -71,4 +75,5 @@ class Dataset:
             examples=chosen[:limit],
             categories=self.categories,
             is_foreign=self.is_foreign,
+            is_held_out=self.is_held_out,
         )

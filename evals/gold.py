@@ -42,7 +42,12 @@ def load(path: Path) -> Dataset:
     ids = [example.id for example in examples]
     if repeated := {name for name in ids if ids.count(name) > 1}:
         raise UsageError(f"{path} has more than one ticket with the id {min(repeated)}: ids must be unique.")
-    return Dataset(name=f"gold/{path.stem}", examples=examples, categories=CATEGORIES)
+    return Dataset(
+        name=f"gold/{path.stem}",
+        examples=examples,
+        categories=CATEGORIES,
+        is_held_out=path.name == HELD_OUT,
+    )
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

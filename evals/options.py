@@ -45,7 +45,7 @@ class Options:
             model=values.get("MODEL", ""),
             model_id=values.get("MODEL_ID"),
             data=_path(values, "DATA"),
-            columns=values.get("COLUMNS", ""),
+            columns=values.get("MAPPING", ""),
             taxonomy=_path(values, "TAXONOMY"),
             train=_path(values, "TRAIN"),
             held_out=_flag(values, "HELD_OUT"),
@@ -68,7 +68,7 @@ class Options:
                 "baseline, or the http(s) URL of an OpenAI-compatible server."
             )
         if self.data is None and (self.columns or self.taxonomy or self.train):
-            raise UsageError("COLUMNS, TAXONOMY and TRAIN describe a foreign set: set DATA=<file>.csv too.")
+            raise UsageError("MAPPING, TAXONOMY and TRAIN describe a foreign set: set DATA=<file>.csv too.")
         if self.data and self.held_out:
             raise UsageError("HELD_OUT=1 is the held-out part of the gold set: leave out DATA.")
         if self.train and self.model != BASELINE:

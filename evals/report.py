@@ -172,6 +172,7 @@ def _view(document: Mapping[str, Any], tickets: Dataset, replies: Mapping[str, s
         "curve": plots.coverage(document["review"]["curve"], marked),
         "reliability": plots.reliability(document["review"]["reliability"]),
         "at_threshold": _nearest(document["review"]["curve"], document["threshold"]),
+        "shows_texts": not tickets.is_held_out,
         "mistakes": [(one, by_id[one.id]) for one in worst_mistakes(scored)],
         "wrong": sum(not one.is_right for one in scored),
         "replies": _sample(scored, by_id, replies),

@@ -14,10 +14,21 @@ from evals.scoring import Scorer
 from evals.tests.conftest import document, example, scored
 
 
-def save(folder: Path, scorer: Scorer, wrong: int, *, urgency: str = "MEDIUM", tickets: int = 60) -> str:
+def save(
+    folder: Path,
+    scorer: Scorer,
+    wrong: int,
+    *,
+    urgency: str = "MEDIUM",
+    answered_urgency: str = "MEDIUM",
+    tickets: int = 60,
+) -> str:
     """A run in which so many categories are wrong."""
     examples = [example(f"t-{number}", urgency=urgency) for number in range(tickets)]
-    answers = [document(category="ORDER" if number < wrong else "BILLING") for number in range(tickets)]
+    answers = [
+        document(category="ORDER" if number < wrong else "BILLING", urgency=answered_urgency)
+        for number in range(tickets)
+    ]
     run = Run(
         model=f"{wrong} wrong",
         is_stand_in=False,
@@ -53,6 +64,16 @@ def test_a_better_run_and_a_difference_by_chance_pass(tmp_path: Path, scorer: Sc
 
     assert compare.main({"A": runs[0], "B": f"{runs[1]},{runs[2]}"}) == 0
     assert capsys.readouterr().out.count("B is not worse beyond chance.") == 2
+
+
+def test_urgencies_that_are_too_low_are_worse_than_those_that_are_too_high(
+    tmp_path: Path, scorer: Scorer, capsys: Any
+) -> None:
+    too_high = save(tmp_path / "a", scorer, 0, urgency="HIGH", answered_urgency="CRITICAL")
+    too_low = save(tmp_path / "b", scorer, 0, urgency="HIGH", answered_urgency="MEDIUM")
+
+    assert compare.main({"A": too_high, "B": too_low}) == 1
+    assert "B is worse than A beyond chance: under-triage." in capsys.readouterr().out
 
 
 def test_only_tickets_that_both_runs_answered_are_compared(

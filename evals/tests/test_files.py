@@ -99,9 +99,9 @@ def test_without_a_taxonomy_the_labels_are_the_categories(tmp_path: Path) -> Non
     ("text", "columns", "expected"),
     [
         ("content,category\n", "", "has no tickets"),
-        ("text,category\na,b\n", "", "has no column 'content': name the column in COLUMNS=<column>=content."),
+        ("text,category\na,b\n", "", "has no column 'content': name the column in MAPPING=<column>=content."),
         ("text,category\na,b\n", "txt=content", "has no column 'txt': its columns are text, category."),
-        ("text,category\na,b\n", "text=body", "COLUMNS has 'text=body', which must be <column>=<field>"),
+        ("text,category\na,b\n", "text=body", "MAPPING has 'text=body', which must be <column>=<field>"),
         ("content,category\na,b\nc\n", "", "line 3: the header has 2 columns, this line has not."),
         ("content,category\na,b,c\n", "", "line 2: the header has 2 columns, this line has not."),
         ('content,category\n"a,b\n', "", "not CSV"),

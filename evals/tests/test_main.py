@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evals import __main__ as program
+from evals import gold
 from evals.tests.conftest import document
 from evals.tests.test_baseline import made
 from evals.tests.test_files import TICKET, gold_file
@@ -104,6 +105,20 @@ def test_the_page_shows_tickets_as_text_and_loads_nothing(first: Result) -> None
     assert "default-src 'none'" in page
 
 
+def test_the_report_on_held_out_tickets_shows_none_of_them(tmp_path: Path) -> None:
+    gold_file(tmp_path, *TICKETS).rename(tmp_path / gold.HELD_OUT)
+
+    result = run(tmp_path, HELD_OUT="1")
+
+    assert "These tickets are held out" in result.files["report.html"]
+    for name in ("report.html", "report.md"):
+        assert not any(word in result.files[name] for word in ("alert(1)", "Rechnung", "exporto"))
+
+
+def test_the_width_of_the_terminal_is_no_option(first: Result, folder: Path) -> None:
+    assert run(folder, COLUMNS="80").code == 0
+
+
 def test_results_hold_no_text_of_tickets(first: Result) -> None:
     for name in ("results.json", "report.md"):
         assert not any(word in first.files[name] for word in ("charged twice", "Rechnung", "exporto"))
@@ -118,7 +133,7 @@ def test_a_foreign_set_is_measured_with_the_baseline(tmp_path: Path) -> None:
         tmp_path,
         MODEL="baseline",
         DATA="foreign.csv",
-        COLUMNS="text=content,label=category",
+        MAPPING="text=content,label=category",
         TAXONOMY="taxonomy.json",
     )
 

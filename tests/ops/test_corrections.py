@@ -84,6 +84,7 @@ def test_a_rating_and_a_reply_of_an_agent_count_as_corrections() -> None:
         ("IBAN DE89 3704 0044 0532 0130 00, danke", "IBAN [number], danke"),
         ("Order 1234 of 12.03.2026 for 49.90 EUR", "Order 1234 of 12.03.2026 for 49.90 EUR"),
         ("a@b.example and a@b.example", "[address] and [address]"),
+        ("Card 4111 1111 1111 1111, order 12345678", "Card [number], order [number]"),
     ],
 )
 def test_masking_keeps_everything_but_addresses_and_numbers(text: str, expected: str) -> None:

@@ -1,7 +1,7 @@
 """Masks addresses and numbers in what people wrote. Names are not found.
 
-The finders are those of the pipeline's output checks. They find no card, customer or order numbers, which are harmless
-in a reply; here every number of six digits or more is masked.
+The finders are those of the pipeline's output checks. They find no card, customer or order numbers, which are
+harmless in a reply; here every number of six digits or more is masked.
 """
 
 import re

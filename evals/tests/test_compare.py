@@ -14,7 +14,7 @@ from evals.scoring import Scorer
 from evals.tests.conftest import document, example, scored
 
 
-def save(
+def save(  # noqa: PLR0913 - what differs between runs, by name
     folder: Path,
     scorer: Scorer,
     wrong: int,

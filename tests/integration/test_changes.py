@@ -1,6 +1,7 @@
 """Agents change tickets and approve replies on the running stack, and customers see the replies."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from local.processes import wait_for
@@ -86,6 +87,21 @@ def test_lists_show_the_beginning_of_the_content(stack: RunningStack) -> None:
         (listed,) = [ticket for ticket in page["tickets"] if ticket["ticketId"] == ticket_id]
         assert listed["excerpt"] == content.replace("\n", " ")[:139] + "…"
         assert ("response" in listed["analysis"]) == (role == "agent-token")
+
+
+def test_a_corrected_ticket_becomes_a_candidate_for_the_gold_set(stack: RunningStack, tmp_path: Path) -> None:
+    ticket = stack.outcome(stack.submit({"content": "I was charged twice, call me at +1 202 555 0142."}))
+    change = {"version": ticket["version"], "urgency": "CRITICAL", "category": "ORDER"}
+    agent = {"Authorization": f"Bearer {stack.token('agent-token')}"}
+    assert stack.http.patch(f"/tickets/{ticket['ticketId']}", json=change, headers=agent).status_code == 200
+
+    done = stack.command("ops", "corrections", SAVE=str(tmp_path / "candidates.jsonl"))
+
+    assert done.returncode == 0, done.stderr
+    candidates = map(json.loads, (tmp_path / "candidates.jsonl").read_text().splitlines())
+    (candidate,) = [one for one in candidates if one["id"] == ticket["ticketId"]]
+    assert (candidate["urgency"], candidate["category"]) == ("CRITICAL", "ORDER")
+    assert candidate["content"] == "I was charged twice, call me at [number]."
 
 
 def test_feedback_between_an_agents_read_and_change_is_not_a_conflict(stack: RunningStack) -> None:

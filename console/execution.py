@@ -72,7 +72,7 @@ def timeline(execution: ExecutionStates, views: Sequence[StateView], now: dateti
 
 
 def pretty(payload: str | None) -> str:
-    """JSON with line breaks; text that is no JSON, such as a truncated payload, as it is."""
+    """JSON with line breaks; text that is not JSON, such as a truncated payload, as it is."""
     try:
         return json.dumps(json.loads(payload or ""), indent=2, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

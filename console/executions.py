@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from console.errors import advice
-from ops.execution_log import FILTER_PATTERN, LoggedEvent, LoggedExecution, execution_name
+from ops.execution_log import FILTER_PATTERN, MAX_DURATION, LoggedEvent, LoggedExecution, execution_name
 from ops.log_reader import json_object
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ NOT_ENDED = "not ended in the log"
 ENDS = ("notified", "deferred", "duplicate ignored", "failed", "timed out", "aborted")
 STATUSES = ("running", *ENDS, NOT_ENDED)
 PAGE_SIZE = 100
-# EXPRESS ends an execution after five minutes; lines arrive later than what they describe.
-MAX_DURATION = timedelta(minutes=5)
+# Lines arrive later than what they describe.
 MARGIN = timedelta(minutes=2)
 _MAX_GAP = timedelta(hours=1)
 _WATCHED_SECONDS = 30.0

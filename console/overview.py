@@ -13,7 +13,8 @@ from console.ticket_api import TicketApi
 from ops.log_reader import TimeWindow
 from ops.queue import Queue
 from ops.stack import DeployedStack
-from ops.usage import Metric, Query, read_series
+from ops.usage import Query, pipeline_metric, read_series
+from support.domain.analysis_schema import URGENCIES
 
 _MAX_AGE_SECONDS = 15
 # Each status is one request to the API: 100 or more tickets are shown as "100+".
@@ -55,9 +56,9 @@ class Overview:
         urgencies = Counter(one.get("urgency") for page in pages.values() for one in page["tickets"])
         rooms = map(self._stack.output, ("WaitingRoomQueueUrl", "PriorityWaitingRoomQueueUrl"))
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        dimensions = (("service", "support-pipeline"), ("Stage", self._stack.parameters["Stage"]))
+        stage = self._stack.parameter("Stage")
         queries = [
-            Query(Metric("SupportPipeline", metric, dimensions), statistic, timedelta(minutes=minutes))
+            Query(pipeline_metric(stage, metric), statistic, timedelta(minutes=minutes))
             for metric, statistic, minutes in _METRICS.values()
         ]
         window = TimeWindow(min(midnight, now - timedelta(hours=1)), now)
@@ -67,7 +68,7 @@ class Overview:
             "by_status": {
                 s: f"{len(page['tickets'])}{'+' * ('cursor' in page)}" for s, page in pages.items()
             },
-            "by_urgency": {urgency: urgencies[urgency] for urgency in ("CRITICAL", "HIGH", "MEDIUM", "LOW")},
+            "by_urgency": {urgency: urgencies[urgency] for urgency in URGENCIES[::-1]},
             "waiting": sum(Queue(self._stack.client("sqs"), url).size() for url in rooms),
             "latest": {name: values[max(values)] for name, values in series.items() if values},
             "today": {n: sum(v for t, v in values.items() if t >= midnight) for n, values in series.items()},

@@ -17,22 +17,22 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.errors import ApiProblem
 from console.execution import pretty, state_views, status_of, timeline
-from console.executions import MARGIN, MAX_DURATION, STATUSES, ExecutionIndex, select, ticket_of
+from console.executions import MARGIN, STATUSES, ExecutionIndex, select, ticket_of
 from console.graph import parse_graph
 from console.local_tools import FAULTS, LocalTools
 from console.overview import Overview
 from console.sessions import NOBODY, ChallengeRequired, Session, Sessions, SignInRefused
 from console.ticket_api import TicketApi
-from ops.execution_log import execution_name
+from ops.execution_log import MAX_DURATION, execution_name
 from ops.execution_states import read_executions_named
 from ops.formatting import short_duration
 from ops.log_reader import TimeWindow
 from ops.stack import DeployedStack
-from support.domain.analysis_schema import CATEGORIES
+from support.domain.analysis_schema import CATEGORIES, URGENCIES
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 RANGES |= {"24h": timedelta(days=1), "7d": timedelta(days=7)}
-URGENCIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+MOST_URGENT_FIRST = URGENCIES[::-1]
 _FILTERS = ("status", "urgency", "category", "needsReview", "cursor", "createdAfter", "createdBefore")
 
 
@@ -86,7 +86,7 @@ _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True, trim_blocks=True
 )
 _TEMPLATES.policies["json.dumps_kwargs"] = {"sort_keys": False}
-_TEMPLATES.globals |= {"faults": FAULTS, "categories": tuple(CATEGORIES), "urgencies": URGENCIES}
+_TEMPLATES.globals |= {"faults": FAULTS, "categories": tuple(CATEGORIES), "urgencies": MOST_URGENT_FIRST}
 _TEMPLATES.globals |= {"ranges": RANGES, "execution_statuses": STATUSES}
 _TEMPLATES.filters.update(
     age=lambda moment: short_duration(datetime.now(UTC) - _time(moment)),
@@ -183,7 +183,7 @@ def inbox(visit: Visit) -> Response:
     # A browser's field for a time has no zone: it is read as UTC.
     times = {name: f"{chosen[name]}:00Z" for name in _FILTERS[-2:] if len(chosen[name]) == 16}
     page = visit.api.search(limit=100, **{**chosen, **times})
-    rank = {urgency: number for number, urgency in enumerate(URGENCIES)}
+    rank = {urgency: number for number, urgency in enumerate(MOST_URGENT_FIRST)}
     tickets = sorted(page["tickets"], key=lambda one: (rank.get(one.get("urgency"), 9), one["createdAt"]))
     return visit.render("tickets.html", tickets=tickets, cursor=page.get("cursor"), chosen=chosen)
 

@@ -11,7 +11,7 @@ from ops.formatting import count
 from ops.log_reader import TimeWindow
 from ops.report import Report
 from ops.stack import DeployedStack, Resource
-from ops.usage import Metric, read_sums
+from ops.usage import Metric, pipeline_metric, read_sums
 from support.domain import metrics
 
 DEFAULT_SINCE = timedelta(days=1)
@@ -52,7 +52,8 @@ def show_cost(stack: DeployedStack, report: Report, since: timedelta) -> int:
     """
     now = datetime.now(UTC)
     window = TimeWindow(now - since, now)
-    usages, analysed = [*_usages(stack)], _own(stack, metrics.TICKETS_PROCESSED)
+    usages = [*_usages(stack)]
+    analysed = pipeline_metric(stack.parameter("Stage"), metrics.TICKETS_PROCESSED.name)
     sums = read_sums(stack.client("cloudwatch"), [analysed, *(usage.metric for usage in usages)], window)
     parts, tickets = [*_parts(usages, sums)], round(sums.get(analysed, 0))
     report.line(
@@ -88,10 +89,10 @@ def _parts(usages: Iterable[Usage], sums: dict[Metric, float]) -> Iterator[Part]
 
 def _usages(stack: DeployedStack) -> Iterator[Usage]:
     """Everything that is billed by use and measured."""
+    stage, resources = stack.parameter("Stage"), [*stack.resources()]
     # In USD.
-    yield Usage("model", _own(stack, metrics.MODEL_COST), 1)
-    resources = [*stack.resources()]
-    api = (("ApiName", stack.name), ("Stage", stack.parameter("Stage")))
+    yield Usage("model", pipeline_metric(stage, metrics.MODEL_COST.name), 1)
+    api = (("ApiName", stack.name), ("Stage", stage))
     yield Usage("API", Metric("AWS/ApiGateway", "Count", api), PRICES["api"]["request"])
     yield from _executions(stack.output("StateMachineArn"))
     by_type: dict[str, Callable[[DeployedStack, Resource], Iterator[Usage]]] = {
@@ -105,12 +106,6 @@ def _usages(stack: DeployedStack) -> Iterator[Usage]:
         for resource in resources:
             if resource.type == kind:
                 yield from usages(stack, resource)
-
-
-def _own(stack: DeployedStack, metric: metrics.Metric) -> Metric:
-    """A metric that the functions record."""
-    dimensions = (("service", "support-pipeline"), ("Stage", stack.parameter("Stage")))
-    return Metric("SupportPipeline", metric.name, dimensions)
 
 
 def _executions(arn: str) -> Iterator[Usage]:

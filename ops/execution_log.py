@@ -16,7 +16,7 @@ _END_EVENTS = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "Ex
 # Two events per execution instead of about 24: CloudWatch Logs filters out those of the states.
 FILTER_PATTERN = '{ $.type = "Execution*" }'
 # EXPRESS ends an execution after five minutes.
-_MAX_DURATION = timedelta(minutes=5)
+MAX_DURATION = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def read_executions(
     """
     running: dict[str, LoggedExecution] = {}
     # An earlier start, so that executions that ended just after `since` are complete.
-    for event in _read_events(client, log_group, since - _MAX_DURATION, unmask=unmask):
+    for event in _read_events(client, log_group, since - MAX_DURATION, unmask=unmask):
         execution = running.setdefault(event.arn, LoggedExecution(event.arn))
         execution.apply(event)
         if execution.started_at and execution.ended_at:

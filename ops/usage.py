@@ -24,6 +24,11 @@ class Metric:
     dimensions: tuple[tuple[str, str], ...]
 
 
+def pipeline_metric(stage: str, name: str) -> Metric:
+    """A metric that the functions record without a further dimension (docs/metrics.md)."""
+    return Metric("SupportPipeline", name, (("service", "support-pipeline"), ("Stage", stage)))
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to read of a metric: a statistic, such as Sum or p95, for each period."""

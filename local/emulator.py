@@ -30,8 +30,8 @@ class Emulator:
         return _client(self, service)
 
     def session(self) -> boto3.Session:
-        """A boto3 session with the emulator's access key."""
-        return boto3.Session(self.access_key_id, self.secret_access_key, region_name=REGION)
+        """A boto3 session with the emulator's access key; always the same one, for it reads many files."""
+        return _session(self)
 
     def variables(self) -> dict[str, str]:
         """The environment variables that make AWS tools use the emulator."""
@@ -49,6 +49,11 @@ class Emulator:
         """This process's environment, with these variables in place of the user's own AWS settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return kept | self.variables()
+
+
+@cache
+def _session(emulator: Emulator) -> boto3.Session:
+    return boto3.Session(emulator.access_key_id, emulator.secret_access_key, region_name=REGION)
 
 
 @cache

@@ -18,6 +18,8 @@ from local.private_files import open_private
 from local.settings import HOST, StackError
 
 _GRACE_SECONDS = 10
+_INTERVAL_GROWTH = 1.3
+_MAX_INTERVAL_SECONDS = 0.5
 
 
 class ProcessGroup:
@@ -53,12 +55,15 @@ class ProcessGroup:
         def healthy() -> bool:
             self.check()
             try:
-                return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+                return http.get(url).status_code == 200
             except httpx.TransportError:
                 return False
 
-        if not wait_for(healthy, seconds):
-            raise StackError(f"The {name} did not become healthy in {seconds:.0f} s: see {self._log(name)}.")
+        # One client for all requests: a new one reads all certificates first, even for plain HTTP.
+        with httpx.Client(timeout=2, trust_env=False) as http:
+            if not wait_for(healthy, seconds):
+                log = self._log(name)
+                raise StackError(f"The {name} did not become healthy in {seconds:.0f} s: see {log}.")
 
     def check(self) -> None:
         """Check that every process is running.
@@ -166,12 +171,16 @@ def terminate(processes: Sequence[psutil.Process]) -> None:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
-    """Wait until the condition is true; return False if it is not within so many seconds."""
+    """Wait until the condition is true; return False if it is not within so many seconds.
+
+    The interval between two checks grows: a check, such as a request, slows down what it waits for.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(interval)
+        interval = min(interval * _INTERVAL_GROWTH, max(interval, _MAX_INTERVAL_SECONDS))
     return True
 
 

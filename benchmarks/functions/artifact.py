@@ -1,8 +1,9 @@
-"""The size of the functions' artifact, by package. All functions are built from the same code."""
+"""The size of the functions' artifact, which all functions share, by package."""
 
 from pathlib import Path
 
 from benchmarks.results import Measurements
+from infra.artifact import CODE
 from local.build import BUILD, build
 from local.emulator import Emulator
 from local.settings import PROJECT, Settings
@@ -27,7 +28,7 @@ def measure() -> Measurements:
 
 
 def artifact() -> Path:
-    """Build the functions as `make run` and `make deploy` do; return the folder of one of them.
+    """Build the functions as `make run` and `make deploy` do; return the folder of their code.
 
     Raises:
         StackError: the build failed.
@@ -36,7 +37,7 @@ def artifact() -> Path:
     settings.temporary.mkdir(parents=True, exist_ok=True)
     # The build calls no AWS service: nothing runs at this address.
     build(settings, Emulator.with_random_key(settings.endpoint_url))
-    return BUILD / "StoreFunction"
+    return BUILD / CODE
 
 
 def _size(files: list[Path]) -> float:

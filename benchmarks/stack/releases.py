@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra.artifact import CODE
 from local.build import BUILD
 from local.stack import Stack
 
@@ -74,7 +75,7 @@ class Releases:
 
 def built_code(**more: str) -> bytes:
     """The built code, which is the same for all functions, and more modules: their sources by name."""
-    folder = BUILD / "StoreFunction"
+    folder = BUILD / CODE
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return _zip(files | {f"{name}.py": source.encode() for name, source in more.items()})
 

@@ -11,6 +11,7 @@ from devtools.emulator import (
     execution_log,
     execution_metrics,
     execution_start,
+    function_code,
     function_log,
     function_metrics,
     function_runtime,
@@ -48,6 +49,7 @@ def install() -> None:
     """Extend the emulator. Raises patch.EmulatorChangedError."""
     # Functions
     function_runtime.install()
+    function_code.install()
     handler_errors.install()
     # Around handler_errors, which finds errors; within worker_limit: the wait for a worker does not count.
     function_metrics.install()

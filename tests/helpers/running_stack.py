@@ -249,7 +249,7 @@ class RunningStack:
 
     def fail_model(self, **faults: object) -> None:
         """Set the model's faults."""
-        httpx.post(f"{self.stack.model_url}/faults", json=faults).raise_for_status()
+        self.http.post(f"{self.stack.model_url}/faults", json=faults).raise_for_status()
 
     def set_alarm_minute(self, seconds: float) -> None:
         """Set how long a minute of the alarms lasts."""
@@ -257,7 +257,7 @@ class RunningStack:
         signed = AWSRequest("POST", url, data=body)
         credentials = Credentials(self.stack.access_key_id, self.stack.secret_access_key)
         SigV4Auth(credentials, "s3", self.stack.region).add_auth(signed)
-        httpx.post(url, content=body, headers=dict(signed.headers)).raise_for_status()
+        self.http.post(url, content=body, headers=dict(signed.headers)).raise_for_status()
 
     def new_customer(self, client_id: str | None = None, *, kind: str = "IdToken") -> str:
         """Create another customer; return a token of theirs."""

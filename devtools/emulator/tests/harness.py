@@ -1,5 +1,6 @@
 """The emulator as a separate process, and what tests need to use it."""
 
+import atexit
 import io
 import json
 import os
@@ -30,6 +31,9 @@ ROLE = "arn:aws:iam::000000000000:role/any"
 ROOT = Credentials("LOCALROOT", "the root user's secret")
 ROOT_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": ROOT.access_key, "AWS_SECRET_ACCESS_KEY": ROOT.secret_key}
 START_SECONDS = 30
+# One client for all requests: a new one reads all certificates first, even for plain HTTP.
+http = httpx.Client(trust_env=False)
+atexit.register(http.close)
 
 
 def eventually[T](get: Callable[[], T], seconds: float = 20) -> T:
@@ -70,7 +74,7 @@ class Emulator:
         headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0"}
         request = AWSRequest("POST", self.url, headers, json.dumps(body).encode())
         SigV4Auth(ROOT, service, REGION).add_auth(request)
-        return httpx.post(self.url, content=request.data, headers=dict(request.headers))
+        return http.post(self.url, content=request.data, headers=dict(request.headers))
 
     def create_user(self) -> tuple[str, Credentials]:
         """Create an IAM user without permissions; returns its name and its access key."""
@@ -211,7 +215,7 @@ def running(folder: Path, **environment: str) -> Iterator[Emulator]:
 def _is_healthy(emulator: Emulator) -> bool:
     assert emulator.process.poll() is None, f"the emulator did not start: {emulator.output.read_text()}"
     try:
-        return httpx.get(f"{emulator.url}/_ministack/health", timeout=1).is_success
+        return http.get(f"{emulator.url}/_ministack/health", timeout=1).is_success
     except httpx.TransportError:
         return False
 
@@ -233,5 +237,5 @@ def _zip(source: str) -> bytes:
     """A deployment package with the module `app`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("app.py", source)
+        archive.writestr(zipfile.ZipInfo("app.py"), source)  # without the time: equal sources, equal packages
     return buffer.getvalue()

@@ -6,10 +6,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
-from devtools.emulator.tests.harness import REGION, ROLE, Emulator, eventually, unique
+from devtools.emulator.tests.harness import REGION, ROLE, Emulator, eventually, http, unique
 
 FORMAT = json.dumps(
     {
@@ -98,7 +97,7 @@ class Api:
     def line_of_request(self, path: str, **headers: str) -> dict[str, str]:
         """Send a request; returns its line in the log."""
         before = len(self.lines())
-        httpx.get(self.url + path, headers=headers)
+        http.get(self.url + path, headers=headers)
         (line,) = eventually(lambda: self.lines()[before:])
         assert "\n" not in line
         return dict(json.loads(line))

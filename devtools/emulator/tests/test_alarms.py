@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 
-from devtools.emulator.tests.harness import ROLE, Emulator, eventually, unique
+from devtools.emulator.tests.harness import ROLE, Emulator, eventually, http, unique
 from devtools.emulator.tests.test_access_log import FORMAT, resources, set_role
 from devtools.emulator.tests.test_control_plane import send
 
@@ -273,7 +272,7 @@ def test_the_average_of_an_apis_errors_is_their_rate(emulator: Emulator) -> None
     api = emulator.deploy(name, resources(unique("/aws/apigateway/access"), FORMAT, name))["Api"]
     url = f"{emulator.url}/_aws/execute-api/{api}/test"
 
-    statuses = [httpx.get(url + path).status_code for path in ("/items/1", "/signed", "/items/2", "/items/3")]
+    statuses = [http.get(url + path).status_code for path in ("/items/1", "/signed", "/items/2", "/items/3")]
 
     assert statuses == [200, 403, 200, 200]
     (points,) = emulator.client("cloudwatch").get_metric_statistics(

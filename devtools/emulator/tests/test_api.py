@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from devtools.emulator.tests.harness import REGION, ROLE, Emulator, unique
+from devtools.emulator.tests.harness import REGION, ROLE, Emulator, http, unique
 
 INPUT_TEMPLATE = r"""
 #set($content = $util.escapeJavaScript($input.json('$.content')).replaceAll("\\'", "'"))
@@ -224,7 +224,7 @@ def submit(base: str) -> Post:
     def post(body: Any, path: str = "/tickets", **options: Any) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"content-type": "application/json", **options.pop("headers", {})}
-        return httpx.post(base + path, content=content, headers=headers, **options)
+        return http.post(base + path, content=content, headers=headers, **options)
 
     return post
 
@@ -394,8 +394,8 @@ def test_a_body_is_validated_whatever_the_spelling_of_its_content_type(
     base: str, content_type: str | None
 ) -> None:
     headers = {"content-type": content_type} if content_type else {}
-    assert httpx.post(f"{base}/tickets", content=b"{}", headers=headers).status_code == 422
-    assert httpx.post(f"{base}/tickets", content=b'{"content":"x"}', headers=headers).status_code == 202
+    assert http.post(f"{base}/tickets", content=b"{}", headers=headers).status_code == 422
+    assert http.post(f"{base}/tickets", content=b'{"content":"x"}', headers=headers).status_code == 202
 
 
 def test_parameters_are_checked_before_the_content_type(submit: Post) -> None:
@@ -418,10 +418,10 @@ def test_a_method_can_have_another_validator(submit: Post) -> None:
 
 
 def test_a_missing_required_parameter_is_refused(base: str) -> None:
-    response = httpx.get(f"{base}/needs/1")
+    response = http.get(f"{base}/needs/1")
     assert response.status_code == 400
     assert response.json() == {"detail": "Missing required request parameters: [since]"}
-    assert httpx.get(f"{base}/needs/1?since=2").json() == {"ok": True}
+    assert http.get(f"{base}/needs/1?since=2").json() == {"ok": True}
 
 
 # --- Mocks ---
@@ -439,7 +439,7 @@ def test_a_mock_responds_with_the_template_for_the_content_type(base: str, behav
     }
     for content_type, status in statuses.items():
         headers = {"content-type": content_type} if content_type else {}
-        assert httpx.get(f"{base}/mock-{behavior}", headers=headers).status_code == status, content_type
+        assert http.get(f"{base}/mock-{behavior}", headers=headers).status_code == status, content_type
 
 
 # --- The import ---

@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from devtools.emulator.tests.harness import REGION, ROLE, ROOT, Emulator, eventually, policy, unique
+from devtools.emulator.tests.harness import REGION, ROLE, ROOT, Emulator, eventually, http, policy, unique
 
 CSP = "default-src 'none'; frame-ancestors 'none';"
 IDENTITY = (
@@ -207,7 +207,7 @@ def send(url: str, credentials: Credentials, **changes: Any) -> httpx.Response:
     scope = (changes.pop("service", "execute-api"), changes.pop("region", REGION))
     SigV4Auth(credentials, *scope).add_auth(request)
     sent = dict(request.headers) | changes.pop("sent_headers", {})
-    return httpx.request(
+    return http.request(
         request.method or "",
         changes.pop("sent_url", url),
         content=changes.pop("sent_body", body),
@@ -324,7 +324,7 @@ def test_a_caller_without_permission_is_denied(api: Api) -> None:
 @pytest.mark.parametrize("authorization", [None, "Bearer abc", "AWS4-HMAC-SHA256 x", "AWS AKIA:x", "\xff"])
 def test_a_request_that_is_not_signed_is_refused(api: Api, authorization: str | None) -> None:
     headers = [(b"Authorization", authorization.encode("latin-1"))] if authorization else []
-    response = httpx.post(f"{api.url}/signed", content=b"{}", headers=headers)
+    response = http.post(f"{api.url}/signed", content=b"{}", headers=headers)
     expected = "DEFAULT_4XX" if authorization else "MISSING_AUTHENTICATION_TOKEN"
     assert error_of(response) == (403, expected)
 
@@ -338,7 +338,7 @@ def test_an_unknown_path_requires_no_permission(api: Api) -> None:
 
 def test_a_method_without_security_is_public_and_its_caller_anonymous(api: Api) -> None:
     headers = {"X-Forwarded-For": "1.2.3.4, 127.0.0.9"}
-    who = httpx.post(f"{api.url}/open", content=b"{}", headers=headers).json()
+    who = http.post(f"{api.url}/open", content=b"{}", headers=headers).json()
     assert who == {"arn": "", "caller": "", "account": "", "accessKey": "", "key": "", "ip": "127.0.0.9"}
 
 
@@ -355,7 +355,7 @@ def test_a_method_may_require_a_signature_and_an_api_key(api: Api) -> None:
         403,
         "INVALID_API_KEY",
     )
-    unsigned = httpx.post(f"{api.url}/keyed", content=b"{}", headers={"x-api-key": key["value"]})
+    unsigned = http.post(f"{api.url}/keyed", content=b"{}", headers={"x-api-key": key["value"]})
     assert error_of(unsigned) == (403, "MISSING_AUTHENTICATION_TOKEN")
 
 
@@ -375,10 +375,10 @@ def test_an_api_key_has_the_rate_limit_of_its_usage_plan(api: Api) -> None:
 
 
 def test_a_method_has_the_rate_limit_of_its_settings(api: Api) -> None:
-    responses = [httpx.post(f"{api.url}/slow/{number}", content=b"{}") for number in range(3)]
+    responses = [http.post(f"{api.url}/slow/{number}", content=b"{}") for number in range(3)]
     assert [response.status_code for response in responses] == [200, 200, 429]
     assert error_of(responses[2]) == (429, "THROTTLED")
-    assert httpx.post(f"{api.url}/open", content=b"{}").status_code == 200
+    assert http.post(f"{api.url}/open", content=b"{}").status_code == 200
 
 
 def test_a_method_setting_with_plain_slashes_makes_the_deployment_fail(api: Api) -> None:
@@ -399,12 +399,12 @@ def test_a_preflight_request_gets_headers_and_no_body(api: Api) -> None:
 
 
 def test_a_response_has_the_content_type_of_its_template(api: Api) -> None:
-    response = httpx.post(f"{api.url}/open", content=b"{}")
+    response = http.post(f"{api.url}/open", content=b"{}")
     assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_a_proxys_response_is_passed_on(api: Api) -> None:
-    response = httpx.get(f"{api.url}/proxy")
+    response = http.get(f"{api.url}/proxy")
     assert (response.status_code, response.text) == (201, "done")
     assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
@@ -412,7 +412,7 @@ def test_a_proxys_response_is_passed_on(api: Api) -> None:
 def test_a_proxy_gets_the_ids_of_the_response(api: Api) -> None:
     code = "{'statusCode': 200, 'body': event['requestContext'][%r]}"
     for name, header in (("requestId", "x-amzn-requestid"), ("extendedRequestId", "x-amz-apigw-id")):
-        response = httpx.get(
+        response = http.get(
             f"{api.url}/proxy", params={"code": code % name}, headers={"X-Amzn-RequestId": "chosen"}
         )
         assert response.text == response.headers[header]
@@ -421,14 +421,14 @@ def test_a_proxy_gets_the_ids_of_the_response(api: Api) -> None:
 
 def test_a_proxy_gets_the_header_names_as_they_were_sent(api: Api) -> None:
     code = "{'statusCode': 200, 'body': ' '.join([*event['headers'], *event['multiValueHeaders']])}"
-    response = httpx.get(f"{api.url}/proxy", params={"code": code}, headers={"X-Mixed": "1", "x-lower": "2"})
+    response = http.get(f"{api.url}/proxy", params={"code": code}, headers={"X-Mixed": "1", "x-lower": "2"})
     names = response.text.split()
     assert (names.count("X-Mixed"), names.count("x-lower")) == (2, 2)
 
 
 def test_the_error_for_an_invalid_signature_has_the_id_that_the_client_chose(api: Api) -> None:
     headers = {"X-Amzn-RequestId": "chosen", "Authorization": "AWS4-HMAC-SHA256 Credential=x"}
-    response = httpx.post(f"{api.url}/signed", headers=headers)
+    response = http.post(f"{api.url}/signed", headers=headers)
     assert response.status_code == 403
     assert response.headers["x-amzn-requestid"] == "chosen"
     assert response.headers["x-amz-apigw-id"] not in ("", "chosen")
@@ -450,18 +450,18 @@ def test_the_error_for_an_invalid_signature_has_the_id_that_the_client_chose(api
     ],
 )
 def test_a_proxy_that_fails_is_an_error_of_the_api(api: Api, code: str) -> None:
-    response = httpx.get(f"{api.url}/proxy", params={"code": code})
+    response = http.get(f"{api.url}/proxy", params={"code": code})
     assert error_of(response) == (503, "DEFAULT_5XX")
     assert response.json()["detail"] == "Internal server error"
 
 
 def test_an_unusual_request_gets_a_gateway_response(api: Api) -> None:
     chunked = {"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "1"}
-    assert httpx.post(f"{api.url}/open", content=b"{}", headers=chunked).status_code == 200
+    assert http.post(f"{api.url}/open", content=b"{}", headers=chunked).status_code == 200
     for path in ("/%00", "/%ff", "/%2e%2e/x", "//", "/" + "a" * 6000, "/?%ff=%00&&=;"):
-        assert error_of(httpx.get(api.url + path)) == (403, "MISSING_AUTHENTICATION_TOKEN")
+        assert error_of(http.get(api.url + path)) == (403, "MISSING_AUTHENTICATION_TOKEN")
     for method in ("HEAD", "TRACE", "PROPFIND"):
-        assert httpx.request(method, f"{api.url}/open").status_code == 403
+        assert http.request(method, f"{api.url}/open").status_code == 403
 
 
 # --- Roles ---

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from devtools.emulator.tests.harness import REGION, Emulator, unique
+from devtools.emulator.tests.harness import REGION, Emulator, http, unique
 
 PASSWORD = "Only-for-this-test-1"
 TYPES = ("DEFAULT_4XX", "MISSING_AUTHENTICATION_TOKEN", "REQUEST_TOO_LARGE", "UNAUTHORIZED")
@@ -113,14 +113,14 @@ def api(emulator: Emulator) -> Api:
 
 
 def test_a_method_without_security_is_public_whatever_the_security_of_the_document(api: Api) -> None:
-    assert httpx.get(f"{api.url}/named").text == "named"
+    assert http.get(f"{api.url}/named").text == "named"
 
 
 def test_any_includes_the_methods_that_are_not_named(api: Api) -> None:
     for method in ("DELETE", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"):
-        response = httpx.request(method, f"{api.url}/named")
+        response = http.request(method, f"{api.url}/named")
         assert (response.status_code, response.text) == (200, "" if method == "HEAD" else "any")
-    assert httpx.request("PROPFIND", f"{api.url}/named").status_code == 403
+    assert http.request("PROPFIND", f"{api.url}/named").status_code == 403
 
 
 def test_a_greedy_path_matches_every_path_and_method_below_it(api: Api) -> None:
@@ -135,7 +135,7 @@ def test_a_greedy_path_matches_every_path_and_method_below_it(api: Api) -> None:
 def test_an_unknown_path_or_method_is_a_missing_authentication_token(
     api: Api, method: str, path: str
 ) -> None:
-    response = httpx.request(method, api.url + path)
+    response = http.request(method, api.url + path)
     assert (response.status_code, response.json()["type"]) == (403, "MISSING_AUTHENTICATION_TOKEN")
 
 
@@ -144,13 +144,13 @@ def test_an_unknown_path_or_method_is_a_missing_authentication_token(
 def test_an_unknown_path_or_method_with_authorization_is_an_incomplete_signature(
     api: Api, method: str, path: str, authorization: str
 ) -> None:
-    response = httpx.request(method, api.url + path, headers={"Authorization": authorization})
+    response = http.request(method, api.url + path, headers={"Authorization": authorization})
     assert (response.status_code, response.json()["type"]) == (403, "DEFAULT_4XX")
     assert response.headers["x-amzn-errortype"] == "IncompleteSignatureException"
 
 
 def test_the_response_to_a_too_large_body_cannot_be_customized(api: Api) -> None:
-    response = httpx.post(f"{api.url}/named", content=b"x" * (10 * 1024 * 1024 + 1), timeout=30)
+    response = http.post(f"{api.url}/named", content=b"x" * (10 * 1024 * 1024 + 1), timeout=30)
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/json"
     assert json.loads(response.text) == {"message": "Request Too Long"}
@@ -173,7 +173,7 @@ def test_the_response_to_a_too_large_body_cannot_be_customized(api: Api) -> None
 def test_a_method_without_scopes_accepts_only_id_tokens_one_with_scopes_only_access_tokens(
     api: Api, path: str, kind: str, status: int
 ) -> None:
-    response = httpx.get(api.url + path, headers={"Authorization": f"Bearer {api.tokens[kind]}"})
+    response = http.get(api.url + path, headers={"Authorization": f"Bearer {api.tokens[kind]}"})
     assert response.status_code == status, response.text
     if status != 200:
         assert response.json()["type"] == "UNAUTHORIZED"

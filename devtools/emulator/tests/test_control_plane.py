@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from devtools.emulator.tests.harness import REGION, ROLE, ROOT, Emulator
+from devtools.emulator.tests.harness import REGION, ROLE, ROOT, Emulator, http
 
 IN_THIS_REGION = {"LocationConstraint": REGION}
 ALLOWED_PAGE = "http://localhost:3000"
@@ -35,7 +35,7 @@ def send(emulator: Emulator, method: str, path: str, body: bytes = b"", **change
     auth(changes.get("credentials", ROOT), changes.get("service", "lambda"), REGION).add_auth(request)
     headers = dict(request.headers) | changes.get("sent_headers", {})
     content = changes.get("sent_body", body)
-    return httpx.request(method, request.url or "", content=content, headers=headers)
+    return http.request(method, request.url or "", content=content, headers=headers)
 
 
 def error_code(call: Any, **arguments: Any) -> str:
@@ -53,15 +53,15 @@ def test_a_page_cannot_list_create_or_run_a_function(emulator: Emulator) -> None
     presigned = {"X-Amz-Credential": CREDENTIAL}
     plain = {"Content-Type": "text/plain", "Origin": FOREIGN_PAGE}
     responses = [
-        httpx.get(emulator.url + LIST_FUNCTIONS, params=presigned),  # <img src>
-        httpx.get(emulator.url + LIST_FUNCTIONS, params=presigned, headers={"Origin": FOREIGN_PAGE}),
-        httpx.get(emulator.url + LIST_FUNCTIONS),
-        httpx.post(emulator.url + LIST_FUNCTIONS, params=presigned, headers=plain, content=b"{}"),
-        httpx.post(f"{emulator.url}{LIST_FUNCTIONS}{name}/invocations", params=presigned, headers=plain),
-        httpx.post(f"{emulator.url}/_ministack/reset", headers=plain),
-        httpx.post(f"{emulator.url}/_ministack/config", headers=plain, content=b"{}"),
-        httpx.get(f"{emulator.url}/_aws/sqs/messages"),
-        httpx.get(emulator.url + "/?Action=ListTopics", params=presigned),
+        http.get(emulator.url + LIST_FUNCTIONS, params=presigned),  # <img src>
+        http.get(emulator.url + LIST_FUNCTIONS, params=presigned, headers={"Origin": FOREIGN_PAGE}),
+        http.get(emulator.url + LIST_FUNCTIONS),
+        http.post(emulator.url + LIST_FUNCTIONS, params=presigned, headers=plain, content=b"{}"),
+        http.post(f"{emulator.url}{LIST_FUNCTIONS}{name}/invocations", params=presigned, headers=plain),
+        http.post(f"{emulator.url}/_ministack/reset", headers=plain),
+        http.post(f"{emulator.url}/_ministack/config", headers=plain, content=b"{}"),
+        http.get(f"{emulator.url}/_aws/sqs/messages"),
+        http.get(emulator.url + "/?Action=ListTopics", params=presigned),
     ]
     assert {response.status_code for response in responses} <= {400, 403}
     assert not [
@@ -84,7 +84,7 @@ def test_preflight_requests_are_refused(emulator: Emulator) -> None:
 
 
 def test_other_origins_may_not_read_responses_of_the_control_plane(emulator: Emulator) -> None:
-    for response in (send(emulator, "GET", LIST_FUNCTIONS), httpx.get(f"{emulator.url}/_ministack/health")):
+    for response in (send(emulator, "GET", LIST_FUNCTIONS), http.get(f"{emulator.url}/_ministack/health")):
         assert response.status_code == 200
         assert not [name for name in response.headers if name.startswith("access-control-")]
 
@@ -112,15 +112,15 @@ def test_another_key_or_secret_is_refused(emulator: Emulator, key: str) -> None:
 
 
 def test_an_unsigned_call_is_refused_in_the_format_of_its_service(emulator: Emulator) -> None:
-    response = httpx.get(emulator.url + LIST_FUNCTIONS)
+    response = http.get(emulator.url + LIST_FUNCTIONS)
     assert (response.status_code, response.json()["message"]) == (403, "Missing Authentication Token")
     target = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
     assert (
-        httpx.post(emulator.url, headers=target)
+        http.post(emulator.url, headers=target)
         .json()["__type"]
         .endswith("MissingAuthenticationTokenException")
     )
-    assert httpx.get(f"{emulator.url}/bucket/key").status_code == 403
+    assert http.get(f"{emulator.url}/bucket/key").status_code == 403
 
 
 def test_a_signature_covers_body_headers_and_path(emulator: Emulator) -> None:
@@ -142,7 +142,7 @@ def test_a_second_credential_in_the_header_does_not_help(emulator: Emulator) -> 
     forged = request.headers["Authorization"].replace(
         "Credential=", f"Credential={CREDENTIAL}, Credential=", 1
     )
-    response = httpx.get(
+    response = http.get(
         emulator.url + LIST_FUNCTIONS, headers=dict(request.headers) | {"Authorization": forged}
     )
     assert response.status_code == 403
@@ -155,7 +155,7 @@ def test_a_signature_may_be_in_the_query_string(emulator: Emulator) -> None:
     emulator.client("s3").create_bucket(Bucket="presigned", CreateBucketConfiguration=IN_THIS_REGION)
     emulator.client("s3").put_object(Bucket="presigned", Key="k", Body=b"body")
     url = emulator.client("s3").generate_presigned_url("get_object", {"Bucket": "presigned", "Key": "k"})
-    assert httpx.get(url).text == "body"
+    assert http.get(url).text == "body"
 
 
 def test_users_and_roles_have_their_own_permissions_and_may_not_use_the_emulators_paths(
@@ -193,19 +193,19 @@ def test_a_functions_credentials_cannot_be_computed_and_are_not_the_root_key(emu
 
 
 def test_the_health_check_is_public(emulator: Emulator) -> None:
-    assert httpx.get(f"{emulator.url}/_ministack/health").status_code == 200
-    assert httpx.post(f"{emulator.url}/_ministack/health").status_code == 403
+    assert http.get(f"{emulator.url}/_ministack/health").status_code == 200
+    assert http.post(f"{emulator.url}/_ministack/health").status_code == 403
 
 
 def test_rest_apis_are_public_and_the_allowed_page_may_call_them(emulator: Emulator) -> None:
     path = f"{emulator.url}/_aws/execute-api/unknown/stage/path"
-    assert httpx.get(path).status_code == 404
-    assert httpx.get(path, headers={"Origin": ALLOWED_PAGE}).status_code == 404
-    assert "another origin" in httpx.get(path, headers={"Origin": FOREIGN_PAGE}).text
+    assert http.get(path).status_code == 404
+    assert http.get(path, headers={"Origin": ALLOWED_PAGE}).status_code == 404
+    assert "another origin" in http.get(path, headers={"Origin": FOREIGN_PAGE}).text
     for other in ("/restapis/unknown/stage/_user_request_/", "/_aws/sqs/messages"):
-        assert httpx.get(emulator.url + other).status_code == 403
+        assert http.get(emulator.url + other).status_code == 403
     for host in ("bucket.localhost", "unknown.execute-api.localhost"):
-        response = httpx.post(f"{emulator.url}/_ministack/reset", headers={"Host": host})
+        response = http.post(f"{emulator.url}/_ministack/reset", headers={"Host": host})
         assert response.status_code == 403
 
 
@@ -225,7 +225,7 @@ def test_sign_in_is_public_and_other_calls_of_cognito_are_not(emulator: Emulator
     assert "IdToken" in signed_in["AuthenticationResult"]
     assert error_code(stranger.list_user_pools, MaxResults=1) == "UnrecognizedClientException"
     for file in ("jwks.json", "openid-configuration"):
-        assert httpx.get(f"{emulator.url}/{pool}/.well-known/{file}").status_code == 200
+        assert http.get(f"{emulator.url}/{pool}/.well-known/{file}").status_code == 200
 
 
 def test_the_emulator_does_not_start_without_a_root_key() -> None:

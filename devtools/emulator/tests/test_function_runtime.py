@@ -16,7 +16,7 @@ import importlib, os, sys, time
 def handler(event, context):
     if event is None:
         return {"environment": dict(os.environ), "path": sys.path, "timezone": time.tzname[0],
-                "home exists": os.path.exists(os.path.expanduser("~"))}
+                "file": os.path.realpath(__file__), "home exists": os.path.exists(os.path.expanduser("~"))}
     return importlib.import_module(event).__version__
 """
 
@@ -49,3 +49,11 @@ def test_the_developers_environment_variables_are_not_passed_on(emulator: Emulat
     assert names == {"HOME", "LANG", "PATH", "TMPDIR", "TZ", "TABLE"}
     assert (runtime["timezone"], runtime["home exists"]) == ("UTC", False)
     assert sysconfig.get_path("purelib") not in runtime["path"]
+
+
+def test_functions_with_the_same_package_share_its_files(emulator: Emulator, function: str) -> None:
+    same, other = emulator.create_function(FUNCTION), emulator.create_function(f"{FUNCTION}\n# changed")
+
+    files = [emulator.invoke(name)[1]["file"] for name in (function, same, other)]
+
+    assert files[0] == files[1] != files[2]

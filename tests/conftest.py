@@ -12,10 +12,12 @@ from typing import Any
 import moto
 import pytest
 from moto.core.config import default_user_config
+from moto.moto_api._internal.models import moto_api_backend
 
 from infra.assemble import whole_template
 from tests.helpers.aws_clients import aws_client
 from tests.helpers.bedrock import Model, running_model
+from tests.helpers.parameter_store import ParameterStore
 from tests.helpers.queues import subscribed_queue
 
 PROJECT = Path(__file__).parent.parent
@@ -74,21 +76,39 @@ def model(model_server: Model) -> Model:
     return model_server
 
 
-@pytest.fixture
-def aws() -> Iterator[None]:
-    """AWS as moto simulates it, with the table, the topic and the parameters of the template."""
-    # Moto's default would make a new session for each test, which would read all service models again.
+@pytest.fixture(scope="session")
+def mocked_aws() -> Iterator[None]:
+    """Moto instead of AWS, for the whole run: it takes longer to start than most tests."""
+    # Moto's default would make a new session, which would read all service models again.
     core = default_user_config["core"] | {"reset_boto3_session": False}
     with moto.mock_aws(config={"core": core, "stepfunctions": {"execute_state_machine": True}}):
-        aws_client("dynamodb").create_table(TableName=os.environ["TICKETS_TABLE"], **_table())
-        aws_client("sns").create_topic(Name="support")
-        for variable, value in (
-            ("SWEEP_AFTER_SECONDS_PARAMETER", "600"),
-            ("REVIEW_THRESHOLD_PARAMETER", "0.6"),
-        ):
-            aws_client("ssm").put_parameter(Name=os.environ[variable], Value=value, Type="String")
-        with _strict_dynamodb():
-            yield
+        yield
+
+
+@pytest.fixture
+def aws(mocked_aws: None, parameters: ParameterStore) -> Iterator[None]:
+    """AWS as moto simulates it, with the table and the parameters of the template."""
+    aws_client("dynamodb").create_table(TableName=os.environ["TICKETS_TABLE"], **_table())
+    with _strict_dynamodb():
+        yield
+    moto_api_backend.reset()
+
+
+@pytest.fixture
+def parameters() -> Iterator[ParameterStore]:
+    """The parameters of the template, with their defaults."""
+    from support.aws import clients  # noqa: PLC0415 - after the environment is set
+
+    defaults = {"SWEEP_AFTER_SECONDS_PARAMETER": "600", "REVIEW_THRESHOLD_PARAMETER": "0.6"}
+    store = ParameterStore(**{os.environ[variable]: value for variable, value in defaults.items()})
+    with store.answering(clients.ssm()):
+        yield store
+
+
+@pytest.fixture
+def support_topic(aws: None) -> None:
+    """The topic of the notifications."""
+    aws_client("sns").create_topic(Name="support")
 
 
 @cache
@@ -126,6 +146,6 @@ def _strict_dynamodb() -> Iterator[None]:
 
 
 @pytest.fixture
-def inbox(aws: None) -> Callable[[], list[dict[str, object]]]:
+def inbox(support_topic: None) -> Callable[[], list[dict[str, object]]]:
     """Receives and deletes the notifications that have arrived since the last call."""
     return subscribed_queue(os.environ["SUPPORT_TOPIC_ARN"])

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from ops.context import CommandContext
@@ -18,6 +17,7 @@ from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Failure
 from support.domain.waiting import WaitingTicket, predecessor, waiting_since
+from tests.helpers.aws_clients import aws_client
 
 EVENTS = Path(__file__).parents[2] / "events"
 SUBMISSION: dict[str, Any] = json.loads((EVENTS / "executions" / "billing.json").read_text())
@@ -261,20 +261,20 @@ class MovingSqs:
 
 @pytest.fixture
 def sqs(aws: None) -> Any:
-    return MovingSqs(boto3.client("sqs"), can_move=False)
+    return MovingSqs(aws_client("sqs"), can_move=False)
 
 
 @pytest.fixture
 def target(sqs: Any) -> Target:
-    logs = boto3.client("logs")
+    logs = aws_client("logs")
     logs.create_log_group(logGroupName=LOG_GROUP)
     logs.create_log_group(logGroupName=OPERATIONS_LOG_GROUP)
     return Target(
         label="the stack",
-        dynamodb=boto3.client("dynamodb"),
+        dynamodb=aws_client("dynamodb"),
         sqs=sqs,
         logs=logs,
-        sts=boto3.client("sts"),
+        sts=aws_client("sts"),
         tickets_table=os.environ["TICKETS_TABLE"],
         failed_tickets_queue_url=sqs.create_queue(QueueName="failed")["QueueUrl"],
         waiting_room_url=sqs.create_queue(QueueName="waiting-room")["QueueUrl"],

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from local.stack import Stack
 from ops.__main__ import main
+from tests.helpers.aws_clients import aws_client
 
 OUTPUTS = (
     "TicketsTable",
@@ -137,9 +137,9 @@ def test_the_first_line_says_on_which_account_and_region_a_command_acts(
 @pytest.fixture
 def deployed(aws: None) -> dict[str, str]:
     """A stack with the outputs that the commands need."""
-    queues = {name: boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("f", "r", "p")}
+    queues = {name: aws_client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("f", "r", "p")}
     for group in ("g", "o"):
-        boto3.client("logs").create_log_group(logGroupName=group)
+        aws_client("logs").create_log_group(logGroupName=group)
     values = dict(zip(OUTPUTS, ("tickets", queues["f"], queues["r"], queues["p"], "g", "o"), strict=True))
     deploy("pipeline", values)
     return values
@@ -150,7 +150,7 @@ def deploy(name: str, outputs: dict[str, str]) -> None:
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
-    boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+    aws_client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
 
 
 def test_a_deployed_stack_is_selected_by_its_name(deployed: dict[str, str], capsys: Any) -> None:
@@ -226,7 +226,7 @@ def test_an_unknown_profile_exits_with_2(aws: None, capsys: Any) -> None:
 
 
 def test_an_aws_error_exits_with_1_and_one_line(deployed: dict[str, str], capsys: Any) -> None:
-    boto3.client("dynamodb").delete_table(TableName="tickets")
+    aws_client("dynamodb").delete_table(TableName="tickets")
 
     assert main(["replay"], {"STACK": "pipeline"}) == 1
 

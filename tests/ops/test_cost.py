@@ -12,6 +12,7 @@ from ops.log_reader import TimeWindow
 from ops.report import Report
 from ops.stack import DeployedStack
 from ops.usage import Metric, read_sums
+from tests.helpers.aws_clients import aws_client
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:pipeline"
 TEMPLATE = {
@@ -27,7 +28,7 @@ TEMPLATE = {
 
 
 def put(namespace: str, name: str, value: float, *, minutes: float = 10, **dimensions: str) -> None:
-    boto3.client("cloudwatch").put_metric_data(
+    aws_client("cloudwatch").put_metric_data(
         Namespace=namespace,
         MetricData=[
             {
@@ -48,7 +49,7 @@ def count_analysed(tickets: int, *, usd: float) -> None:
 @pytest.fixture
 def stack(aws: None) -> DeployedStack:
     """A stack with one resource of each kind, except functions and a table."""
-    boto3.client("cloudformation").create_stack(StackName="pipeline", TemplateBody=json.dumps(TEMPLATE))
+    aws_client("cloudformation").create_stack(StackName="pipeline", TemplateBody=json.dumps(TEMPLATE))
     return DeployedStack(
         label="the stack",
         name="pipeline",
@@ -106,6 +107,6 @@ def test_the_values_of_a_period_are_summed(days: int) -> None:
     for minutes, value in ((30, 1), (90, 2), (days * 1440 + 120, 4)):
         put("AWS/SQS", "Sent", value, minutes=minutes, QueueName="q")
 
-    sums = read_sums(boto3.client("cloudwatch"), [metric, other], TimeWindow(now - timedelta(days=days), now))
+    sums = read_sums(aws_client("cloudwatch"), [metric, other], TimeWindow(now - timedelta(days=days), now))
 
     assert sums == {metric: 3}

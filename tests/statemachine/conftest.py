@@ -157,13 +157,13 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def pipeline(support_topic: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """The state machine, deployed without a fallback model, which is the default."""
     return _deploy(monkeypatch, fallback_model="none")
 
 
 @pytest.fixture
-def fallback_pipeline(aws: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+def fallback_pipeline(support_topic: None, model: object, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     """The state machine, deployed with a fallback model."""
     return _deploy(monkeypatch, fallback_model=os.environ["FALLBACK_MODEL_ID"])
 
@@ -239,7 +239,7 @@ class AwsFaults:
     def fail(self, operation: str, status: int, code: str, *, writing: str = "") -> None:
         """Make the calls of an operation, e.g. `dynamodb.UpdateItem`, fail if they contain `writing`."""
         service = operation.partition(".")[0]
-        client: Any = {"dynamodb": clients.dynamodb, "sns": clients.sns, "ssm": clients.ssm}[service]()
+        client: Any = {"dynamodb": clients.dynamodb, "sns": clients.sns}[service]()
         error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
         def respond(params: dict[str, Any], **_: object) -> Any:
@@ -259,7 +259,7 @@ class AwsFaults:
 
 @pytest.fixture
 def aws_faults() -> Iterator[AwsFaults]:
-    """Errors of DynamoDB, SNS and Parameter Store."""
+    """Errors of DynamoDB and SNS."""
     faults = AwsFaults()
     yield faults
     faults.heal()

@@ -21,6 +21,7 @@ from support.domain.waiting import WaitingTicket
 from support.tasks import classify
 from tests.helpers.aws_clients import aws_client
 from tests.helpers.bedrock import Model
+from tests.helpers.parameter_store import ParameterStore
 from tests.statemachine.conftest import Pipeline
 
 EXECUTIONS = Path(__file__).parents[2] / "events" / "executions"
@@ -134,10 +135,10 @@ def cold_classify(aws: None) -> Iterator[None]:
 
 
 def test_an_invalid_threshold_fails_the_ticket_without_a_model_call(
-    pipeline: Pipeline, model: Model, cold_classify: None
+    pipeline: Pipeline, model: Model, parameters: ParameterStore, cold_classify: None
 ) -> None:
     name = os.environ["REVIEW_THRESHOLD_PARAMETER"]
-    aws_client("ssm").put_parameter(Name=name, Value="high", Overwrite=True)
+    parameters.values[name] = "high"
 
     pipeline.run(submission())
 
@@ -147,9 +148,9 @@ def test_an_invalid_threshold_fails_the_ticket_without_a_model_call(
 
 
 def test_a_ticket_waits_while_the_threshold_cannot_be_read(
-    pipeline: Pipeline, aws_faults: Any, cold_classify: None
+    pipeline: Pipeline, parameters: ParameterStore, cold_classify: None
 ) -> None:
-    aws_faults.fail("ssm.GetParameter", 500, "InternalServerError")
+    parameters.failure = (500, "InternalServerError")
 
     execution = pipeline.run(submission())
 

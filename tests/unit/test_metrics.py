@@ -88,7 +88,7 @@ def test_a_repeated_update_does_not_count_again(stored: None, values: Read) -> N
 
 
 def test_a_notification_counts_with_the_time_since_the_ticket_was_received(
-    stored: None, values: Read
+    stored: None, support_topic: None, values: Read
 ) -> None:
     run("update/analysis")
     values()

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from support.aws import clients
@@ -19,6 +18,7 @@ from support.domain.errors import StoreRejected, TicketNotFound
 from support.domain.execution import Execution
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Failure, Feedback, Reply, Status
+from tests.helpers.aws_clients import aws_client
 
 NOW = datetime(2026, 1, 1, 12, 0, 9, tzinfo=UTC)
 EVENTS = Path(__file__).parents[2] / "events"
@@ -45,12 +45,12 @@ def ticket() -> Ticket:
 
 
 def pending(index: str = "Pending") -> list[str]:
-    items = boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"], IndexName=index)["Items"]
+    items = aws_client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"], IndexName=index)["Items"]
     return [item["ticketId"]["S"] for item in items]
 
 
 def set_status(ticket: Ticket, status: Status) -> None:
-    boto3.client("dynamodb").update_item(
+    aws_client("dynamodb").update_item(
         TableName=os.environ["TICKETS_TABLE"],
         Key={"ticketId": {"S": ticket.ticket_id}},
         UpdateExpression="SET #status = :status",
@@ -448,7 +448,7 @@ def test_a_missing_table_is_a_permanent_error(aws: None, ticket: Ticket) -> None
 
 def test_every_index_finds_tickets_by_its_key(table: TicketTable, ticket: Ticket) -> None:
     table.add(ticket)
-    dynamodb: Any = boto3.client("dynamodb")
+    dynamodb: Any = aws_client("dynamodb")
 
     def count(index: str, key: str, value: str) -> int:
         return int(

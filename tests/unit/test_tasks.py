@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.bedrock import Model
 from tests.helpers.lambda_context import lambda_context
 
@@ -54,7 +54,7 @@ def classified(stored: None) -> None:
 
 
 def scanned() -> Any:
-    return boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Items"]
+    return aws_client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Items"]
 
 
 def outcome(name: str) -> str:
@@ -75,7 +75,9 @@ def test_a_task_has_the_outcome_that_its_event_expects(stored: None, name: str, 
 
 
 @pytest.mark.parametrize(("name", "expected"), [o for o in OUTCOMES.items() if o[0].startswith("notify")])
-def test_notify_has_the_outcome_that_its_event_expects(classified: None, name: str, expected: str) -> None:
+def test_notify_has_the_outcome_that_its_event_expects(
+    classified: None, support_topic: None, name: str, expected: str
+) -> None:
     assert outcome(name) == expected
 
 
@@ -117,7 +119,7 @@ def test_any_other_cause_is_recorded_unchanged_up_to_a_limit(
 
 def test_recording_the_failure_of_a_ticket_that_was_never_stored_changes_nothing(aws: None) -> None:
     assert run("update/failure") == {"ticket": None}
-    assert boto3.client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
+    assert aws_client("dynamodb").scan(TableName=os.environ["TICKETS_TABLE"])["Count"] == 0
 
 
 def test_a_deferral_records_the_start_and_the_reason_of_the_wait(stored: None) -> None:
@@ -155,7 +157,7 @@ def test_the_failure_of_a_submission_that_was_never_stored_changes_no_ticket_wit
 
 
 def test_every_log_line_has_ticket_and_execution_and_no_ticket_content(
-    aws: None, model: Model, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    support_topic: None, model: Model, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-00000000-000000000000000000000001;Sampled=1")
     for name in (

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from support.api import app, context, problems
@@ -20,6 +19,7 @@ from support.domain.plain_text import MAX_EXCERPT
 from support.domain.reply import ShowDrafts
 from support.domain.ticket import Ticket, timestamp
 from support.domain.ticket_types import Analysis, Feedback, Status
+from tests.helpers.aws_clients import aws_client
 from tests.helpers.lambda_context import lambda_context
 from tests.helpers.metrics import recorded
 
@@ -674,7 +674,7 @@ def test_an_admin_replays_a_failed_ticket_once(failed: Ticket, waiting_messages:
 def test_a_ticket_with_priority_is_replayed_in_the_priority_queue_and_only_staff_see_the_priority(
     failed: Ticket, waiting_messages: Messages, waiting_priority_messages: Messages
 ) -> None:
-    boto3.client("dynamodb").update_item(
+    aws_client("dynamodb").update_item(
         TableName=os.environ["TICKETS_TABLE"],
         Key={"ticketId": {"S": TICKET.ticket_id}},
         UpdateExpression="SET priority = :high",
@@ -724,7 +724,7 @@ def test_a_ticket_that_cannot_be_sent_to_the_waiting_room_can_still_be_replayed(
 
 
 def unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    boto3.client("dynamodb").delete_table(TableName=os.environ["TICKETS_TABLE"])
+    aws_client("dynamodb").delete_table(TableName=os.environ["TICKETS_TABLE"])
 
 
 def defect(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ class _Refusal(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[RecordingServer]:
     with RecordingServer() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server
         server.shutdown()
 

@@ -62,7 +62,7 @@ class Api(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def api_port() -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server.server_port
     server.shutdown()
     server.server_close()

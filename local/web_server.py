@@ -146,7 +146,9 @@ def create_app(api_url: str, console_url: str, origin: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(timeout=35, trust_env=False) as client:
+        # The console closes idle connections after 5 seconds; a request on one of them would fail.
+        limits = httpx.Limits(keepalive_expiry=2)
+        async with httpx.AsyncClient(timeout=35, trust_env=False, limits=limits) as client:
             app.state.client = client
             yield
 

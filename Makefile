@@ -98,13 +98,14 @@ check: lint ## Run the linters, and the tests that need no stack
 	$(PY) -m pytest -q -n auto $(CHECK_TESTS)
 
 integration: .venv chromium ## Run the tests on whole local stacks
-	$(PY) -m pytest -q -n 2 --dist loadfile $(STACK_TESTS)
+	$(PY) -m pytest -q -n 3 --dist loadfile $(STACK_TESTS)
 
-# What needs no stack runs on every core; then, file by file, what starts stacks: two at a time.
+# What needs no stack runs on every core; then, file by file, what starts stacks: three at a time, because they
+# often wait.
 test: lint .venv-evals chromium ## Run everything
 	$(PY) -m pytest -n auto --durations=15 --cov --cov-report= --cov-fail-under=0 $(CHECK_TESTS) $(TOOL_TESTS) $(addprefix --ignore=,$(STACK_TESTS))
 	.venv-evals/bin/python -m pytest -q -n auto --dist loadfile evals
-	$(PY) -m pytest -n 2 --dist loadfile --durations=25 --cov --cov-append --cov-report=term $(STACK_TESTS)
+	$(PY) -m pytest -n 3 --dist loadfile --durations=25 --cov --cov-append --cov-report=term $(STACK_TESTS)
 
 chromium: .venv ## Install Chromium for the browser tests, if there is none
 	@$(PY) -m tests.browser.chromium

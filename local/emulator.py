@@ -30,7 +30,7 @@ class Emulator:
         return _client(self, service)
 
     def session(self) -> boto3.Session:
-        """A boto3 session with the emulator's access key; always the same one, for it reads many files."""
+        """The only boto3 session with the emulator's access key: a new one reads many files."""
         return _session(self)
 
     def variables(self) -> dict[str, str]:

@@ -33,7 +33,8 @@ def warm_up(stack: Stack, log: Path) -> None:
     payloads = {task: event_file(task, event).read_bytes() for task, event in _INVALID_EVENTS.items()}
     payloads["tickets"] = json.dumps(_UNKNOWN_TICKET).encode()
     payloads["mail"] = json.dumps({"Records": []}).encode()
-    stack.client("lambda")  # sessions may not create clients in several threads
+    # Create the client first: a session must not create clients in several threads at once.
+    stack.client("lambda")
     with ThreadPoolExecutor() as pool:
         list(pool.map(stack.invoke, payloads, payloads.values()))
     open_private(log).close()
